@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+static __thread struct mem_arena *current_arena;
+
+struct mem_arena *
+mem_arena_set_current(struct mem_arena *arena)
+{
+    struct mem_arena *previous = current_arena;
+    current_arena = arena;
+    return previous;
+}
+
+void *
+mem_try_alloc(size_t bytes)
+{
+    return current_arena ? arena_alloc(current_arena, 16, bytes) : malloc(bytes ? bytes : 1);
+}
+
+void *
+mem_alloc(size_t bytes)
+{
+    void *p = mem_try_alloc(bytes);
+    if (!p)
+        base_die(__FILE__, __LINE__, "out of memory");
+    return p;
+}
+
+void *
+mem_zalloc(size_t bytes)
+{
+    if (!current_arena) {
+        void *p = calloc(1, bytes ? bytes : 1);
+        if (!p)
+            base_die(__FILE__, __LINE__, "out of memory");
+        return p;
+    }
+    return memset(mem_alloc(bytes), 0, bytes);
+}
+
+void *
+mem_try_realloc(void *p, size_t bytes)
+{
+    struct mem_arena *owner = p ? arena_owner(p) : current_arena;
+    if (!owner)
+        return realloc(p, bytes ? bytes : 1);
+    void *grown = arena_alloc(owner, 16, bytes);
+    if (!grown || !p)
+        return grown;
+    size_t had = arena_block_bytes(p);
+    memcpy(grown, p, had < bytes ? had : bytes);
+    arena_free(owner, p);
+    return grown;
+}
+
+void *
+mem_realloc(void *p, size_t bytes)
+{
+    void *grown = mem_try_realloc(p, bytes);
+    if (!grown)
+        base_die(__FILE__, __LINE__, "out of memory");
+    return grown;
+}
+
+void *
+mem_alloc_aligned(size_t align, size_t bytes)
+{
+    skein_assert(align >= 16 && align <= 4096 && (align & (align - 1)) == 0);
+    void *p = NULL;
+    if (current_arena)
+        p = arena_alloc(current_arena, align, bytes);
+    else if (posix_memalign(&p, align, bytes ? bytes : 1) != 0)
+        p = NULL;
+    if (!p)
+        base_die(__FILE__, __LINE__, "out of memory");
+    return p;
+}
+
+void
+mem_free(void *p)
+{
+    if (!p)
+        return;
+    struct mem_arena *owner = arena_owner(p);
+    if (owner)
+        arena_free(owner, p);
+    else
+        free(p);
+}
+
+char *
+mem_strdup(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    return memcpy(mem_alloc(bytes), text, bytes);
+}
+
+void
+mem_grow(void *array, size_t *capacity, size_t count, size_t element_bytes)
+{
+    if (count < *capacity)
+        return;
+    size_t wanted = *capacity ? *capacity * 2 : 8;
+    void **slot = array;
+    *slot = mem_realloc(*slot, wanted * element_bytes);
+    *capacity = wanted;
+}

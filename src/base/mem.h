@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+
+/*
+ * Memory of node code.
+ *
+ * Everything above base allocates here and nowhere else, because a node must be droppable as a
+ * whole: the simulator crashes nodes, and a crash does not unwind. A thread has a current arena.
+ * NULL (the real world) means the C library's allocator; the simulator sets each node's own arena
+ * while that node runs (base/arena.h). A block is freed to where it came from whatever the current
+ * arena is: the owner is found from the address.
+ *
+ * Two kinds of call:
+ *   mem_alloc...      for sizes the program itself bounds: never NULL. When the machine is out of
+ *                     memory the process ends with one clear line; it is crash-safe, so ending is
+ *                     the honest answer.
+ *   mem_try_alloc...  for sizes that come from a peer, a file or a user (after the limit check):
+ *                     NULL when there is no memory; the caller answers -SKEIN_ENOMEM.
+ *
+ * Invariant: a zero-byte request gives a unique pointer that may be freed.
+ */
+
+struct mem_arena;
+
+/* mem_alloc - @bytes uninitialised bytes, aligned to 16. Never NULL. */
+void *mem_alloc(size_t bytes) __attribute__((malloc));
+/* mem_zalloc - the same, zeroed. */
+void *mem_zalloc(size_t bytes) __attribute__((malloc));
+/* mem_realloc - grow or shrink; @p may be NULL. Never NULL. */
+void *mem_realloc(void *p, size_t bytes);
+/* mem_try_alloc - as mem_alloc, but NULL when there is no memory. */
+void *mem_try_alloc(size_t bytes) __attribute__((malloc)) SKEIN_MUST_CHECK;
+/* mem_try_realloc - as mem_realloc, but NULL (and @p left alone) when there is no memory. */
+void *mem_try_realloc(void *p, size_t bytes) SKEIN_MUST_CHECK;
+/* mem_alloc_aligned - @align a power of two up to 4096; for O_DIRECT buffers. Free with mem_free. */
+void *mem_alloc_aligned(size_t align, size_t bytes) __attribute__((malloc));
+/* mem_free - @p may be NULL. */
+void mem_free(void *p);
+/* mem_strdup - a copy of @text. Never NULL. */
+char *mem_strdup(const char *text);
+
+/* mem_arena_set_current - the arena the calling thread allocates from; NULL: the C library's.
+ * Returns the previous one, so that calls nest. */
+struct mem_arena *mem_arena_set_current(struct mem_arena *arena);
+
+/*
+ * mem_grow - make room for one more element in a growing array (amortised doubling).
+ * @array: pointer to the array pointer; @capacity: its capacity in elements, updated; @count: the
+ * elements in use; @element_bytes: the size of one.
+ */
+void mem_grow(void *array, size_t *capacity, size_t count, size_t element_bytes);
+
+#endif
