@@ -81,11 +81,11 @@ limit_is_kept(void **state)
     struct mem_arena *arena = arena_init(map_region(&whole), 1 << 20);
     mem_arena_set_current(arena);
     assert_null(mem_try_alloc(2 << 20));
-    void *p = mem_try_alloc(900 << 10);
+    void *p = mem_try_alloc(700 << 10);
     assert_non_null(p);
-    assert_null(mem_try_alloc(900 << 10));
+    assert_null(mem_try_alloc(700 << 10));
     mem_free(p);
-    p = mem_try_alloc(900 << 10);
+    p = mem_try_alloc(700 << 10);
     assert_non_null(p);
     mem_arena_set_current(NULL);
     void *outside = mem_alloc(10);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_BACKEND_H
+#define CORE_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/list.h"
+
+/*
+ * The seam between a shard and the world: time, entropy, files, sockets, wake-ups and work handed
+ * to helper threads. There is nothing else: no layer above asks the operating system for any of
+ * these. Implementations: core/uring (io_uring) and sim/ (virtual time, a faulty disk and network).
+ * The shard does not know which is behind it.
+ *
+ *      fiber          core/io.c            backend
+ *        |  core_read ->  |  submit(op)  ->   |   op belongs to the backend
+ *        |  (parked)      |                   |   ... kernel, helper thread or simulated world ...
+ *        |                |  <- complete(op)  |   from within wait(), on the shard's thread
+ *        |  <- result     |                   |   op and its buffers belong to the caller again
+ *
+ * Rules
+ *  - An op is submitted once and completed exactly once; op->complete is called from wait() (or, in
+ *    the simulator, when an event of this node is delivered), never from submit or cancel.
+ *  - Every buffer, path and vector an op names stays valid and untouched until it is complete, also
+ *    after cancel: cancel asks; the final completion answers (-SKEIN_ECANCELED, or the result, if
+ *    that came first: a result beats a cancel).
+ *  - A descriptor that an accept, connect or open yields belongs to whoever completes the op.
+ *  - Errors are -errno. `handle` is an opaque small integer, valid on this backend only.
+ *
+ * One shard, one backend, one thread. Only `wake` may be called from any thread.
+ */
+
+enum backend_op_kind {
+    /* files */
+    BACKEND_OPEN,     /* path, flags, mode -> handle */
+    BACKEND_CLOSE,    /* handle; also sockets */
+    BACKEND_READ,     /* handle, iov, iov_count, offset -> bytes, 0 at the end */
+    BACKEND_WRITE,    /* handle, iov, iov_count, offset, flags (BACKEND_DSYNC) -> bytes, may be short */
+    BACKEND_SYNC,     /* handle, flags (BACKEND_DATA_ONLY) */
+    BACKEND_ALLOCATE, /* handle, offset, bytes: reserve space, the file grows */
+    BACKEND_TRUNCATE, /* handle, bytes */
+    BACKEND_STAT,     /* path -> stat */
+    BACKEND_RENAME,   /* path, path2: replaces path2 atomically */
+    BACKEND_UNLINK,   /* path; flags BACKEND_DIRECTORY: an empty directory */
+    BACKEND_MKDIR,    /* path, mode */
+    BACKEND_LIST,     /* path -> names (see struct backend_names) */
+    BACKEND_LOCK,     /* handle: exclusive advisory lock held until close; -EWOULDBLOCK when taken */
+    /* sockets */
+    BACKEND_LISTEN,    /* addr, backlog -> handle; port 0 picks a free one */
+    BACKEND_LOCAL,     /* handle -> addr: the local address of a socket */
+    BACKEND_ACCEPT,    /* handle -> handle; addr: the peer's */
+    BACKEND_CONNECT,   /* addr -> handle */
+    BACKEND_RECV,      /* handle, iov, iov_count -> bytes, 0 at the end */
+    BACKEND_SEND,      /* handle, iov, iov_count -> bytes, may be short */
+    BACKEND_SHUTDOWN,  /* handle: no more sends; the peer reads the end */
+    /* helper threads */
+    BACKEND_WORK /* work(work_arg) on a helper thread -> what it returned */
+};
+
+/* Flags of open. A file opened with BACKEND_DIRECT wants buffers, offsets and counts aligned to 4096;
+ * where the file system refuses that the backend opens the file without and says nothing. */
+#define BACKEND_RDONLY 1u
+#define BACKEND_RDWR 2u
+#define BACKEND_CREATE 4u    /* create when absent */
+#define BACKEND_EXCLUSIVE 8u /* with CREATE: -EEXIST when present */
+#define BACKEND_TRUNC 16u
+#define BACKEND_DIRECT 32u
+#define BACKEND_DIRECTORY 64u /* open: a directory, for BACKEND_SYNC; unlink: rmdir */
+/* Flag of write: durable (data and the size needed to read it) when complete. */
+#define BACKEND_DSYNC 128u
+/* Flag of sync: fdatasync. */
+#define BACKEND_DATA_ONLY 256u
+
+/* An address: IPv4 and IPv6 as 16 bytes (v4-mapped), port in host order. */
+struct backend_addr {
+    uint8_t ip[16];
+    uint16_t port;
+};
+
+struct backend_stat {
+    uint64_t size_bytes;
+    bool is_directory;
+};
+
+/* The names in a directory, without . and .., in byte order; mem_alloc'd; core_names_deinit frees. */
+struct backend_names {
+    char **names;
+    size_t count;
+};
+
+struct backend_op {
+    enum backend_op_kind kind;
+    int handle;
+    uint32_t flags;
+    uint32_t mode;
+    const char *path;
+    const char *path2;
+    struct iovec *iov; /* the backend may advance it; the caller does not read it again */
+    int iov_count;
+    uint64_t offset;
+    uint64_t bytes;
+    struct backend_addr addr;
+    int backlog;
+    struct backend_stat *stat;
+    struct backend_names *names;
+    int64_t (*work)(void *arg);
+    void *work_arg;
+
+    int64_t result; /* set before complete is called */
+    void (*complete)(struct backend_op *op);
+    void *waiter; /* the submitter's */
+
+    /* The backend's own, from submit to completion. */
+    struct list link;
+    uint64_t scratch[24];
+};
+
+struct backend;
+
+struct backend_ops {
+    const char *name; /* "io_uring", "sim" */
+    /* Monotonic nanoseconds; never goes back. */
+    uint64_t (*now_ns)(struct backend *backend);
+    /* Nanoseconds since 1970, as the node believes; may jump. */
+    uint64_t (*wall_ns)(struct backend *backend);
+    void (*entropy)(struct backend *backend, void *data, size_t count);
+    void (*submit)(struct backend *backend, struct backend_op *op);
+    /* Ask that a submitted op ends soon. Its completion still comes. */
+    void (*cancel)(struct backend *backend, struct backend_op *op);
+    /*
+     * Hand submissions over, deliver completions; when there are none, sleep until one comes,
+     * `wake` is called, or @deadline_ns. 0: do not sleep. Never called in the simulator.
+     */
+    void (*wait)(struct backend *backend, uint64_t deadline_ns);
+    /* From any thread: make the current or next wait return. */
+    void (*wake)(struct backend *backend);
+};
+
+/* Every implementation begins with this. */
+struct backend {
+    const struct backend_ops *ops;
+};
+
+#endif
