@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * Structured logs: one line an event, `time level module event key=value ...`, to the sink of the thread. The sink has the
- * clock: the simulator gives each node a sink with virtual time. Values with spaces, quotes or control characters are quoted and escaped.
+ * Structured logs: one line an event, `time level module event key=value ...`, to the sink of the
+ * thread. The sink has the clock: the simulator gives each node a sink with virtual time. Values
+ * with spaces, quotes or control characters are quoted and escaped.
  *
  *     obs_log(OBS_INFO, "raft", "became leader", "term=%" PRIu64 " node=%u", term, node);
  *
@@ -23,10 +24,12 @@ struct obs_sink {
     void (*write)(void *owner, const char *line, uint64_t line_bytes); /* with its newline */
 };
 
-/* obs_set_sink - the calling thread's sink, borrowed; NULL: none (lines are dropped). Returns the previous one. */
+/* obs_set_sink - the calling thread's sink, borrowed; NULL: none (lines are dropped). Returns the
+ * previous one. */
 struct obs_sink *obs_set_sink(struct obs_sink *sink);
 bool obs_enabled(enum obs_level level);
-/* obs_log - @format gives the key=value pairs; values that may hold anything are printed with obs_quote. At most 1 KiB a line. */
+/* obs_log - @format gives the key=value pairs; values that may hold anything are printed with
+ * obs_quote. At most 1 KiB a line. */
 void obs_log(enum obs_level level, const char *module, const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* obs_quote - @text as a quoted, escaped value in @out (truncated with ...); returns @out. */
