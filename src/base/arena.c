@@ -25,7 +25,8 @@
 #define ARENA_MAGIC 0x616e657261656e6bull
 #define CLASS_COUNT 128
 
-/* Lies in the 16 bytes before each block. While the block is free, its first word links the list. */
+/* Lies in the 16 bytes before each block. While the block is free, its first word links the list.
+ */
 struct block_header {
     uint32_t bytes;   /* as asked for */
     uint32_t rounded; /* as carved, without the first header */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Goal: an arena hands out disjoint aligned blocks, reuses them, keeps its limit, and the same calls
- * give the same offsets. */
+/* Goal: an arena hands out disjoint aligned blocks, reuses them, keeps its limit, and the same
+ * calls give the same offsets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

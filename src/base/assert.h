@@ -11,7 +11,7 @@
 /* base_die - print "skein: file:line: text" to standard error and abort the process. */
 _Noreturn void base_die(const char *file, int line, const char *text);
 
-#define skein_assert(cond)                                                                         \
+#define skein_assert(cond) \
     (__builtin_expect(!!(cond), 1) ? (void)0 : base_die(__FILE__, __LINE__, "assertion " #cond))
 
 #if defined(SKEIN_MUTATIONS) || !defined(__OPTIMIZE__)
@@ -26,7 +26,7 @@ _Noreturn void base_die(const char *file, int line, const char *text);
 #define SKEIN_MUST_CHECK __attribute__((warn_unused_result))
 
 #define BASE_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define BASE_CONTAINER_OF(pointer, type, member)                                                   \
+#define BASE_CONTAINER_OF(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

@@ -34,11 +34,13 @@ struct bytes {
     size_t count; /* bytes in view */
 };
 
-/* bytes_new - an uninitialised buffer with one reference, to fill before it is shared. Never NULL. */
+/* bytes_new - an uninitialised buffer with one reference, to fill before it is shared. Never NULL.
+ */
 struct bytes_buf *bytes_new(size_t capacity_bytes);
 /* bytes_try_new - the same, NULL when there is no memory; for sizes from outside. */
 struct bytes_buf *bytes_try_new(size_t capacity_bytes) SKEIN_MUST_CHECK;
-/* bytes_of - the view of the first @count bytes. **Ownership**: takes over the caller's reference. */
+/* bytes_of - the view of the first @count bytes. **Ownership**: takes over the caller's reference.
+ */
 struct bytes bytes_of(struct bytes_buf *buf, size_t count);
 /* bytes_copy - a new buffer with a copy. Never fails. */
 struct bytes bytes_copy(const void *data, size_t count);

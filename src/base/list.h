@@ -80,11 +80,11 @@ list_pop_front(struct list *head)
 
 #define LIST_ENTRY(link, type, member) BASE_CONTAINER_OF(link, type, member)
 
-#define list_for_each(link, head)                                                                  \
+#define list_for_each(link, head) \
     for (struct list *link = (head)->next; link != (head); link = link->next)
 /* The current link may be removed in the body. */
-#define list_for_each_safe(link, head)                                                             \
-    for (struct list *link = (head)->next, *link##_next = link->next; link != (head);              \
+#define list_for_each_safe(link, head)                                                \
+    for (struct list *link = (head)->next, *link##_next = link->next; link != (head); \
          link = link##_next, link##_next = link->next)
 
 #endif

@@ -39,7 +39,8 @@ void *mem_realloc(void *p, size_t bytes);
 void *mem_try_alloc(size_t bytes) __attribute__((malloc)) SKEIN_MUST_CHECK;
 /* mem_try_realloc - as mem_realloc, but NULL (and @p left alone) when there is no memory. */
 void *mem_try_realloc(void *p, size_t bytes) SKEIN_MUST_CHECK;
-/* mem_alloc_aligned - @align a power of two up to 4096; for O_DIRECT buffers. Free with mem_free. */
+/* mem_alloc_aligned - @align a power of two up to 4096; for O_DIRECT buffers. Free with mem_free.
+ */
 void *mem_alloc_aligned(size_t align, size_t bytes) __attribute__((malloc));
 /* mem_free - @p may be NULL. */
 void mem_free(void *p);

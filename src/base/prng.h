@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * Pseudo-random numbers: xoshiro256** (Blackman and Vigna 2018), seeded through splitmix64. The same
- * seed gives the same numbers on every machine. Not for keys.
+ * Pseudo-random numbers: xoshiro256** (Blackman and Vigna 2018), seeded through splitmix64. The
+ * same seed gives the same numbers on every machine. Not for keys.
  */
 
 struct prng {
