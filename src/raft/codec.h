@@ -15,11 +15,12 @@
 void raft_encode_message(struct wire_writer *out, const struct raft_message *message);
 /*
  * raft_decode_message - @frame holds exactly one message; entries' data are slices of @frame (references).
- * **Ownership**: raft_message_deinit @out_message. **Returns** 0; -SKEIN_EPROTO: not a message (and @out_message is empty).
+ * **Ownership**: raft_message_deinit @out_message. **Returns** 0;
+ * -SKEIN_EPROTO: not a message (and @out_message is empty); -SKEIN_ENOMEM: no memory for its entries.
  */
 int raft_decode_message(struct bytes frame, struct raft_message *out_message) SKEIN_MUST_CHECK;
 
-/* An entry without its data: type, term, index and count of the data; used by the log, too. */
+/* Members, ascending; also stored beside a snapshot. Decoding refuses disorder, repetition and RAFT_NONE. */
 void raft_encode_config(struct wire_writer *out, const struct raft_config *config);
 int raft_decode_config(struct wire_reader *in, struct raft_config *out_config) SKEIN_MUST_CHECK;
 void raft_encode_config_change(struct wire_writer *out, const struct raft_config_change *change);

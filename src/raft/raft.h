@@ -96,6 +96,11 @@ enum raft_message_type {
 };
 
 #define RAFT_CONTEXT_TRANSFER UINT64_MAX
+/* In a RAFT_APPEND_RESPONSE with reject: the sender knows no configuration and its log is empty, so
+ * that entries alone would not tell it who the members are: it must be sent a snapshot. */
+#define RAFT_CONTEXT_NEEDS_SNAPSHOT (UINT64_MAX - 1)
+/* Terms and indices above this are refused: nothing that counts up can wrap. */
+#define RAFT_NUMBER_MAX ((uint64_t)1 << 62)
 
 struct raft_message {
     enum raft_message_type type;
@@ -272,6 +277,7 @@ struct raft_status {
     uint64_t last_term;
     uint64_t log_bytes;   /* payload bytes kept in memory */
     uint64_t dropped;     /* messages dropped because they made no sense */
+    bool wants_checkpoint; /* a peer needs a snapshot and none exists: make one, then raft_compact */
     struct raft_config config;
     struct raft_peer_status peers[RAFT_VOTERS_MAX]; /* on the leader */
     uint32_t peer_count;

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raft/internal.h"
+
+bool
+raft_promotable(const struct raft *raft)
+{
+    return raft_config_find(&raft->config, raft->id) >= 0 && !raft->restored.index &&
+           raft->durable_seq >= raft->snapshot_seq;
+}
+
+static void
+ask_for_votes(struct raft *raft, enum raft_message_type type, uint64_t term, bool transfer)
+{
+    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+        uint64_t to = raft->config.voters[i];
+        if (to == raft->id)
+            continue;
+        raft_send(raft, (struct raft_message){
+                            .type = type,
+                            .to = to,
+                            .term = term,
+                            .index = raft_log_last(&raft->log),
+                            .log_term = raft_log_last_term(&raft->log),
+                            .context = transfer ? RAFT_CONTEXT_TRANSFER : 0,
+                        });
+    }
+}
+
+static void
+campaign(struct raft *raft, bool transfer)
+{
+    raft_become_candidate(raft);
+    ask_for_votes(raft, RAFT_VOTE, raft->term, transfer);
+    /* The own vote counts when it is durable, not before (row 13). */
+    raft_send(raft, (struct raft_message){.type = RAFT_VOTE_RESPONSE, .to = raft->id});
+}
+
+void
+raft_start_campaign(struct raft *raft, bool transfer)
+{
+    if (raft->role == RAFT_LEADER || !raft_promotable(raft) || raft_unapplied_config(raft))
+        return;
+    if (raft->term + 1 >= RAFT_NUMBER_MAX)
+        return;
+    if (transfer || !raft->options.pre_vote) {
+        campaign(raft, transfer);
+        return;
+    }
+    raft_become_pre_candidate(raft);
+    ask_for_votes(raft, RAFT_PRE_VOTE, raft->term + 1, false);
+    raft_count_ballot(raft, raft->id, true);
+}
+
+void
+raft_count_ballot(struct raft *raft, uint64_t from, bool granted)
+{
+    int at = raft_config_find(&raft->config, from);
+    if (at < 0)
+        return;
+    /* The first answer stands: a repeated message changes nothing. */
+    if (raft->ballots[at] == RAFT_BALLOT_NONE)
+        raft->ballots[at] = granted ? RAFT_BALLOT_GRANTED : RAFT_BALLOT_REFUSED;
+    uint32_t yes = 0;
+    uint32_t no = 0;
+    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+        yes += raft->ballots[i] == RAFT_BALLOT_GRANTED;
+        no += raft->ballots[i] == RAFT_BALLOT_REFUSED;
+    }
+    if (yes >= raft_quorum(raft)) {
+        if (raft->role == RAFT_CANDIDATE)
+            raft_become_leader(raft);
+        else if (!raft_unapplied_config(raft))
+            campaign(raft, false);
+    } else if (no > raft->config.voter_count - raft_quorum(raft)) {
+        raft_become_follower(raft, raft->term, RAFT_NONE);
+    }
+}
+
+void
+raft_campaign(struct raft *raft)
+{
+    raft_start_campaign(raft, false);
+}

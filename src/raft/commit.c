@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mutation.h"
+#include "raft/internal.h"
+
+bool
+raft_committed_in_term(const struct raft *raft)
+{
+    return raft_log_term(&raft->log, raft->log.commit) == raft->term;
+}
+
+void
+raft_commit_to(struct raft *raft, uint64_t index)
+{
+    struct raft_log *log = &raft->log;
+    if (index <= log->commit)
+        return;
+    skein_assert(index <= raft_log_last(log));
+    if (raft->role == RAFT_LEADER)
+        for (uint64_t i = log->commit + 1; i <= index; i++)
+            raft->uncommitted_bytes -= raft_entry_bytes(raft_log_at(log, i));
+    log->commit = index;
+}
+
+bool
+raft_maybe_commit(struct raft *raft)
+{
+    skein_assert(raft->role == RAFT_LEADER);
+    uint64_t matched[RAFT_VOTERS_MAX];
+    uint32_t count = raft->config.voter_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = i;
+        for (; at && matched[at - 1] < raft->peers[i].match; at--)
+            matched[at] = matched[at - 1];
+        matched[at] = raft->peers[i].match;
+    }
+    if (!count)
+        return false;
+    uint64_t index = matched[raft_quorum(raft) - 1];
+    if (index <= raft->log.commit)
+        return false;
+    /* Section 5.4.2: only entries of the own term commit by counting (Figure 8; row 1). */
+    if (raft_log_term(&raft->log, index) != raft->term && !mutation_on(MUTATION_COMMIT_OLD_TERM))
+        return false;
+    raft_commit_to(raft, index);
+    raft_reads_start(raft);
+    raft_mark_all(raft, RAFT_SEND_ENTRIES);
+    return true;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <skein/error.h>
+
+#include "base/mutation.h"
+#include "raft/internal.h"
+
+static void
+answer(struct raft *raft, const struct raft_message *m, uint64_t matched)
+{
+    raft_send(raft,
+              (struct raft_message){.type = RAFT_APPEND_RESPONSE, .to = m->from, .index = matched});
+}
+
+static void
+refuse(struct raft *raft, const struct raft_message *m)
+{
+    uint64_t last = raft_log_last(&raft->log);
+    uint64_t hint_term;
+    uint64_t hint =
+        raft_log_hint(&raft->log, m->index < last ? m->index : last, m->log_term, &hint_term);
+    raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE,
+                                          .to = m->from,
+                                          .index = m->index,
+                                          .log_term = hint_term,
+                                          .reject = true,
+                                          .reject_hint = hint});
+}
+
+/* The first of @m's entries that this log does not hold; past the last when it holds all. */
+static uint64_t
+first_new(const struct raft *raft, const struct raft_message *m)
+{
+    size_t i = 0;
+    while (i < m->entry_count &&
+           raft_log_matches(&raft->log, m->entries[i].index, m->entries[i].term))
+        i++;
+    return m->index + 1 + i;
+}
+
+static void
+take_entries(struct raft *raft, struct raft_message *m, uint64_t from)
+{
+    if (from <= raft->log.taken)
+        raft->rewrite_seq = raft->write_seq + 1;
+    raft_log_truncate(&raft->log, from);
+    for (size_t i = (size_t)(from - m->index - 1); i < m->entry_count; i++) {
+        raft_log_push(&raft->log, m->entries[i]);
+        m->entries[i].data = (struct bytes){0};
+    }
+}
+
+/* Section 5.3. Nothing is ever cut off for being longer than the message (row 21). */
+int
+raft_on_append(struct raft *raft, struct raft_message *m)
+{
+    if (!raft->config.voter_count) {
+        raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE,
+                                              .to = m->from,
+                                              .index = m->index,
+                                              .reject = true,
+                                              .context = RAFT_CONTEXT_NEEDS_SNAPSHOT});
+        return 0;
+    }
+    if (m->index < raft->log.commit) {
+        answer(raft, m, raft->log.commit);
+        return 0;
+    }
+    if (!raft_log_matches(&raft->log, m->index, m->log_term)) {
+        refuse(raft, m);
+        return 0;
+    }
+    uint64_t matched = m->index + m->entry_count;
+    uint64_t from = first_new(raft, m);
+    if (from <= raft->log.commit && from <= matched)
+        return -SKEIN_EPROTO; /* row 10 */
+    if (mutation_on(MUTATION_NO_TRUNCATE) && from <= raft_log_last(&raft->log))
+        from = raft_log_last(&raft->log) + 1;
+    if (from <= matched)
+        take_entries(raft, m, from);
+    raft_commit_to(raft, m->commit < matched ? m->commit : matched);
+    /* Only what this message vouches for, however long our log is (row 45). */
+    answer(raft, m, matched);
+    return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <skein/error.h>
+
+#include "raft/internal.h"
+
+static void
+on_rejected(struct raft *raft, struct raft_progress *p, const struct raft_message *m)
+{
+    if (m->context == RAFT_CONTEXT_NEEDS_SNAPSHOT) {
+        if (p->state == RAFT_SNAPSHOTTING)
+            return;
+        p->match = 0;
+        raft_progress_become_probe(p);
+        p->needs_snapshot = true;
+        raft_mark(raft, p, RAFT_SEND_ALWAYS);
+        return;
+    }
+    /* Skip what the follower cannot hold of a term (section 5.3, at the end), from our side. */
+    uint64_t hint = m->reject_hint;
+    uint64_t unused;
+    if (m->log_term > 0)
+        hint = raft_log_hint(&raft->log, hint, m->log_term, &unused);
+    if (raft_progress_rejected(p, m->index, hint))
+        raft_mark(raft, p, RAFT_SEND_ALWAYS);
+}
+
+static void
+on_accepted(struct raft *raft, struct raft_progress *p, const struct raft_message *m)
+{
+    p->needs_snapshot = false;
+    if (!raft_progress_update(p, m->index) && !(p->match == m->index && p->state == RAFT_PROBE))
+        return;
+    switch (p->state) {
+    case RAFT_PROBE:
+        raft_progress_become_replicate(p);
+        break;
+    case RAFT_SNAPSHOTTING:
+        /* Whatever brought it here, our log reaches it again. */
+        if (p->match >= raft->log.base_index) {
+            raft_progress_become_probe(p);
+            raft_progress_become_replicate(p);
+        }
+        break;
+    case RAFT_REPLICATE:
+        raft_inflights_free_to(&p->inflights, m->index);
+        break;
+    }
+    raft_maybe_commit(raft);
+    raft_mark(raft, p, RAFT_SEND_ENTRIES);
+    raft_transfer_maybe_finish(raft, p);
+}
+
+int
+raft_on_append_response(struct raft *raft, const struct raft_message *m)
+{
+    if (raft->role != RAFT_LEADER)
+        return 0;
+    struct raft_progress *p = raft_peer(raft, m->from);
+    if (!p)
+        return 0; /* not, or no longer, a member */
+    if (!m->reject && m->index > raft_log_last(&raft->log))
+        return -SKEIN_EPROTO;
+    p->recent_active = true;
+    if (m->reject)
+        on_rejected(raft, p, m);
+    else
+        on_accepted(raft, p, m);
+    return 0;
+}
+
+void
+raft_report_unreachable(struct raft *raft, uint64_t peer)
+{
+    struct raft_progress *p = raft->role == RAFT_LEADER ? raft_peer(raft, peer) : NULL;
+    if (p && p->id != raft->id && p->state == RAFT_REPLICATE)
+        raft_progress_become_probe(p);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <skein/error.h>
+
+#include "raft/internal.h"
+
+int
+raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
+{
+    raft_send(raft, (struct raft_message){
+                        .type = RAFT_HEARTBEAT_RESPONSE, .to = m->from, .context = m->context});
+    /* The leader believes in more than we hold: our disk was lost. The answer lets it find out;
+     * what we do not hold we cannot commit (row 28). */
+    if (m->commit > raft_log_last(&raft->log))
+        return -SKEIN_EPROTO;
+    raft_commit_to(raft, m->commit);
+    return 0;
+}
+
+int
+raft_on_heartbeat_response(struct raft *raft, const struct raft_message *m)
+{
+    if (raft->role != RAFT_LEADER)
+        return 0;
+    struct raft_progress *p = raft_peer(raft, m->from);
+    if (!p)
+        return 0;
+    if (m->context > raft->read_context_last)
+        return -SKEIN_EPROTO;
+    p->recent_active = true;
+    p->paused = false;
+    /* With a full window this is an empty append: if everything in it was lost, the answer says so.
+     */
+    if (p->match < raft_log_last(&raft->log) || p->state == RAFT_PROBE)
+        raft_mark(raft, p, RAFT_SEND_ALWAYS);
+    if (m->context > p->read_context) {
+        p->read_context = m->context;
+        raft_reads_settle(raft);
+    }
+    return 0;
+}

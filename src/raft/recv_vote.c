@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raft/internal.h"
+
+/* Section 5.4.1: the later last term, then the longer log. */
+static bool
+up_to_date(const struct raft *raft, const struct raft_message *m)
+{
+    uint64_t last_term = raft_log_last_term(&raft->log);
+    if (m->log_term != last_term)
+        return m->log_term > last_term;
+    return m->index >= raft_log_last(&raft->log);
+}
+
+int
+raft_on_vote(struct raft *raft, const struct raft_message *m)
+{
+    bool pre = m->type == RAFT_PRE_VOTE;
+    bool may_vote = raft->vote == m->from ||
+                    (raft->vote == RAFT_NONE && raft->leader == RAFT_NONE) ||
+                    (pre && m->term > raft->term);
+    /* Without a configuration this disk is nobody's memory yet: its vote would vouch for nothing.
+     */
+    bool granted = may_vote && up_to_date(raft, m) && raft->config.voter_count;
+    struct raft_message answer = {
+        .type = pre ? RAFT_PRE_VOTE_RESPONSE : RAFT_VOTE_RESPONSE,
+        .to = m->from,
+        /* A granted pre-vote is for the term asked for; a refusal tells our own (row 34b). */
+        .term = granted ? m->term : raft->term,
+        .reject = !granted,
+    };
+    if (granted && !pre) {
+        raft->election_elapsed = 0;
+        raft->vote = m->from;
+    }
+    raft_send(raft, answer);
+    return 0;
+}
+
+int
+raft_on_vote_response(struct raft *raft, const struct raft_message *m)
+{
+    bool pre = m->type == RAFT_PRE_VOTE_RESPONSE;
+    /* Answers to a pre-vote are never votes, nor the other way round (row 34c). */
+    if (raft->role != (pre ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE))
+        return 0;
+    if (pre && !m->reject && m->term != raft->term + 1)
+        return 0;
+    raft_count_ballot(raft, m->from, !m->reject);
+    return 0;
+}

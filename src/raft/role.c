@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raft/internal.h"
+
+/* What every change of role or term leaves behind. */
+static void
+reset(struct raft *raft, uint64_t term)
+{
+    if (raft->term != term) {
+        skein_assert(term > raft->term);
+        raft->term = term;
+        raft->vote = RAFT_NONE;
+    }
+    raft->leader = RAFT_NONE;
+    raft->election_elapsed = 0;
+    raft->heartbeat_elapsed = 0;
+    raft->election_timeout = (uint32_t)prng_range(&raft->prng, raft->options.election_ticks,
+                                                  2 * raft->options.election_ticks - 1);
+    raft->transferee = RAFT_NONE;
+    raft->pending_config_index = 0;
+    raft->uncommitted_bytes = 0;
+    raft->flush_wanted = false;
+    raft_reads_drop(raft);
+    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+        struct raft_progress *p = &raft->peers[i];
+        raft->ballots[i] = RAFT_BALLOT_NONE;
+        raft_progress_deinit(p);
+        p->id = raft->config.voters[i];
+        p->next = raft_log_last(&raft->log) + 1;
+    }
+}
+
+void
+raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader)
+{
+    reset(raft, term);
+    raft->role = RAFT_FOLLOWER;
+    raft->leader = leader;
+}
+
+/* Neither term nor vote change: a pre-vote promises nothing (thesis section 9.6; row 34c). */
+void
+raft_become_pre_candidate(struct raft *raft)
+{
+    skein_assert(raft->role != RAFT_LEADER);
+    reset(raft, raft->term);
+    raft->role = RAFT_PRE_CANDIDATE;
+}
+
+void
+raft_become_candidate(struct raft *raft)
+{
+    skein_assert(raft->role != RAFT_LEADER);
+    reset(raft, raft->term + 1);
+    raft->role = RAFT_CANDIDATE;
+    raft->vote = raft->id;
+}
+
+void
+raft_become_leader(struct raft *raft)
+{
+    skein_assert(raft->role == RAFT_CANDIDATE);
+    reset(raft, raft->term);
+    raft->role = RAFT_LEADER;
+    raft->leader = raft->id;
+    raft->read_context_last = 0;
+    struct raft_progress *own = raft_peer(raft, raft->id);
+    skein_assert(own);
+    own->state = RAFT_REPLICATE;
+    own->recent_active = true;
+    own->match = raft->log.stable;
+    /* Which of the entries behind commit are changes is not looked up: wait for all (row 37). */
+    raft->pending_config_index = raft_log_last(&raft->log);
+    for (uint64_t i = raft->log.commit + 1; i <= raft_log_last(&raft->log); i++)
+        raft->uncommitted_bytes += raft_entry_bytes(raft_log_at(&raft->log, i));
+    /* The no-op without which nothing older could ever commit (section 8; row 11). */
+    raft_append_own(raft, RAFT_ENTRY_NORMAL, (struct bytes){0});
+    raft_mark_all(raft, RAFT_SEND_ALWAYS);
+}

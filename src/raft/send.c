@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+#include "base/mutation.h"
+#include "raft/internal.h"
+
+static void
+put(struct raft_messages *list, struct raft_message message)
+{
+    mem_grow(&list->items, &list->capacity, list->count, sizeof(*list->items));
+    list->items[list->count++] = message;
+}
+
+/* Answers that promise something about this node's disk. */
+static bool
+waits_for_append(const struct raft *raft, const struct raft_message *m)
+{
+    switch (m->type) {
+    case RAFT_VOTE_RESPONSE:
+        return !mutation_on(MUTATION_VOTE_BEFORE_SYNC) || m->to == raft->id;
+    case RAFT_APPEND_RESPONSE:
+    case RAFT_PRE_VOTE_RESPONSE:
+        return true;
+    case RAFT_APPEND:
+    case RAFT_VOTE:
+    case RAFT_PRE_VOTE:
+    case RAFT_SNAPSHOT:
+    case RAFT_HEARTBEAT:
+    case RAFT_HEARTBEAT_RESPONSE:
+    case RAFT_TIMEOUT_NOW:
+    case RAFT_STORAGE_APPENDED:
+    case RAFT_MESSAGE_TYPE_END:
+        break;
+    }
+    return false;
+}
+
+void
+raft_send(struct raft *raft, struct raft_message message)
+{
+    skein_assert(message.to != RAFT_NONE);
+    message.from = raft->id;
+    if (!message.term)
+        message.term = raft->term;
+    put(waits_for_append(raft, &message) ? &raft->after_append : &raft->messages, message);
+}
+
+void
+raft_mark(struct raft *raft, struct raft_progress *p, enum raft_send send)
+{
+    if (p->id == raft->id)
+        return;
+    if (p->send < send)
+        p->send = send;
+    raft->flush_wanted = true;
+}
+
+void
+raft_mark_all(struct raft *raft, enum raft_send send)
+{
+    for (uint32_t i = 0; i < raft->config.voter_count; i++)
+        raft_mark(raft, &raft->peers[i], send);
+}
+
+void
+raft_send_heartbeats(struct raft *raft)
+{
+    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+        const struct raft_progress *p = &raft->peers[i];
+        if (p->id == raft->id)
+            continue;
+        uint64_t commit = raft->log.commit < p->match ? raft->log.commit : p->match;
+        raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT,
+                                              .to = p->id,
+                                              .commit = commit,
+                                              .context = raft_reads_context(raft)});
+    }
+    raft->read_round_wanted = false;
+}
+
+static bool
+send_snapshot(struct raft *raft, struct raft_progress *p)
+{
+    if (!p->recent_active || !raft->snapshot.index)
+        return false;
+    skein_assert(raft->snapshot.index >= raft->log.base_index);
+    raft_progress_become_snapshot(p, raft->snapshot.index);
+    raft_send(raft, (struct raft_message){
+                        .type = RAFT_SNAPSHOT, .to = p->id, .snapshot = raft->snapshot});
+    return true;
+}
+
+static bool
+is_paused(const struct raft_progress *p)
+{
+    return p->state == RAFT_SNAPSHOTTING || p->paused;
+}
+
+/* One append, or a snapshot. Returns whether anything was sent. */
+static bool
+send_append(struct raft *raft, struct raft_progress *p, bool even_empty)
+{
+    if (is_paused(p))
+        return false;
+    uint64_t previous = p->next - 1;
+    if (previous < raft->log.base_index || p->needs_snapshot)
+        return send_snapshot(raft, p);
+
+    size_t count = 0;
+    struct raft_entry *entries = NULL;
+    if (p->state == RAFT_PROBE || !raft_inflights_full(&p->inflights, &raft->options))
+        entries = raft_log_copy(&raft->log, p->next, raft_log_last(&raft->log),
+                                raft->options.append_bytes_max, &count);
+    if (!count && !even_empty)
+        return false;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += raft_entry_bytes(&entries[i]);
+    raft_send(raft, (struct raft_message){.type = RAFT_APPEND,
+                                          .to = p->id,
+                                          .index = previous,
+                                          .log_term = raft_log_term(&raft->log, previous),
+                                          .commit = raft->log.commit,
+                                          .entries = entries,
+                                          .entry_count = count});
+    raft_progress_sent(p, count, bytes);
+    p->sent_commit = raft->log.commit;
+    return true;
+}
+
+void
+raft_flush(struct raft *raft)
+{
+    if (!raft->flush_wanted)
+        return;
+    raft->flush_wanted = false;
+    if (raft->role != RAFT_LEADER)
+        return;
+    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+        struct raft_progress *p = &raft->peers[i];
+        enum raft_send send = p->send;
+        p->send = RAFT_SEND_NOTHING;
+        if (p->id == raft->id || send == RAFT_SEND_NOTHING)
+            continue;
+        bool even_empty =
+            send == RAFT_SEND_ALWAYS || raft_progress_can_bump_commit(p, raft->log.commit);
+        if (!send_append(raft, p, even_empty))
+            continue;
+        while (send_append(raft, p, false))
+            ;
+    }
+}

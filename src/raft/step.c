@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <skein/error.h>
+
+#include "raft/internal.h"
+
+static bool
+entries_make_sense(const struct raft_message *m)
+{
+    if (m->entry_count && (m->type != RAFT_APPEND || !m->entries))
+        return false;
+    uint64_t term = m->log_term;
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const struct raft_entry *e = &m->entries[i];
+        if (e->index != m->index + 1 + i || e->term < term || e->term > m->term || !e->term)
+            return false;
+        if (e->type != RAFT_ENTRY_NORMAL && e->type != RAFT_ENTRY_CONFIG)
+            return false;
+        term = e->term;
+    }
+    return true;
+}
+
+static bool
+snapshot_makes_sense(const struct raft_message *m)
+{
+    const struct raft_snapshot *s = &m->snapshot;
+    return s->index && s->index < RAFT_NUMBER_MAX && s->term && s->term <= m->term &&
+           s->config.voter_count && raft_config_valid(&s->config);
+}
+
+static bool
+numbers_make_sense(const struct raft_message *m)
+{
+    /* Only the place before the first entry has no term. */
+    if (m->type == RAFT_APPEND && !m->log_term != !m->index)
+        return false;
+    return m->term < RAFT_NUMBER_MAX && m->index < RAFT_NUMBER_MAX && m->log_term <= m->term &&
+           m->commit < RAFT_NUMBER_MAX && m->reject_hint < RAFT_NUMBER_MAX;
+}
+
+static bool
+makes_sense(const struct raft *raft, const struct raft_message *m)
+{
+    if (m->to != raft->id || m->from == RAFT_NONE || !m->term || !numbers_make_sense(m))
+        return false;
+    bool own = m->from == raft->id;
+    switch (m->type) {
+    case RAFT_APPEND:
+        return !own && entries_make_sense(m);
+    case RAFT_SNAPSHOT:
+        return !own && !m->entry_count && snapshot_makes_sense(m);
+    case RAFT_STORAGE_APPENDED:
+        return own && !m->entry_count;
+    case RAFT_VOTE_RESPONSE:
+        return !m->entry_count;
+    case RAFT_APPEND_RESPONSE:
+    case RAFT_VOTE:
+    case RAFT_PRE_VOTE:
+    case RAFT_PRE_VOTE_RESPONSE:
+    case RAFT_HEARTBEAT:
+    case RAFT_HEARTBEAT_RESPONSE:
+    case RAFT_TIMEOUT_NOW:
+        return !own && !m->entry_count;
+    case RAFT_MESSAGE_TYPE_END:
+        break;
+    }
+    return false;
+}
+
+static bool
+from_leader(const struct raft_message *m)
+{
+    return m->type == RAFT_APPEND || m->type == RAFT_HEARTBEAT || m->type == RAFT_SNAPSHOT;
+}
+
+/* Whoever heard from a leader within an election timeout helps nobody to depose it (thesis section
+ * 4.2.3, 9.6; rows 18 and 40). The leader itself asking is no reason to believe in it (row 34). */
+static bool
+in_lease(const struct raft *raft, const struct raft_message *m)
+{
+    return raft->options.check_quorum && m->context != RAFT_CONTEXT_TRANSFER &&
+           raft->leader != RAFT_NONE && raft->leader != m->from &&
+           raft->election_elapsed < raft->options.election_ticks;
+}
+
+/* Returns whether @m is to be handled. */
+static bool
+on_higher_term(struct raft *raft, const struct raft_message *m)
+{
+    if ((m->type == RAFT_VOTE || m->type == RAFT_PRE_VOTE) && in_lease(raft, m))
+        return false;
+    /* A pre-vote speaks of a term that nobody has entered yet. */
+    bool future = m->type == RAFT_PRE_VOTE || (m->type == RAFT_PRE_VOTE_RESPONSE && !m->reject);
+    if (!future)
+        raft_become_follower(raft, m->term, from_leader(m) ? m->from : RAFT_NONE);
+    return true;
+}
+
+static void
+on_lower_term(struct raft *raft, const struct raft_message *m)
+{
+    bool careful = raft->options.check_quorum || raft->options.pre_vote;
+    if (careful && (m->type == RAFT_HEARTBEAT || m->type == RAFT_APPEND)) {
+        /* A leader that we can no longer follow, as our term is ahead, must learn of it, or this
+         * node stays out for ever: its own elections do not move those in the leader's lease. */
+        raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE, .to = m->from});
+    } else if (m->type == RAFT_PRE_VOTE) {
+        raft_send(raft, (struct raft_message){
+                            .type = RAFT_PRE_VOTE_RESPONSE, .to = m->from, .reject = true});
+    }
+}
+
+static int
+dispatch(struct raft *raft, struct raft_message *m)
+{
+    if (from_leader(m)) {
+        if (raft->role == RAFT_LEADER)
+            return -SKEIN_EPROTO; /* two leaders in a term cannot be (row 14) */
+        if (raft->leader != RAFT_NONE && raft->leader != m->from)
+            return -SKEIN_EPROTO;
+        if (raft->role != RAFT_FOLLOWER)
+            raft_become_follower(raft, raft->term, m->from);
+        raft->leader = m->from;
+        raft->election_elapsed = 0;
+    }
+    switch (m->type) {
+    case RAFT_APPEND:
+        return raft_on_append(raft, m);
+    case RAFT_APPEND_RESPONSE:
+        return raft_on_append_response(raft, m);
+    case RAFT_VOTE:
+    case RAFT_PRE_VOTE:
+        return raft_on_vote(raft, m);
+    case RAFT_VOTE_RESPONSE:
+    case RAFT_PRE_VOTE_RESPONSE:
+        return raft_on_vote_response(raft, m);
+    case RAFT_SNAPSHOT:
+        return raft_on_snapshot(raft, m);
+    case RAFT_HEARTBEAT:
+        return raft_on_heartbeat(raft, m);
+    case RAFT_HEARTBEAT_RESPONSE:
+        return raft_on_heartbeat_response(raft, m);
+    case RAFT_TIMEOUT_NOW:
+        return raft_on_timeout_now(raft, m);
+    case RAFT_STORAGE_APPENDED:
+    case RAFT_MESSAGE_TYPE_END:
+        break;
+    }
+    return -SKEIN_EPROTO;
+}
+
+static int
+step(struct raft *raft, struct raft_message *m)
+{
+    if (!makes_sense(raft, m))
+        return -SKEIN_EPROTO;
+    if (m->type == RAFT_STORAGE_APPENDED)
+        return raft_on_storage_appended(raft, m);
+    if (m->term > raft->term) {
+        if (!on_higher_term(raft, m))
+            return 0;
+    } else if (m->term < raft->term) {
+        on_lower_term(raft, m);
+        return 0;
+    }
+    return dispatch(raft, m);
+}
+
+int
+raft_step(struct raft *raft, struct raft_message *message)
+{
+    skein_assert(raft->magic == RAFT_MAGIC);
+    int rc = step(raft, message);
+    if (rc)
+        raft->dropped++;
+    raft_message_deinit(message);
+    return rc;
+}

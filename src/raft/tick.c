@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raft/internal.h"
+
+/* CheckQuorum (thesis section 6.2): a leader that nobody answers must not go on leading. */
+static bool
+quorum_is_active(struct raft *raft)
+{
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+        struct raft_progress *p = &raft->peers[i];
+        active += p->id == raft->id || p->recent_active;
+        p->recent_active = p->id == raft->id;
+    }
+    return active >= raft_quorum(raft);
+}
+
+static void
+tick_leader(struct raft *raft)
+{
+    raft->heartbeat_elapsed++;
+    if (++raft->election_elapsed >= raft->options.election_ticks) {
+        raft->election_elapsed = 0;
+        if (raft->options.check_quorum && !quorum_is_active(raft)) {
+            raft_become_follower(raft, raft->term, RAFT_NONE);
+            return;
+        }
+        raft->transferee = RAFT_NONE;
+    }
+    if (raft->heartbeat_elapsed >= raft->options.heartbeat_ticks) {
+        raft->heartbeat_elapsed = 0;
+        raft_send_heartbeats(raft);
+    }
+}
+
+void
+raft_tick(struct raft *raft)
+{
+    skein_assert(raft->magic == RAFT_MAGIC);
+    if (raft->role == RAFT_LEADER) {
+        tick_leader(raft);
+        return;
+    }
+    if (raft->election_elapsed < UINT32_MAX)
+        raft->election_elapsed++;
+    if (raft->election_elapsed >= raft->election_timeout && raft_promotable(raft)) {
+        raft->election_elapsed = 0;
+        raft_start_campaign(raft, false);
+    }
+}
