@@ -14,7 +14,8 @@
  * One shard, one writer. Implementations: store/memtable (in memory, copy on write).
  *
  *   put, delete --> the current version
- *   snapshot_take --> an immutable version that lives until it is released, however the current one goes on
+ *   snapshot_take --> an immutable version that lives until it is released, however the current one
+ * goes on
  */
 
 struct store_table;
@@ -32,8 +33,10 @@ struct store_ops {
     const char *name;
     void (*close)(struct store_table *table);
     /* get - a reference to the value; @out_value untouched when absent. 0 or -SKEIN_ENOTFOUND. */
-    int (*get)(struct store_table *table, const void *key, size_t key_bytes, struct bytes *out_value);
-    /* put - insert or replace. Takes a reference of its own to @value; the key is copied. 0 or -SKEIN_ENOMEM. */
+    int (*get)(struct store_table *table, const void *key, size_t key_bytes,
+               struct bytes *out_value);
+    /* put - insert or replace. Takes a reference of its own to @value; the key is copied. 0 or
+     * -SKEIN_ENOMEM. */
     int (*put)(struct store_table *table, const void *key, size_t key_bytes, struct bytes value);
     /* delete - 0 or -SKEIN_ENOTFOUND. */
     int (*remove)(struct store_table *table, const void *key, size_t key_bytes);
@@ -42,10 +45,12 @@ struct store_ops {
     void (*stats)(struct store_table *table, struct store_stats *out_stats);
     struct store_snapshot *(*snapshot_take)(struct store_table *table);
     void (*snapshot_release)(struct store_snapshot *snapshot);
-    /* cursor_open - at the first key >= @key of @snapshot, or (NULL) of the current version; a cursor on
-     * the current version is valid only until the next put, remove or clear. */
-    struct store_cursor *(*cursor_open)(struct store_table *table, struct store_snapshot *snapshot, const void *key, size_t key_bytes);
-    /* cursor_next - 0 and borrowed views valid until the next call on the cursor, or -SKEIN_ENOTFOUND at the end. */
+    /* cursor_open - at the first key >= @key of @snapshot, or (NULL) of the current version; a
+     * cursor on the current version is valid only until the next put, remove or clear. */
+    struct store_cursor *(*cursor_open)(struct store_table *table, struct store_snapshot *snapshot,
+                                        const void *key, size_t key_bytes);
+    /* cursor_next - 0 and borrowed views valid until the next call on the cursor, or
+     * -SKEIN_ENOTFOUND at the end. */
     int (*cursor_next)(struct store_cursor *cursor, struct bytes *out_key, struct bytes *out_value);
     void (*cursor_close)(struct store_cursor *cursor);
 };
@@ -56,7 +61,8 @@ struct store_table {
 };
 
 /* Limits of the seam. */
-#define STORE_KEY_BYTES_MAX (64u << 10)
+/* A user's 64 KiB and room for what the machine puts before it. */
+#define STORE_KEY_BYTES_MAX ((64u << 10) + 64)
 #define STORE_VALUE_BYTES_MAX (512u << 20)
 
 /* store_memtable_open - the in-memory copy-on-write ordered table. */

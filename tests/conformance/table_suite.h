@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_CONFORMANCE_TABLE_SUITE_H
+#define TESTS_CONFORMANCE_TABLE_SUITE_H
+
+#include "store/table.h"
+
+/*
+ * What every implementation of store/table.h passes. The program of an implementation calls
+ * table_suite_run with the way to open an empty table, and returns its result from main.
+ *
+ * Random operations from fixed seeds run beside a model (a sorted array); snapshots live across
+ * them and are compared with copies of the model taken at the same instant.
+ */
+
+struct table_suite_factory {
+    const char *name;
+    struct store_table *(*open)(void);
+};
+
+int table_suite_run(const struct table_suite_factory *factory);
+
+#endif
