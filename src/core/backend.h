@@ -97,7 +97,7 @@ struct backend_op {
     uint32_t mode;
     const char *path;
     const char *path2;
-    struct iovec *iov; /* the backend may advance it; the caller does not read it again */
+    struct iovec *iov; /* not changed by the backend */
     int iov_count;
     uint64_t offset;
     uint64_t bytes;

@@ -8,11 +8,14 @@
 #include "core/backend.h"
 
 /*
- * Addresses as text: "127.0.0.1:7001", "[::1]:7001", "localhost:7001". Names other than localhost are not resolved here.
+ * Addresses as text: "127.0.0.1:7001", "[::1]:7001", "localhost:7001". Names other than localhost
+ * are not resolved here.
  */
 
-/* net_addr_parse - @text: address and port. **Returns** 0; -SKEIN_EINVALID, with the reason in @out_why (128 bytes). */
-int net_addr_parse(const char *text, struct backend_addr *out_addr, char out_why[128]) SKEIN_MUST_CHECK;
+/* net_addr_parse - @text: address and port. **Returns** 0; -SKEIN_EINVALID, with the reason in
+ * @out_why (128 bytes). */
+int net_addr_parse(const char *text, struct backend_addr *out_addr,
+                   char out_why[128]) SKEIN_MUST_CHECK;
 #define NET_ADDR_TEXT_BYTES 64
 /* net_addr_format - "127.0.0.1:7001"; IPv6 in brackets. Returns @out. */
 const char *net_addr_format(const struct backend_addr *addr, char out[NET_ADDR_TEXT_BYTES]);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/await.h"
+
+#include "core/internal.h"
+#include "skein/error.h"
+
+struct await {
+    struct backend_op *op;
+    struct core_fiber *fiber;
+    int reason; /* why the op was cancelled; 0: it was not */
+};
+
+static void
+completed(struct backend_op *op)
+{
+    struct await *wait = op->waiter;
+    fiber_ready(wait->fiber, 0);
+}
+
+static void
+interrupted(struct core_fiber *fiber, int reason)
+{
+    struct await *wait = fiber->interrupt_arg;
+    if (wait->reason != 0)
+        return;
+    wait->reason = reason;
+    struct backend *backend = fiber->shard->backend;
+    backend->ops->cancel(backend, wait->op);
+}
+
+static int64_t
+submit_and_park(struct backend_op *op, uint64_t deadline_ns,
+                void (*interrupt)(struct core_fiber *fiber, int reason))
+{
+    struct await wait = {.op = op, .fiber = core_fiber_self()};
+    struct backend *backend = wait.fiber->shard->backend;
+    op->waiter = &wait;
+    op->complete = completed;
+    backend->ops->submit(backend, op);
+    int rc = fiber_park(deadline_ns, interrupt, &wait);
+    skein_assert(rc == 0);
+    op->waiter = NULL;
+    if (op->result == -SKEIN_ECANCELED && wait.reason != 0)
+        return wait.reason;
+    return op->result;
+}
+
+int64_t
+await_op(struct backend_op *op, uint64_t deadline_ns)
+{
+    if (core_cancelled())
+        return -SKEIN_ECANCELED;
+    return submit_and_park(op, deadline_ns, interrupted);
+}
+
+int64_t
+await_op_to_end(struct backend_op *op)
+{
+    return submit_and_park(op, CORE_NEVER, fiber_not_interruptible);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "base/mem.h"
+#include "core/await.h"
+#include "core/io.h"
+#include "skein/error.h"
+
+/* One transfer; the kernel's own limit is a little under 2 GiB. */
+#define TRANSFER_BYTES_MAX ((size_t)1 << 30)
+
+/* A cancelled fiber begins no file operation; one that was begun is waited for. */
+static int64_t
+file_op(struct backend_op *op)
+{
+    if (core_cancelled())
+        return -SKEIN_ECANCELED;
+    return await_op_to_end(op);
+}
+
+int
+core_open(const char *path, uint32_t flags, uint32_t mode)
+{
+    skein_assert(path != NULL);
+    skein_assert(flags & (BACKEND_RDONLY | BACKEND_RDWR));
+    struct backend_op op = {.kind = BACKEND_OPEN, .path = path, .flags = flags, .mode = mode};
+    return (int)file_op(&op);
+}
+
+int
+core_close(int handle)
+{
+    skein_assert(handle >= 0);
+    struct backend_op op = {.kind = BACKEND_CLOSE, .handle = handle};
+    return (int)await_op_to_end(&op);
+}
+
+static size_t
+min_bytes(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+ssize_t
+core_pread(int handle, void *data, size_t count, uint64_t offset)
+{
+    if (core_cancelled())
+        return -SKEIN_ECANCELED;
+    size_t done = 0;
+    while (done < count) {
+        struct iovec iov = {.iov_base = (char *)data + done,
+                            .iov_len = min_bytes(count - done, TRANSFER_BYTES_MAX)};
+        struct backend_op op = {.kind = BACKEND_READ,
+                                .handle = handle,
+                                .iov = &iov,
+                                .iov_count = 1,
+                                .offset = offset + done};
+        int64_t rc = await_op_to_end(&op);
+        /* A direct read past the odd end of a file is refused for its alignment: it is the end. */
+        if (rc == -EINVAL && done > 0)
+            break;
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            break;
+        done += (size_t)rc;
+    }
+    skein_assert(done <= count);
+    return (ssize_t)done;
+}
+
+int
+core_pwrite(int handle, const void *data, size_t count, uint64_t offset, uint32_t flags)
+{
+    skein_assert((flags & ~BACKEND_DSYNC) == 0);
+    if (core_cancelled())
+        return -SKEIN_ECANCELED;
+    size_t done = 0;
+    while (done < count) {
+        struct iovec iov = {.iov_base = (char *)(uintptr_t)data + done,
+                            .iov_len = min_bytes(count - done, TRANSFER_BYTES_MAX)};
+        struct backend_op op = {.kind = BACKEND_WRITE,
+                                .handle = handle,
+                                .flags = flags,
+                                .iov = &iov,
+                                .iov_count = 1,
+                                .offset = offset + done};
+        int64_t rc = await_op_to_end(&op);
+        if (rc < 0)
+            return (int)rc;
+        if (rc == 0)
+            return -EIO;
+        done += (size_t)rc;
+    }
+    skein_assert(done == count);
+    return 0;
+}
+
+int
+core_sync(int handle, uint32_t flags)
+{
+    skein_assert((flags & ~BACKEND_DATA_ONLY) == 0);
+    struct backend_op op = {.kind = BACKEND_SYNC, .handle = handle, .flags = flags};
+    return (int)file_op(&op);
+}
+
+int
+core_allocate(int handle, uint64_t offset, uint64_t bytes)
+{
+    struct backend_op op = {
+        .kind = BACKEND_ALLOCATE, .handle = handle, .offset = offset, .bytes = bytes};
+    return (int)file_op(&op);
+}
+
+int
+core_truncate(int handle, uint64_t bytes)
+{
+    struct backend_op op = {.kind = BACKEND_TRUNCATE, .handle = handle, .bytes = bytes};
+    return (int)file_op(&op);
+}
+
+int
+core_stat(const char *path, struct backend_stat *out_stat)
+{
+    struct backend_stat stat = {0};
+    struct backend_op op = {.kind = BACKEND_STAT, .path = path, .stat = &stat};
+    int rc = (int)file_op(&op);
+    if (rc >= 0)
+        *out_stat = stat;
+    return rc;
+}
+
+int
+core_rename(const char *from, const char *to)
+{
+    struct backend_op op = {.kind = BACKEND_RENAME, .path = from, .path2 = to};
+    return (int)file_op(&op);
+}
+
+int
+core_unlink(const char *path, uint32_t flags)
+{
+    skein_assert((flags & ~BACKEND_DIRECTORY) == 0);
+    struct backend_op op = {.kind = BACKEND_UNLINK, .path = path, .flags = flags};
+    return (int)file_op(&op);
+}
+
+int
+core_mkdir(const char *path, uint32_t mode)
+{
+    struct backend_op op = {.kind = BACKEND_MKDIR, .path = path, .mode = mode};
+    return (int)file_op(&op);
+}
+
+int
+core_list(const char *path, struct backend_names *out_names)
+{
+    struct backend_names names = {0};
+    struct backend_op op = {.kind = BACKEND_LIST, .path = path, .names = &names};
+    int rc = (int)file_op(&op);
+    if (rc >= 0)
+        *out_names = names;
+    else
+        core_names_deinit(&names);
+    return rc;
+}
+
+void
+core_names_deinit(struct backend_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        mem_free(names->names[i]);
+    mem_free(names->names);
+    *names = (struct backend_names){0};
+}
+
+int
+core_lock(int handle)
+{
+    struct backend_op op = {.kind = BACKEND_LOCK, .handle = handle};
+    return (int)file_op(&op);
+}
+
+int
+core_sync_directory(const char *path)
+{
+    int handle = core_open(path, BACKEND_RDONLY | BACKEND_DIRECTORY, 0);
+    if (handle < 0)
+        return handle;
+    int rc = core_sync(handle, 0);
+    int close_rc = core_close(handle);
+    return rc < 0 ? rc : close_rc;
+}
+
+int64_t
+core_work(int64_t (*work)(void *arg), void *arg)
+{
+    skein_assert(work != NULL);
+    struct backend_op op = {.kind = BACKEND_WORK, .work = work, .work_arg = arg};
+    return await_op_to_end(&op);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/shard.h"
+
+#include "base/mem.h"
+#include "core/internal.h"
+
+#define FIBER_COUNT_MAX_DEFAULT 65536
+/* Rounds in one core_shard_turn: fibers that only yield must not hold the caller for ever. */
+#define TURN_ROUND_COUNT_MAX 1024
+
+static __thread struct core_shard *current;
+
+struct core_shard *
+core_shard_current(void)
+{
+    return current;
+}
+
+struct core_shard *
+shard_set_current(struct core_shard *shard)
+{
+    struct core_shard *previous = current;
+    current = shard;
+    return previous;
+}
+
+int
+core_shard_open(struct core_shard **out_shard, const struct core_shard_options *options)
+{
+    skein_assert(options->backend != NULL);
+    skein_assert(options->stacks != NULL);
+    struct core_shard *shard = mem_zalloc(sizeof(*shard));
+    shard->magic = SHARD_MAGIC;
+    shard->backend = options->backend;
+    shard->stacks = options->stacks;
+    shard->fiber_count_max =
+        options->fiber_count_max ? options->fiber_count_max : FIBER_COUNT_MAX_DEFAULT;
+    list_init(&shard->ready);
+    list_init(&shard->fibers);
+    timer_heap_init(&shard->timers);
+    core_scope_init(&shard->main_scope);
+    *out_shard = shard;
+    return 0;
+}
+
+static void
+main_fiber(void *arg)
+{
+    struct core_shard *shard = arg;
+    shard->main_result = shard->main_fn(shard->main_arg);
+}
+
+void
+core_shard_start(struct core_shard *shard, int (*main_fn)(void *arg), void *arg)
+{
+    skein_assert(shard->magic == SHARD_MAGIC);
+    skein_assert(!shard->started);
+    shard->started = true;
+    shard->main_fn = main_fn;
+    shard->main_arg = arg;
+    int rc = fiber_spawn(shard, &shard->main_scope, "main", main_fiber, shard, CORE_STACK_LARGE);
+    if (rc < 0)
+        base_die(__FILE__, __LINE__, "no memory for the first fiber of a shard");
+}
+
+/* Each fiber that is ready now runs once; those made ready meanwhile wait for the next round. */
+static void
+run_round(struct core_shard *shard)
+{
+    struct list *last = shard->ready.prev;
+    struct list *link;
+    do {
+        link = list_pop_front(&shard->ready);
+        if (link)
+            fiber_run(LIST_ENTRY(link, struct core_fiber, link));
+    } while (link && link != last);
+}
+
+uint64_t
+core_shard_turn(struct core_shard *shard)
+{
+    skein_assert(shard->magic == SHARD_MAGIC);
+    skein_assert(shard->running == NULL);
+    struct core_shard *previous = shard_set_current(shard);
+    context_init_self(&shard->scheduler);
+    uint64_t now_ns = shard->backend->ops->now_ns(shard->backend);
+    for (int round = 0; round < TURN_ROUND_COUNT_MAX; round++) {
+        run_round(shard);
+        now_ns = shard->backend->ops->now_ns(shard->backend);
+        timer_fire_due(&shard->timers, now_ns);
+        if (list_is_empty(&shard->ready))
+            break;
+    }
+    uint64_t next_ns = list_is_empty(&shard->ready) ? timer_next_ns(&shard->timers) : now_ns;
+    shard_set_current(previous);
+    return next_ns;
+}
+
+int
+core_shard_run(struct core_shard *shard, int (*main_fn)(void *arg), void *arg)
+{
+    core_shard_start(shard, main_fn, arg);
+    struct core_shard *previous = shard_set_current(shard);
+    const struct backend_ops *ops = shard->backend->ops;
+    context_init_self(&shard->scheduler);
+    int result = 0;
+    for (;;) {
+        run_round(shard);
+        if (core_shard_finished(shard, &result))
+            break;
+        bool sleep = list_is_empty(&shard->ready);
+        ops->wait(shard->backend, sleep ? timer_next_ns(&shard->timers) : 0);
+        if (timer_next_ns(&shard->timers) != CORE_NEVER)
+            timer_fire_due(&shard->timers, ops->now_ns(shard->backend));
+    }
+    shard_set_current(previous);
+    return result;
+}
+
+bool
+core_shard_finished(const struct core_shard *shard, int *out_result)
+{
+    if (!shard->started || shard->fiber_count > 0)
+        return false;
+    *out_result = shard->main_result;
+    return true;
+}
+
+void
+core_shard_close(struct core_shard *shard)
+{
+    if (!shard)
+        return;
+    skein_assert(shard->magic == SHARD_MAGIC);
+    skein_assert(shard->fiber_count == 0);
+    skein_assert(shard != current);
+    timer_heap_deinit(&shard->timers);
+    shard->magic = 0;
+    mem_free(shard);
+}
+
+void
+core_shard_abandon(struct core_shard *shard)
+{
+    skein_assert(shard->magic == SHARD_MAGIC);
+    skein_assert(shard->running == NULL);
+    list_for_each_safe (link, &shard->fibers)
+        fiber_drop(LIST_ENTRY(link, struct core_fiber, shard_link));
+    core_shard_close(shard);
+}
+
+struct backend *
+core_shard_backend(void)
+{
+    skein_assert(current != NULL);
+    return current->backend;
+}
+
+uint64_t
+core_now_ns(void)
+{
+    struct backend *backend = core_shard_backend();
+    return backend->ops->now_ns(backend);
+}
+
+uint64_t
+core_wall_ns(void)
+{
+    struct backend *backend = core_shard_backend();
+    return backend->ops->wall_ns(backend);
+}
+
+void
+core_entropy(void *data, size_t count)
+{
+    struct backend *backend = core_shard_backend();
+    backend->ops->entropy(backend, data, count);
+}
+
+uint64_t
+core_random(void)
+{
+    uint64_t value = 0;
+    core_entropy(&value, sizeof(value));
+    return value;
+}
+
+uint64_t
+core_deadline_in(uint64_t delay_ns)
+{
+    uint64_t now_ns = core_now_ns();
+    return delay_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + delay_ns;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/uring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "core/await.h"
+#include "core/shard.h"
+#include "core/uring_internal.h"
+#include "skein/error.h"
+
+#define URING_MAGIC 0x736b7572696e6731ull
+#define URING_ENTRY_COUNT 1024
+#define URING_COMPLETION_COUNT 4096
+
+/* user_data that is no op's address. */
+#define TAG_IGNORED 0ull
+#define TAG_EVENT 1ull
+
+static struct uring *
+uring_of(struct backend *backend)
+{
+    struct uring *uring = (struct uring *)(void *)backend;
+    skein_assert(uring->magic == URING_MAGIC);
+    return uring;
+}
+
+static uint64_t
+read_clock(clockid_t clock)
+{
+    struct timespec ts;
+    skein_assert(clock_gettime(clock, &ts) == 0);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t
+on_now_ns(struct backend *backend)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+static uint64_t
+on_wall_ns(struct backend *backend)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+static void
+on_entropy(struct backend *backend, void *data, size_t count)
+{
+    char *at = data;
+    while (count > 0) {
+        ssize_t n = getrandom(at, count, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            base_die(__FILE__, __LINE__, "the kernel gives no random bytes");
+        at += n;
+        count -= (size_t)n;
+    }
+}
+
+static void
+set_done(struct uring *uring, struct backend_op *op)
+{
+    uring_op_of(op)->place = URING_DONE;
+    list_push_back(&uring->done, &op->link);
+}
+
+/* A free submission entry; NULL when the ring takes no more before completions were reaped. */
+static struct io_uring_sqe *
+take_entry(struct uring *uring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+    if (sqe)
+        return sqe;
+    int rc = io_uring_submit(&uring->ring);
+    skein_assert(rc >= 0 || rc == -EBUSY || rc == -EAGAIN || rc == -EINTR || rc == -ENOMEM);
+    return io_uring_get_sqe(&uring->ring);
+}
+
+static void
+submit_to_ring(struct uring *uring, struct backend_op *op)
+{
+    struct uring_op *mine = uring_op_of(op);
+    struct io_uring_sqe *sqe = list_is_empty(&uring->waiting) ? take_entry(uring) : NULL;
+    if (!sqe) {
+        mine->place = URING_WAITING;
+        list_push_back(&uring->waiting, &op->link);
+        return;
+    }
+    mine->place = URING_RING;
+    int rc = uring_prepare(sqe, op);
+    if (rc < 0) {
+        op->result = rc;
+        set_done(uring, op);
+    }
+}
+
+static void
+on_submit(struct backend *backend, struct backend_op *op)
+{
+    struct uring *uring = uring_of(backend);
+    struct uring_op *mine = uring_op_of(op);
+    skein_assert(op->complete != NULL);
+    memset(mine, 0, sizeof(*mine));
+    mine->fd = -1;
+    op->link = (struct list){0};
+    uring->op_count++;
+    if (uring_at_once(op)) {
+        set_done(uring, op);
+        return;
+    }
+    if (!helper_wants(op)) {
+        submit_to_ring(uring, op);
+        return;
+    }
+    mine->place = URING_HELPER;
+    int rc = helper_submit(&uring->helpers, op);
+    if (rc < 0) {
+        op->result = rc;
+        set_done(uring, op);
+    }
+}
+
+static void
+request_cancel(struct uring *uring, struct backend_op *op)
+{
+    struct io_uring_sqe *sqe = take_entry(uring);
+    if (!sqe) {
+        list_push_back(&uring->uncancelled, &op->link);
+        return;
+    }
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data64(sqe, TAG_IGNORED);
+}
+
+static void
+on_cancel(struct backend *backend, struct backend_op *op)
+{
+    struct uring *uring = uring_of(backend);
+    struct uring_op *mine = uring_op_of(op);
+    if (mine->cancel_asked)
+        return;
+    mine->cancel_asked = true;
+    if (mine->place == URING_RING) {
+        request_cancel(uring, op);
+    } else if (mine->place == URING_WAITING) {
+        list_remove(&op->link);
+        bool finished = uring_finish(op, -ECANCELED);
+        skein_assert(finished);
+        set_done(uring, op);
+    }
+}
+
+static void
+arm_event(struct uring *uring)
+{
+    struct io_uring_sqe *sqe = take_entry(uring);
+    uring->event_due = sqe == NULL;
+    if (!sqe)
+        return;
+    io_uring_prep_read(sqe, uring->event_fd, &uring->event_value, sizeof(uring->event_value), 0);
+    io_uring_sqe_set_data64(sqe, TAG_EVENT);
+    uring->event_armed = true;
+}
+
+/* What found no room in the submission queue earlier. */
+static void
+flush_waiting(struct uring *uring)
+{
+    if (uring->event_due)
+        arm_event(uring);
+    size_t room = io_uring_sq_space_left(&uring->ring);
+    for (; room > 0 && !list_is_empty(&uring->uncancelled); room--)
+        request_cancel(uring,
+                       LIST_ENTRY(list_pop_front(&uring->uncancelled), struct backend_op, link));
+    for (; room > 0 && !list_is_empty(&uring->waiting); room--) {
+        struct backend_op *op =
+            LIST_ENTRY(list_pop_front(&uring->waiting), struct backend_op, link);
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+        skein_assert(sqe != NULL);
+        uring_op_of(op)->place = URING_RING;
+        int rc = uring_prepare(sqe, op);
+        if (rc < 0) {
+            op->result = rc;
+            set_done(uring, op);
+        }
+    }
+}
+
+static void
+on_completion(struct uring *uring, uint64_t data, int result)
+{
+    if (data == TAG_IGNORED)
+        return;
+    if (data == TAG_EVENT) {
+        uring->event_armed = false;
+        uring->event_due = true;
+        helper_collect(&uring->helpers, &uring->done);
+        return;
+    }
+    struct backend_op *op = (struct backend_op *)(uintptr_t)data;
+    skein_assert(uring_op_of(op)->place == URING_RING);
+    list_remove(&op->link); /* from `uncancelled` */
+    if (uring_finish(op, result))
+        set_done(uring, op);
+    else
+        submit_to_ring(uring, op);
+}
+
+static void
+reap(struct uring *uring)
+{
+    struct io_uring_cqe *cqe;
+    while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 && cqe) {
+        uint64_t data = cqe->user_data;
+        int result = cqe->res;
+        io_uring_cqe_seen(&uring->ring, cqe);
+        on_completion(uring, data, result);
+    }
+}
+
+/* Deliver what is complete now; what completes through that waits for the next turn. */
+static void
+deliver(struct uring *uring)
+{
+    struct list *last = uring->done.prev;
+    struct list *link;
+    do {
+        link = list_pop_front(&uring->done);
+        if (!link)
+            break;
+        struct backend_op *op = LIST_ENTRY(link, struct backend_op, link);
+        uring_op_of(op)->place = URING_NOWHERE;
+        skein_assert(uring->op_count > 0);
+        uring->op_count--;
+        op->complete(op);
+    } while (link != last);
+}
+
+static bool
+enter_is_idle(const struct uring *uring)
+{
+    unsigned flags = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+    bool flagged = uring->ring.flags & IORING_SETUP_TASKRUN_FLAG;
+    return flagged && io_uring_sq_ready(&uring->ring) == 0 &&
+           !(IO_URING_READ_ONCE(*uring->ring.sq.kflags) & flags);
+}
+
+static void
+enter(struct uring *uring, uint64_t deadline_ns)
+{
+    int rc;
+    uint64_t now_ns = 0;
+    if (deadline_ns != 0 && deadline_ns != CORE_NEVER)
+        now_ns = on_now_ns(&uring->base);
+    if (deadline_ns <= now_ns) {
+        if (enter_is_idle(uring))
+            return;
+        rc = io_uring_submit_and_get_events(&uring->ring);
+    } else if (deadline_ns == CORE_NEVER) {
+        rc = io_uring_submit_and_wait(&uring->ring, 1);
+    } else {
+        uint64_t left_ns = deadline_ns - now_ns;
+        struct __kernel_timespec ts = {.tv_sec = (int64_t)(left_ns / 1000000000u),
+                                       .tv_nsec = (long long)(left_ns % 1000000000u)};
+        struct io_uring_cqe *cqe;
+        rc = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &ts, NULL);
+    }
+    skein_assert(rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN ||
+                 rc == -ENOMEM);
+}
+
+static void
+on_wait(struct backend *backend, uint64_t deadline_ns)
+{
+    struct uring *uring = uring_of(backend);
+    flush_waiting(uring);
+    bool sleep = list_is_empty(&uring->done) && list_is_empty(&uring->waiting);
+    enter(uring, sleep ? deadline_ns : 0);
+    reap(uring);
+    deliver(uring);
+}
+
+static void
+on_wake(struct backend *backend)
+{
+    const struct uring *uring = (struct uring *)(void *)backend;
+    uint64_t one = 1;
+    ssize_t n;
+    do {
+        n = write(uring->event_fd, &one, sizeof(one));
+    } while (n < 0 && errno == EINTR);
+}
+
+static const struct backend_ops uring_ops = {
+    .name = "io_uring",
+    .now_ns = on_now_ns,
+    .wall_ns = on_wall_ns,
+    .entropy = on_entropy,
+    .submit = on_submit,
+    .cancel = on_cancel,
+    .wait = on_wait,
+    .wake = on_wake,
+};
+
+/* The best the kernel has; -EINVAL means that it does not know a flag. */
+static int
+open_ring(struct io_uring *ring)
+{
+    static const unsigned attempts[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+            IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+            IORING_SETUP_CQSIZE,
+        IORING_SETUP_CQSIZE,
+    };
+    int rc = -EINVAL;
+    for (size_t i = 0; i < BASE_COUNT_OF(attempts) && rc == -EINVAL; i++) {
+        struct io_uring_params params = {.flags = attempts[i],
+                                         .cq_entries = URING_COMPLETION_COUNT};
+        rc = io_uring_queue_init_params(URING_ENTRY_COUNT, ring, &params);
+    }
+    if (rc < 0)
+        return rc == -EINVAL ? -ENOSYS : rc;
+    if (!(ring->features & IORING_FEAT_EXT_ARG) || !(ring->features & IORING_FEAT_NODROP)) {
+        io_uring_queue_exit(ring);
+        return -ENOSYS;
+    }
+    rc = io_uring_register_ring_fd(ring);
+    (void)rc; /* saves a look-up on each entry; older kernels do without */
+    return 0;
+}
+
+int
+uring_open(struct backend **out_backend, unsigned helper_count)
+{
+    struct io_uring ring;
+    int rc = open_ring(&ring);
+    if (rc < 0)
+        return rc;
+    int event_fd = eventfd(0, EFD_CLOEXEC);
+    if (event_fd < 0) {
+        rc = -errno;
+        io_uring_queue_exit(&ring);
+        return rc;
+    }
+    struct uring *uring = mem_zalloc(sizeof(*uring));
+    uring->base.ops = &uring_ops;
+    uring->magic = URING_MAGIC;
+    uring->ring = ring;
+    uring->event_fd = event_fd;
+    list_init(&uring->waiting);
+    list_init(&uring->done);
+    list_init(&uring->uncancelled);
+    helper_init(&uring->helpers, helper_count, event_fd);
+    uring->signal_stack = overflow_watch();
+    arm_event(uring);
+    *out_backend = &uring->base;
+    return 0;
+}
+
+void
+uring_close(struct backend *backend)
+{
+    if (!backend)
+        return;
+    struct uring *uring = uring_of(backend);
+    skein_assert(uring->op_count == 0);
+    helper_deinit(&uring->helpers);
+    /* The kernel must be done with event_value before the memory goes. */
+    on_wake(backend);
+    while (uring->event_armed) {
+        int rc = io_uring_submit_and_wait(&uring->ring, 1);
+        skein_assert(rc >= 0 || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN);
+        struct io_uring_cqe *cqe;
+        while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 && cqe) {
+            if (cqe->user_data == TAG_EVENT)
+                uring->event_armed = false;
+            io_uring_cqe_seen(&uring->ring, cqe);
+        }
+    }
+    io_uring_queue_exit(&uring->ring);
+    close(uring->event_fd);
+    overflow_unwatch(uring->signal_stack);
+    uring->magic = 0;
+    mem_free(uring);
+}
+
+int
+uring_wait_readable(int fd, uint64_t deadline_ns)
+{
+    skein_assert(core_shard_backend()->ops == &uring_ops);
+    struct backend_op op = {.kind = URING_POLL, .handle = fd};
+    return (int)await_op(&op, deadline_ns);
+}

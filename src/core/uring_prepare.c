@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/uring_internal.h"
+#include "skein/error.h"
+
+static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+static socklen_t
+to_sockaddr(const struct backend_addr *addr, union uring_sockaddr *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (memcmp(addr->ip, v4_mapped, sizeof(v4_mapped)) == 0) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(addr->port);
+        memcpy(&out->v4.sin_addr, addr->ip + 12, 4);
+        return sizeof(out->v4);
+    }
+    out->v6.sin6_family = AF_INET6;
+    out->v6.sin6_port = htons(addr->port);
+    memcpy(&out->v6.sin6_addr, addr->ip, 16);
+    return sizeof(out->v6);
+}
+
+static void
+from_sockaddr(const union uring_sockaddr *from, struct backend_addr *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (from->any.sa_family == AF_INET) {
+        memcpy(out->ip, v4_mapped, sizeof(v4_mapped));
+        memcpy(out->ip + 12, &from->v4.sin_addr, 4);
+        out->port = ntohs(from->v4.sin_port);
+    } else if (from->any.sa_family == AF_INET6) {
+        memcpy(out->ip, &from->v6.sin6_addr, 16);
+        out->port = ntohs(from->v6.sin6_port);
+    }
+}
+
+/* A TCP socket with TCP_NODELAY; a listener hands that on to what it accepts. */
+static int
+open_socket(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd < 0)
+        return -errno;
+    int on = 1;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+static int
+listen_at(const struct backend_addr *addr, int backlog)
+{
+    union uring_sockaddr sa;
+    socklen_t sa_bytes = to_sockaddr(addr, &sa);
+    int fd = open_socket(sa.any.sa_family);
+    if (fd < 0)
+        return fd;
+    int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        bind(fd, &sa.any, sa_bytes) == 0 && listen(fd, backlog) == 0)
+        return fd;
+    int rc = -errno;
+    close(fd);
+    return rc;
+}
+
+static int
+local_addr(int fd, struct backend_addr *out)
+{
+    union uring_sockaddr sa = {0};
+    socklen_t sa_bytes = sizeof(sa);
+    if (getsockname(fd, &sa.any, &sa_bytes) < 0)
+        return -errno;
+    from_sockaddr(&sa, out);
+    return 0;
+}
+
+bool
+uring_at_once(struct backend_op *op)
+{
+    if (op->kind == BACKEND_LISTEN)
+        op->result = listen_at(&op->addr, op->backlog);
+    else if (op->kind == BACKEND_LOCAL)
+        op->result = local_addr(op->handle, &op->addr);
+    else if (op->kind == BACKEND_LOCK)
+        op->result = flock(op->handle, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+    else
+        return false;
+    return true;
+}
+
+static int
+open_flags(struct backend_op *op)
+{
+    int flags = O_CLOEXEC | (op->flags & BACKEND_RDWR ? O_RDWR : O_RDONLY);
+    flags |= op->flags & BACKEND_CREATE ? O_CREAT : 0;
+    flags |= op->flags & BACKEND_EXCLUSIVE ? O_EXCL : 0;
+    flags |= op->flags & BACKEND_TRUNC ? O_TRUNC : 0;
+    flags |= op->flags & BACKEND_DIRECTORY ? O_DIRECTORY : 0;
+    if ((op->flags & BACKEND_DIRECT) && !uring_op_of(op)->without_direct)
+        flags |= O_DIRECT;
+    return flags;
+}
+
+static void
+prepare_message(struct io_uring_sqe *sqe, struct backend_op *op)
+{
+    struct uring_op *mine = uring_op_of(op);
+    mine->message = (struct msghdr){.msg_iov = op->iov, .msg_iovlen = (size_t)op->iov_count};
+    if (op->kind == BACKEND_SEND)
+        io_uring_prep_sendmsg(sqe, op->handle, &mine->message, MSG_NOSIGNAL);
+    else
+        io_uring_prep_recvmsg(sqe, op->handle, &mine->message, 0);
+}
+
+static void
+prepare_transfer(struct io_uring_sqe *sqe, struct backend_op *op)
+{
+    int fd = op->handle;
+    bool one = op->iov_count == 1;
+    void *data = one ? op->iov->iov_base : NULL;
+    unsigned count = one ? (unsigned)op->iov->iov_len : 0;
+    unsigned iov_count = (unsigned)op->iov_count;
+    if (op->kind == BACKEND_SEND && one)
+        io_uring_prep_send(sqe, fd, data, count, MSG_NOSIGNAL);
+    else if (op->kind == BACKEND_RECV && one)
+        io_uring_prep_recv(sqe, fd, data, count, 0);
+    else if (op->kind == BACKEND_SEND || op->kind == BACKEND_RECV)
+        prepare_message(sqe, op);
+    else if (op->kind == BACKEND_READ && one)
+        io_uring_prep_read(sqe, fd, data, count, op->offset);
+    else if (op->kind == BACKEND_READ)
+        io_uring_prep_readv(sqe, fd, op->iov, iov_count, op->offset);
+    else if (one)
+        io_uring_prep_write(sqe, fd, data, count, op->offset);
+    else
+        io_uring_prep_writev(sqe, fd, op->iov, iov_count, op->offset);
+    if (op->kind == BACKEND_WRITE && (op->flags & BACKEND_DSYNC))
+        sqe->rw_flags = RWF_DSYNC;
+}
+
+static int
+prepare_connect(struct io_uring_sqe *sqe, struct backend_op *op)
+{
+    struct uring_op *mine = uring_op_of(op);
+    mine->peer_bytes = to_sockaddr(&op->addr, &mine->peer);
+    if (mine->fd < 0)
+        mine->fd = open_socket(mine->peer.any.sa_family);
+    if (mine->fd < 0)
+        return mine->fd;
+    io_uring_prep_connect(sqe, mine->fd, &mine->peer.any, mine->peer_bytes);
+    return 0;
+}
+
+int
+uring_prepare(struct io_uring_sqe *sqe, struct backend_op *op)
+{
+    struct uring_op *mine = uring_op_of(op);
+    int rc = 0;
+    if (op->kind == URING_POLL) {
+        io_uring_prep_poll_add(sqe, op->handle, POLLIN);
+        io_uring_sqe_set_data(sqe, op);
+        return 0;
+    }
+    switch (op->kind) {
+    case BACKEND_OPEN:
+        io_uring_prep_openat(sqe, AT_FDCWD, op->path, open_flags(op), op->mode);
+        break;
+    case BACKEND_CLOSE:
+        io_uring_prep_close(sqe, op->handle);
+        break;
+    case BACKEND_READ:
+    case BACKEND_WRITE:
+    case BACKEND_RECV:
+    case BACKEND_SEND:
+        prepare_transfer(sqe, op);
+        break;
+    case BACKEND_SYNC:
+        io_uring_prep_fsync(sqe, op->handle,
+                            op->flags & BACKEND_DATA_ONLY ? IORING_FSYNC_DATASYNC : 0);
+        break;
+    case BACKEND_ALLOCATE:
+        io_uring_prep_fallocate(sqe, op->handle, 0, (off_t)op->offset, (off_t)op->bytes);
+        break;
+    case BACKEND_RENAME:
+        io_uring_prep_renameat(sqe, AT_FDCWD, op->path, AT_FDCWD, op->path2, 0);
+        break;
+    case BACKEND_UNLINK:
+        io_uring_prep_unlinkat(sqe, AT_FDCWD, op->path,
+                               op->flags & BACKEND_DIRECTORY ? AT_REMOVEDIR : 0);
+        break;
+    case BACKEND_MKDIR:
+        io_uring_prep_mkdirat(sqe, AT_FDCWD, op->path, op->mode);
+        break;
+    case BACKEND_ACCEPT:
+        mine->peer_bytes = sizeof(mine->peer);
+        io_uring_prep_accept(sqe, op->handle, &mine->peer.any, &mine->peer_bytes, SOCK_CLOEXEC);
+        break;
+    case BACKEND_CONNECT:
+        rc = prepare_connect(sqe, op);
+        break;
+    case BACKEND_SHUTDOWN:
+        io_uring_prep_shutdown(sqe, op->handle, SHUT_WR);
+        break;
+    case BACKEND_TRUNCATE:
+    case BACKEND_STAT:
+    case BACKEND_LIST:
+    case BACKEND_LOCK:
+    case BACKEND_LISTEN:
+    case BACKEND_LOCAL:
+    case BACKEND_WORK:
+        skein_unreachable();
+    }
+    if (rc < 0) /* the entry is taken; it has to do something */
+        io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data(sqe, rc < 0 ? NULL : op);
+    return rc;
+}
+
+static int
+finish_connect(struct backend_op *op, int result)
+{
+    struct uring_op *mine = uring_op_of(op);
+    int fd = mine->fd;
+    mine->fd = -1;
+    if (result == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+bool
+uring_finish(struct backend_op *op, int result)
+{
+    struct uring_op *mine = uring_op_of(op);
+    if (result == -EINTR && !mine->cancel_asked)
+        return false;
+    if (op->kind == BACKEND_OPEN && result == -EINVAL && (op->flags & BACKEND_DIRECT) &&
+        !mine->without_direct) {
+        mine->without_direct = true;
+        return false;
+    }
+    if (op->kind == BACKEND_CONNECT)
+        result = finish_connect(op, result);
+    if (op->kind == BACKEND_ACCEPT && result >= 0)
+        from_sockaddr(&mine->peer, &op->addr);
+    if (op->kind == URING_POLL && result > 0)
+        result = 0;
+    bool cancelled = result == -ECANCELED || (result == -EINTR && mine->cancel_asked);
+    op->result = cancelled ? -SKEIN_ECANCELED : result;
+    return true;
+}
