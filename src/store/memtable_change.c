@@ -157,11 +157,11 @@ insert_new(struct memtable *table, struct way *way, uint16_t at, struct record *
         return;
     }
     split_child(table, parent, child, NODE_MAX / 2);
-    if (at >= NODE_MAX / 2) {
-        leaf = parent->children[child + 1];
-        at = (uint16_t)(at - NODE_MAX / 2);
-    }
-    node_insert(leaf, at, record, NULL);
+    /* Between the halves' keys the separator decides, not the position. */
+    const uint8_t *key = record_key(record);
+    bool found;
+    leaf = parent->children[node_child_index(parent, key, record->key_bytes)];
+    node_insert(leaf, node_search(leaf, 0, key, record->key_bytes, &found), record, NULL);
 }
 
 static void
