@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# Skein: short names for what tools/, meson and the program do. "make help" lists them.
+BUILD  ?= build
+PREFIX ?= /usr/local
+SEEDS  ?= 100
+SEED   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check sim bench fuzz fmt docs install clean deps-% configure-tests
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build  ## start a three-node cluster; installs what is missing and builds first
+	@exec $(BUILD)/skein dev
+
+build: deps-build $(BUILD)/build.ninja  ## build the program: build/skein
+	@ninja -C $(BUILD) $(NINJA_QUIET) skein
+
+test: configure-tests  ## build everything and run all tests
+	@ninja -C $(BUILD) $(NINJA_QUIET)
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
+
+check: deps-check configure-tests  ## format, layers, lint, tests and 100 simulator seeds
+	@tools/check-format
+	@tools/check-layers
+	@ninja -C $(BUILD) $(NINJA_QUIET)
+	@tools/lint $(BUILD)
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
+	@$(BUILD)/skein sim --seeds $(SEEDS)
+
+sim: build  ## simulate one seed (SEED=7), or SEEDS=100 of them
+	@$(BUILD)/skein sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+bench: deps-build deps-bench  ## measure beside etcd and Redis
+	@bench/run
+
+fuzz: deps-build deps-fuzz  ## fuzz every decoder for 60 s (FUZZ_SECONDS=60)
+	@tools/fuzz
+
+fmt: deps-check  ## format the sources
+	@tools/check-format --fix
+
+docs: deps-docs  ## check the manual pages and render them to build/docs
+	@tools/docs $(BUILD)/docs
+
+install: build  ## install to PREFIX (/usr/local), below DESTDIR
+	@meson configure $(BUILD) --prefix $(PREFIX)
+	@ninja -C $(BUILD) $(NINJA_QUIET) skein
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+
+clean:  ## remove the build folder
+	@rm -rf $(BUILD)
+
+deps-%:
+	@tools/install-deps $*
+
+# Tests need more packages than the program: they are switched on when first asked for.
+configure-tests: deps-build deps-test $(BUILD)/build.ninja
+	@meson introspect $(BUILD) --buildoptions | grep -q '"tests", "value": true' || \
+	    meson configure $(BUILD) -Dtests=true
+
+$(BUILD)/build.ninja: | deps-build
+	@meson setup $(BUILD) -Dtests=false >/dev/null || { meson setup $(BUILD) -Dtests=false; exit 1; }
+
+NINJA_QUIET := $(if $(V),-v,--quiet)

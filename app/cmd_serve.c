@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app/commands.h"
+#include "app/serve_config.h"
+#include "app/world.h"
+#include "core/uring.h"
+#include "net/addr.h"
+#include "replica/link_tcp.h"
+#include "skein/error.h"
+
+/* What ends a node: a signal, or its replica's failure. */
+struct serve {
+    struct serve_config *config;
+    struct kv_node *node;
+    struct core_waitq ended;
+    int signal_fd;
+    int signal;  /* the one that came first; 0: none */
+    int failure; /* of the replica */
+    char why[512];
+};
+
+static void
+watch_signals(void *arg)
+{
+    struct serve *serve = arg;
+    for (;;) {
+        struct signalfd_siginfo info;
+        if (uring_wait_readable(serve->signal_fd, CORE_NEVER) < 0)
+            return;
+        if (read(serve->signal_fd, &info, sizeof(info)) != sizeof(info))
+            continue;
+        if (serve->signal) {
+            /* Crash-safe: what is acknowledged is on disk. */
+            obs_log(OBS_WARN, "serve", "second signal, ending at once", "signal=%u",
+                    info.ssi_signo);
+            _exit(1);
+        }
+        serve->signal = (int)info.ssi_signo;
+        obs_log(OBS_INFO, "serve", "stopping", "signal=%u", info.ssi_signo);
+        core_wake_all(&serve->ended);
+    }
+}
+
+static void
+watch_node(void *arg)
+{
+    struct serve *serve = arg;
+    int rc = kv_node_wait(serve->node, serve->why);
+    if (rc == -SKEIN_ECANCELED)
+        return;
+    serve->failure = rc;
+    core_wake_all(&serve->ended);
+}
+
+/* Sockets are descriptors: ask for as many as the system permits. */
+static void
+raise_descriptor_limit(uint32_t clients)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < (rlim_t)clients + 128)
+        obs_log(OBS_WARN, "serve", "fewer descriptors than clients permitted",
+                "descriptors=%" PRIu64 " clients_max=%" PRIu32, (uint64_t)limit.rlim_cur, clients);
+}
+
+static int
+fail(struct serve *serve, int rc)
+{
+    char quoted[600];
+    if (serve->why[0] == '\0')
+        snprintf(serve->why, sizeof(serve->why), "%s", skein_error_text(rc));
+    obs_log(OBS_ERROR, "serve", "failed", "code=%s why=%s", skein_error_name(rc),
+            obs_quote(quoted, sizeof(quoted), serve->why, strlen(serve->why)));
+    fprintf(stderr, "skein serve: %s\n", serve->why);
+    return 1;
+}
+
+static int
+open_node(struct serve *serve)
+{
+    struct kv_node_options *options = &serve->config->node;
+    struct link_tcp_options link = {.cluster_name = options->replica.cluster_name,
+                                    .node = options->replica.node,
+                                    .peers = options->replica.peers,
+                                    .peer_count = options->replica.peer_count,
+                                    .queue_bytes_max = options->replica.pending_bytes_max};
+    int rc = link_tcp_open(&options->replica.link, &link);
+    if (rc < 0)
+        return rc;
+    return kv_node_open(&serve->node, options, serve->why);
+}
+
+static int
+serve_main(void *arg)
+{
+    struct serve *serve = arg;
+    struct core_scope scope;
+    char text[NET_ADDR_TEXT_BYTES];
+    core_scope_init(&scope);
+    core_waitq_init(&serve->ended);
+    raise_descriptor_limit(serve->config->node.client_count_max);
+    int rc = core_spawn(&scope, "signals", watch_signals, serve, CORE_STACK_SMALL);
+    if (rc == 0)
+        rc = open_node(serve);
+    if (rc < 0)
+        goto end;
+    struct backend_addr addr = kv_node_addr(serve->node);
+    obs_log(OBS_INFO, "serve", "listening", "node=%" PRIu32 " addr=%s pid=%d",
+            serve->config->node.replica.node, net_addr_format(&addr, text), (int)getpid());
+    rc = core_spawn(&scope, "node", watch_node, serve, CORE_STACK_SMALL);
+    while (rc == 0 && !serve->signal && !serve->failure)
+        rc = core_wait(&serve->ended, CORE_NEVER);
+    if (rc == 0)
+        rc = serve->failure;
+    kv_node_stop(serve->node);
+end:
+    if (rc < 0)
+        fail(serve, rc);
+    else
+        obs_log(OBS_INFO, "serve", "stopped", NULL);
+    core_scope_cancel(&scope);
+    core_scope_join(&scope);
+    return rc < 0 ? 1 : 0;
+}
+
+int
+cmd_serve(int argc, char **argv)
+{
+    static const int signals[] = {SIGTERM, SIGINT};
+    struct serve_config config = {.log_level = OBS_INFO};
+    struct serve serve = {.config = &config};
+    char **arguments, why[256];
+    int count;
+    kv_node_options_init(&config.node);
+    enum flags_outcome outcome =
+        flags_parse(&serve_command, argc - 1, argv + 1, &config, &arguments, &count);
+    if (outcome != FLAGS_RUN)
+        return flags_exit(outcome);
+    if (serve_config_check(&config, why) < 0) {
+        fprintf(stderr, "skein serve: %s\n", why);
+        return FLAGS_EXIT_USAGE;
+    }
+    /* Before any thread is started, so that none of them takes the signals. */
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < BASE_COUNT_OF(signals); i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    serve.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (serve.signal_fd < 0) {
+        fprintf(stderr, "skein serve: signalfd: %s\n", skein_error_text(-errno));
+        return 1;
+    }
+    struct obs_sink sink = world_sink(config.log_level);
+    obs_set_sink(&sink);
+    int status = world_run("serve", serve_main, &serve);
+    obs_set_sink(NULL);
+    close(serve.signal_fd);
+    return status;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_COMMANDS_H
+#define APP_COMMANDS_H
+
+/*
+ * The program's commands. Each gets its own arguments: argv[0] is the command's name.
+ * Exit status: 0 done; 1 failed, with one line on standard error that says what to do; 64 the
+ * command line is wrong. `sim` has its own, documented in its help.
+ */
+int cmd_serve(int argc, char **argv);
+int cmd_dev(int argc, char **argv);
+int cmd_get(int argc, char **argv);
+int cmd_set(int argc, char **argv);
+int cmd_del(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_sim(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/serve_config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/addr.h"
+#include "skein/error.h"
+
+#define MS ((uint64_t)1000000)
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+#define FIELD(member) FLAGS_FIELD(struct serve_config, member)
+
+static const struct flags_row rows[] = {
+    {"node", "N", NULL, "This node's number; it stands in --peers.", flags_parse_number,
+     FIELD(node.replica.node), 1, 65535, .required = true},
+    {"peers", "LIST", NULL,
+     "Every node of the cluster, this one included: number=address:port, separated by commas, the "
+     "same on every node. This node listens for the others on its own.",
+     serve_parse_peers, FIELD(peers), .required = true},
+    {"data", "DIR", NULL,
+     "The data directory: made when absent (its parent has to be there), used by one process.",
+     flags_parse_text, FIELD(node.replica.data_dir), .required = true},
+    {"listen", "ADDR:PORT", "127.0.0.1:7001", "Where clients connect. Port 0: any free one.",
+     flags_parse_address, FIELD(node.listen)},
+    {"cluster", "NAME", "skein",
+     "The cluster's name. A directory or a peer of another name is refused.", flags_parse_text,
+     FIELD(node.replica.cluster_name), .max = 64},
+    {"allow-plaintext", NULL, NULL,
+     "Permit addresses that are not loopback although nothing is encrypted or authenticated: only "
+     "on a network that you trust.",
+     flags_parse_switch, FIELD(allow_plaintext)},
+    {"key-bytes-max", "BYTES", "64K", "Longer keys are refused. The same on every node.",
+     flags_parse_bytes, FIELD(node.limits.key_bytes_max), 1, MIB},
+    {"value-bytes-max", "BYTES", "1M", "Longer values are refused. The same on every node.",
+     flags_parse_bytes, FIELD(node.limits.value_bytes_max), 1, 64 * MIB},
+    {"reply-bytes-max", "BYTES", "64M", "A command whose reply would be longer gets an error.",
+     flags_parse_bytes, FIELD(node.limits.reply_bytes_max), KIB, GIB},
+    {"command-timeout-ms", "MS", "5000",
+     "How long a command waits for a leader and for its outcome.", flags_parse_number,
+     FIELD(node.command_timeout_ns), 1, 3600000, MS},
+    {"shutdown-timeout-ms", "MS", "5000",
+     "How long SIGTERM waits for commands under way and for a new leader.", flags_parse_number,
+     FIELD(node.shutdown_timeout_ns), 1, 3600000, MS},
+    {"clients-max", "N", "10000", "More connections are refused with an error.", flags_parse_number,
+     FIELD(node.client_count_max), 1, 1000000},
+    {"query-bytes-max", "BYTES", "32M", "One client's unparsed input; beyond it is hung up on.",
+     flags_parse_bytes, FIELD(node.query_bytes_max), KIB, GIB},
+    {"tick-ms", "MS", "50", "The heartbeat.", flags_parse_number, FIELD(node.replica.tick_ns), 1,
+     10000, MS},
+    {"election-ticks", "N", "10",
+     "Heartbeats missed before an election: this many to twice this many.", flags_parse_number,
+     FIELD(node.replica.election_ticks), 3, 1000},
+    {"segment-bytes", "BYTES", "64M", "The size of one file of the log.", flags_parse_bytes,
+     FIELD(node.replica.segment_bytes), MIB, GIB},
+    {"checkpoint-log-bytes", "BYTES", "64M",
+     "Write a checkpoint when the log has grown by this since the last.", flags_parse_bytes,
+     FIELD(node.replica.checkpoint_log_bytes), MIB, 64 * GIB},
+    {"keep-log-bytes", "BYTES", "16M",
+     "Entries kept behind a checkpoint for followers that lag; one that lags more gets a snapshot.",
+     flags_parse_bytes, FIELD(node.replica.keep_log_bytes), 0, 16 * GIB},
+    {"pending-bytes-max", "BYTES", "64M",
+     "Requests waiting here; beyond it they are answered -BUSY.", flags_parse_bytes,
+     FIELD(node.replica.pending_bytes_max), MIB, 16 * GIB},
+    {"command-bytes-max", "BYTES", "16M", "A larger command (MSET of many) is refused.",
+     flags_parse_bytes, FIELD(node.replica.command_bytes_max), KIB, 63 * MIB},
+    {"log-level", "LEVEL", "info", "debug, info, warn or error; logs go to standard error.",
+     serve_parse_level, FIELD(log_level)},
+};
+
+const struct flags_command serve_command = {
+    .name = "serve",
+    .usage = "--node N --peers LIST --data DIR [OPTION...]",
+    .summary = "one node of a cluster",
+    .details = "SIGTERM and SIGINT: finish the commands under way, hand leadership over, exit 0; a "
+               "second\n"
+               "one ends the process at once. A node that stops on a failure exits 1, after one "
+               "line that\n"
+               "says why and what to do.\n\n"
+               "One node:    skein serve --node 1 --peers 1=127.0.0.1:7101 --data /var/lib/skein\n"
+               "Three nodes: skein dev",
+    .rows = rows,
+    .row_count = BASE_COUNT_OF(rows),
+};
+
+int
+serve_parse_level(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    int level = obs_level_find(text);
+    if (level < 0) {
+        snprintf(out_why, 256, "one of debug, info, warn, error");
+        return -SKEIN_EINVALID;
+    }
+    *(enum obs_level *)field = (enum obs_level)level;
+    return 0;
+}
+
+/* One "7=127.0.0.1:7101" of the list. */
+static int
+parse_peer(const char *text, size_t bytes, struct serve_peers *peers, char out_why[256])
+{
+    char one[128], reason[128], *equals, *end;
+    struct replica_peer *peer = &peers->list[peers->count];
+    if (bytes >= sizeof(one) || peers->count == REPLICA_NODES_MAX) {
+        snprintf(out_why, 256, "a list of at most %d nodes", REPLICA_NODES_MAX);
+        return -SKEIN_EINVALID;
+    }
+    memcpy(one, text, bytes);
+    one[bytes] = '\0';
+    equals = strchr(one, '=');
+    unsigned long number = one[0] >= '1' && one[0] <= '9' ? strtoul(one, &end, 10) : 0;
+    if (!equals || number == 0 || number > 65535 || end != equals) {
+        snprintf(out_why, 256, "a list like 1=127.0.0.1:7101,2=127.0.0.1:7102: at \"%.40s\"", one);
+        return -SKEIN_EINVALID;
+    }
+    if (net_addr_parse(equals + 1, &peer->addr, reason) < 0 || peer->addr.port == 0) {
+        snprintf(out_why, 256, "a list of addresses with ports: at \"%.40s\"", one);
+        return -SKEIN_EINVALID;
+    }
+    peer->node = (uint32_t)number;
+    for (uint32_t i = 0; i < peers->count; i++) {
+        bool same_addr = memcmp(&peers->list[i].addr.ip, &peer->addr.ip, 16) == 0 &&
+                         peers->list[i].addr.port == peer->addr.port;
+        if (peers->list[i].node == peer->node || same_addr) {
+            snprintf(out_why, 256, "a list with each node and address once: at \"%.40s\"", one);
+            return -SKEIN_EINVALID;
+        }
+    }
+    peers->count++;
+    return 0;
+}
+
+int
+serve_parse_peers(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    struct serve_peers peers = {.count = 0};
+    for (;;) {
+        size_t bytes = strcspn(text, ",");
+        int rc = parse_peer(text, bytes, &peers, out_why);
+        if (rc < 0)
+            return rc;
+        if (text[bytes] == '\0')
+            break;
+        text += bytes + 1;
+    }
+    *(struct serve_peers *)field = peers;
+    return 0;
+}
+
+static int
+check_plaintext(const struct serve_config *config, char out_why[256])
+{
+    char text[NET_ADDR_TEXT_BYTES];
+    const struct backend_addr *open_addr = NULL;
+    const char *flag = "--listen";
+    if (config->allow_plaintext)
+        return 0;
+    if (!net_addr_is_loopback(&config->node.listen))
+        open_addr = &config->node.listen;
+    for (uint32_t i = 0; i < config->peers.count && !open_addr; i++) {
+        flag = "--peers";
+        if (!net_addr_is_loopback(&config->peers.list[i].addr))
+            open_addr = &config->peers.list[i].addr;
+    }
+    if (!open_addr)
+        return 0;
+    snprintf(out_why, 256,
+             "%s: %s is not loopback, and nothing is encrypted or authenticated; on a network that "
+             "you trust give --allow-plaintext",
+             flag, net_addr_format(open_addr, text));
+    return -SKEIN_EINVALID;
+}
+
+int
+serve_config_check(struct serve_config *config, char out_why[256])
+{
+    struct kv_node_options *node = &config->node;
+    const struct serve_peers *peers = &config->peers;
+    uint32_t self = 0;
+    while (self < peers->count && peers->list[self].node != node->replica.node)
+        self++;
+    if (self == peers->count) {
+        snprintf(out_why, 256, "--node %" PRIu32 " does not stand in --peers", node->replica.node);
+        return -SKEIN_EINVALID;
+    }
+    /* What one SET needs beside its key and its value is far below 1 KiB. */
+    uint64_t largest = node->limits.key_bytes_max + node->limits.value_bytes_max + KIB;
+    if (largest > node->replica.command_bytes_max) {
+        snprintf(out_why, 256,
+                 "--command-bytes-max: %" PRIu64 " has no room for a key and a value of the "
+                 "permitted sizes: at least %" PRIu64,
+                 node->replica.command_bytes_max, largest);
+        return -SKEIN_EINVALID;
+    }
+    if (largest > node->query_bytes_max) {
+        snprintf(out_why, 256,
+                 "--query-bytes-max: %" PRIu64 " has no room for a key and a value of the "
+                 "permitted sizes: at least %" PRIu64,
+                 node->query_bytes_max, largest);
+        return -SKEIN_EINVALID;
+    }
+    node->replica.peers = peers->list;
+    node->replica.peer_count = peers->count;
+    return check_plaintext(config, out_why);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_SERVE_CONFIG_H
+#define APP_SERVE_CONFIG_H
+
+#include "app/flags.h"
+#include "kv/node.h"
+
+/*
+ * What `skein serve` is told. The rows of its flags fill the node's options in place, so a flag
+ * that is parsed is a flag that counts.
+ */
+
+struct serve_peers {
+    struct replica_peer list[REPLICA_NODES_MAX];
+    uint32_t count;
+};
+
+struct serve_config {
+    struct kv_node_options node;
+    struct serve_peers peers;
+    enum obs_level log_level;
+    bool allow_plaintext; /* peers or clients that are not on loopback */
+};
+
+extern const struct flags_command serve_command;
+
+/* serve_parse_peers - "1=127.0.0.1:7101,2=127.0.0.1:7102": numbers 1 to 65535, each once. */
+flags_parse_fn serve_parse_peers;
+flags_parse_fn serve_parse_level;
+
+/*
+ * serve_config_check - what no row can see alone: the node is among its peers, limits fit each
+ * other, plain text stays on loopback.
+ * **Returns** 0; -SKEIN_EINVALID with a line for a person in @out_why.
+ */
+int serve_config_check(struct serve_config *config, char out_why[256]) SKEIN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_WORLD_H
+#define APP_WORLD_H
+
+#include "obs/log.h"
+
+/*
+ * The real world for one command: an io_uring backend, a stack pool and a shard on this thread.
+ */
+
+/*
+ * world_run - run @main_fn as the shard's first fiber and tear everything down after it.
+ * Returns what it returned; 1, with a line on standard error that names the remedy, when the kernel
+ * refuses io_uring or there is no memory.
+ */
+int world_run(const char *command, int (*main_fn)(void *arg), void *arg);
+
+/* world_sink - log lines of @level and above to standard error, with the system's clock. */
+struct obs_sink world_sink(enum obs_level level);
+
+#endif
