@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_CONFORMANCE_BACKEND_SUITE_H
+#define TESTS_CONFORMANCE_BACKEND_SUITE_H
+
+#include <stddef.h>
+
+#include "core/check.h"
+
+/*
+ * What every implementation of core/backend.h has to do, seen through core/io.h. A case runs as the
+ * first fiber of a shard of the world under test:
+ *
+ *     for each case:  world->run(world, case)  ->  a fresh directory, a shard, core_shard_run or
+ *                                                  turns, then backend_suite_case_run in the fiber
+ */
+
+struct backend_suite_run {
+    struct check check;
+    const char
+        *directory; /* exists, is empty, is this case's alone; a path without a final slash */
+};
+
+struct backend_suite_case {
+    const char *name;
+    void (*fn)(struct backend_suite_run *run);
+};
+
+/* All cases; ends with a NULL name. */
+extern const struct backend_suite_case backend_suite_cases[];
+
+struct backend_suite_world {
+    /* Run @main_fn(@arg) as the first fiber of a shard until the shard is finished; returns what
+     * @main_fn returned. The shard's backend is the one under test. */
+    int (*run)(struct backend_suite_world *world, int (*main_fn)(void *arg), void *arg);
+    const char *directory; /* see struct backend_suite_run */
+};
+
+/* backend_suite_case_run - one case in a world. **Returns** how many checks failed. */
+unsigned backend_suite_case_run(struct backend_suite_world *world,
+                                const struct backend_suite_case *suite_case);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: io_uring does what core/backend.h asks of every backend, and what is its own: a wake from
+ * another thread, more operations than the ring has room for, waiting for a foreign descriptor.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "conformance/backend_suite.h"
+#include "core/io.h"
+#include "core/uring.h"
+#include "skein/error.h"
+
+#define FLOOD_FIBER_COUNT 3000
+
+static int
+run_in_ring(struct backend_suite_world *world, int (*main_fn)(void *arg), void *arg)
+{
+    struct core_shard *shard;
+    struct core_shard_options options = {.stacks = core_stack_pool_open()};
+    assert_int_equal(uring_open(&options.backend, 2), 0);
+    assert_int_equal(core_shard_open(&shard, &options), 0);
+    int result = core_shard_run(shard, main_fn, arg);
+    core_shard_close(shard);
+    uring_close(options.backend);
+    core_stack_pool_close(options.stacks);
+    return result;
+}
+
+static int
+remove_tree_main(void *arg)
+{
+    const char *directory = arg;
+    struct backend_names names = {0};
+    char path[512];
+    int rc = core_list(directory, &names);
+    for (size_t i = 0; rc >= 0 && i < names.count; i++) {
+        snprintf(path, sizeof(path), "%s/%s", directory, names.names[i]);
+        if (core_unlink(path, 0) < 0)
+            rc = core_unlink(path, BACKEND_DIRECTORY);
+    }
+    core_names_deinit(&names);
+    return rc < 0 ? rc : core_unlink(directory, BACKEND_DIRECTORY);
+}
+
+static void
+conforms(void **state)
+{
+    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    unsigned failed_count = 0;
+    for (const struct backend_suite_case *c = backend_suite_cases; c->name; c++) {
+        char directory[256];
+        snprintf(directory, sizeof(directory), "%s/skein-backend-XXXXXX", base);
+        assert_non_null(mkdtemp(directory));
+        struct backend_suite_world world = {.run = run_in_ring, .directory = directory};
+        unsigned failed_here_count = backend_suite_case_run(&world, c);
+        if (failed_here_count > 0)
+            fprintf(stderr, "case %s: %u checks failed\n", c->name, failed_here_count);
+        failed_count += failed_here_count;
+        assert_int_equal(run_in_ring(&world, remove_tree_main, directory), 0);
+    }
+    assert_int_equal(failed_count, 0);
+}
+
+static void *
+wake_from_thread(void *arg)
+{
+    struct backend *backend = arg;
+    backend->ops->wake(backend);
+    return NULL;
+}
+
+static void
+a_wake_from_another_thread_ends_the_wait(void **state)
+{
+    struct backend *backend;
+    pthread_t thread;
+    assert_int_equal(uring_open(&backend, 1), 0);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, wake_from_thread, backend), 0);
+        backend->ops->wait(backend, CORE_NEVER);
+        pthread_join(thread, NULL);
+    }
+    uring_close(backend);
+}
+
+struct flood {
+    struct check check;
+    int handle;
+    struct core_scope scope;
+    unsigned done_count;
+};
+
+static void
+flood_fiber(void *arg)
+{
+    struct flood *flood = arg;
+    char byte;
+    CHECK(&flood->check, core_pread(flood->handle, &byte, 1, 0) == 1);
+    CHECK(&flood->check, uring_wait_readable(flood->handle, CORE_NEVER) == 0);
+    flood->done_count++;
+}
+
+static void
+blocked_fiber(void *arg)
+{
+    struct flood *flood = arg;
+    CHECK(&flood->check, uring_wait_readable(flood->handle, CORE_NEVER) == -SKEIN_ECANCELED);
+    flood->done_count++;
+}
+
+static int
+flood_main(void *arg)
+{
+    struct flood *flood = arg;
+    core_scope_init(&flood->scope);
+    flood->handle = core_open("/dev/zero", BACKEND_RDONLY, 0);
+    CHECK(&flood->check, flood->handle >= 0);
+    for (int i = 0; i < FLOOD_FIBER_COUNT; i++)
+        CHECK(&flood->check,
+              core_spawn(&flood->scope, "flood", flood_fiber, flood, CORE_STACK_SMALL) == 0);
+    core_scope_join(&flood->scope);
+    CHECK(&flood->check, core_close(flood->handle) == 0);
+    CHECK(&flood->check, flood->done_count == FLOOD_FIBER_COUNT);
+
+    /* As many polls that never come, all cancelled at once. */
+    flood->handle = eventfd(0, EFD_CLOEXEC);
+    for (int i = 0; i < FLOOD_FIBER_COUNT; i++)
+        CHECK(&flood->check,
+              core_spawn(&flood->scope, "blocked", blocked_fiber, flood, CORE_STACK_SMALL) == 0);
+    CHECK(&flood->check, core_sleep(core_deadline_in(1000000)) == 0);
+    core_scope_cancel(&flood->scope);
+    core_scope_join(&flood->scope);
+    CHECK(&flood->check, flood->done_count == 2 * FLOOD_FIBER_COUNT);
+    return core_close(flood->handle);
+}
+
+static void
+more_operations_than_the_ring_has_room_for(void **state)
+{
+    struct flood flood = {0};
+    assert_int_equal(run_in_ring(NULL, flood_main, &flood), 0);
+    assert_int_equal(flood.check.failed_count, 0);
+}
+
+static int
+readable_main(void *arg)
+{
+    struct check *check = arg;
+    int fd = eventfd(0, EFD_CLOEXEC);
+    CHECK(check, uring_wait_readable(-1, CORE_NEVER) == -EBADF);
+    CHECK(check, uring_wait_readable(fd, core_deadline_in(1000000)) == -SKEIN_ETIMEDOUT);
+    uint64_t one = 1;
+    CHECK(check, write(fd, &one, sizeof(one)) == sizeof(one));
+    CHECK(check, uring_wait_readable(fd, CORE_NEVER) == 0);
+    CHECK(check, core_pread(fd, &one, sizeof(one), 0) == sizeof(one));
+    return core_close(fd);
+}
+
+static void
+foreign_descriptors_are_waited_for(void **state)
+{
+    struct check check = {0};
+    assert_int_equal(run_in_ring(NULL, readable_main, &check), 0);
+    assert_int_equal(check.failed_count, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conforms),
+        cmocka_unit_test(a_wake_from_another_thread_ends_the_wait),
+        cmocka_unit_test(more_operations_than_the_ring_has_room_for),
+        cmocka_unit_test(foreign_descriptors_are_waited_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
