@@ -30,6 +30,12 @@ struct kv_command {
     void (*local)(struct kv_local *local, const struct kv_arg *argv, uint32_t argc); /* LOCAL */
 };
 
+/* The two halves of the table, each in alphabetical order. */
+extern const struct kv_command kv_data_commands[]; /* READ and WRITE: kv/command_data.c */
+extern const size_t kv_data_command_count;
+extern const struct kv_command kv_local_commands[]; /* LOCAL: kv/command_local.c */
+extern const size_t kv_local_command_count;
+
 /* kv_command_find - by name, any case; NULL: unknown. The machine's rows (kv/command_data.c) and the face's (kv/command_local.c). */
 const struct kv_command *kv_command_find(struct kv_arg name);
 /* kv_command_at - the table in alphabetical order; NULL behind its end. */
