@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KV_CONN_H
+#define KV_CONN_H
+
+#include "base/bytes.h"
+#include "kv/face.h"
+#include "kv/resp.h"
+
+/*
+ * One client connection, one fiber.
+ *
+ *   recv --> parse all complete commands --> batches and local answers, in order --> one send -->
+ * recv
+ *
+ * Consecutive READ and WRITE commands become one kv_batch, up to KV_CONN_BATCH_BYTES or
+ * KV_CONN_BATCH_COMMANDS. With no WRITE in it the batch is submitted as REPLICA_READ, otherwise as
+ * REPLICA_WRITE: reads inside a mixed batch go through the log with it and keep their place.
+ * LOCAL commands are answered between batches.
+ *
+ * A client that does not read its replies is not read from: while they are being sent no further
+ * command is looked at, and after send_timeout_ns the connection is closed.
+ *
+ * When the replica does not carry out a batch each of its commands is answered by one of
+ *
+ *   NOLEADER    no leader in time                         not applied
+ *   UNKNOWN     outcome of a write not known              may have been or yet be applied
+ *   BUSY        overloaded                                not applied
+ *   ERR         too large, or an error with its name      not applied
+ *   DISKFAILED  this node's disk failed                   not applied
+ *   STOPPING    this node is shutting down                not applied
+ *
+ * A read is never UNKNOWN; when a batch's outcome is not known its reads answer NOLEADER.
+ *
+ * Memory of an idle connection: buffers above KV_CONN_IDLE_BYTES are given back after a second.
+ */
+
+#define KV_CONN_BATCH_BYTES ((size_t)1 << 20)
+#define KV_CONN_BATCH_COMMANDS 1024u
+#define KV_CONN_IDLE_BYTES ((size_t)16 << 10)
+#define KV_CONN_NAME_BYTES_MAX 128
+
+struct kv_conn {
+    struct list link; /* face->conns, then face->done */
+    struct core_scope scope;
+    struct kv_face *face;
+    uint64_t id;
+    uint64_t opened_ns, active_ns;
+    uint64_t commands;
+    struct backend_addr peer;
+    int handle;
+    bool receiving; /* waits for a command: may be cancelled without harm */
+    bool closing;   /* close when the replies are sent */
+    char name[KV_CONN_NAME_BYTES_MAX + 1];
+    char lib_name[KV_CONN_NAME_BYTES_MAX + 1];
+    char lib_version[KV_CONN_NAME_BYTES_MAX + 1];
+
+    struct kv_resp parser;
+    uint8_t *in;
+    size_t in_begin, in_end, in_capacity;
+    /* Replies to be sent: one reply of the replica as it came, or several joined in `out`. */
+    struct bytes reply;
+    struct wire_writer out;
+};
+
+/* kv_conn_open - a connection on @handle, with its fiber. **Ownership**: takes @handle on success.
+ * **Returns** as core_spawn. */
+int kv_conn_open(struct kv_face *face, int handle,
+                 const struct backend_addr *peer) SKEIN_MUST_CHECK;
+
+/* kv_conn_error - the reply to one command that replica_submit answered with @rc (conn_error.c).
+ * @read: the command is a READ; @timeout_ns: how long was waited. */
+void kv_conn_error(struct wire_writer *out, int rc, bool read, uint64_t timeout_ns);
+
+/* The buffers (conn_buffer.c). */
+/* conn_buffer_room - room for at least one byte behind in_end. -SKEIN_ENOMEM: the limit of all
+ * connections together is reached. */
+int conn_buffer_room(struct kv_conn *conn) SKEIN_MUST_CHECK;
+/* conn_buffer_is_big - whether an idle connection should give memory back; conn_buffer_shrink does.
+ */
+bool conn_buffer_is_big(const struct kv_conn *conn);
+void conn_buffer_shrink(struct kv_conn *conn);
+void conn_buffer_deinit(struct kv_conn *conn);
+/* conn_buffer_out - where replies are appended; what came before is joined first. */
+struct wire_writer *conn_buffer_out(struct kv_conn *conn);
+/* conn_buffer_reply - append a reply of the replica. **Ownership**: takes @reply. */
+void conn_buffer_reply(struct kv_conn *conn, struct bytes reply);
+size_t conn_buffer_pending(const struct kv_conn *conn);
+/* conn_buffer_send - send what is pending. Suspends. */
+int conn_buffer_send(struct kv_conn *conn, uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
+#endif

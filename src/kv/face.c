@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kv/face.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/io.h"
+#include "kv/conn.h"
+#include "net/addr.h"
+#include "obs/log.h"
+#include "skein/error.h"
+
+#define BACKLOG 1024
+#define MS_NS UINT64_C(1000000)
+#define SECOND_NS UINT64_C(1000000000)
+#define ACCEPT_PAUSE_NS (100 * MS_NS)
+
+static void
+refuse(struct kv_face *face, int handle, const char *text)
+{
+    face->stats.rejected++;
+    int rc = core_send(handle, text, strlen(text), core_deadline_in(ACCEPT_PAUSE_NS));
+    if (rc < 0)
+        obs_log(OBS_DEBUG, "kv", "client refused unheard", "error=%s", skein_error_name(rc));
+    core_close(handle);
+}
+
+static void
+welcome(struct kv_face *face, int handle, const struct backend_addr *peer)
+{
+    if (face->conn_count >= face->options.client_count_max) {
+        refuse(face, handle, "-ERR max number of clients reached\r\n");
+        return;
+    }
+    int rc = kv_conn_open(face, handle, peer);
+    if (rc < 0) {
+        obs_log(OBS_WARN, "kv", "client refused", "error=%s", skein_error_name(rc));
+        refuse(face, handle, "-ERR this node cannot serve more clients\r\n");
+        return;
+    }
+    face->stats.connections++;
+}
+
+/* An accept that fails for want of descriptors or memory goes on failing: pause, say it once. */
+static void
+listener_main(void *arg)
+{
+    struct kv_face *face = arg;
+    int last = 0;
+    for (;;) {
+        struct backend_addr peer = {0};
+        int handle = core_accept(face->listener, &peer, CORE_NEVER);
+        if (handle >= 0) {
+            last = 0;
+            welcome(face, handle, &peer);
+            continue;
+        }
+        if (handle == -SKEIN_ECANCELED)
+            return;
+        if (handle == -ECONNABORTED || handle == -EINTR)
+            continue;
+        if (handle != last)
+            obs_log(OBS_ERROR, "kv", "cannot accept clients", "error=%s clients=%u",
+                    skein_error_name(handle), face->conn_count);
+        last = handle;
+        if (core_sleep(core_deadline_in(ACCEPT_PAUSE_NS)) < 0)
+            return;
+    }
+}
+
+static void
+reaper_main(void *arg)
+{
+    struct kv_face *face = arg;
+    core_shield(true);
+    for (;;) {
+        struct list *link;
+        while ((link = list_pop_front(&face->done))) {
+            struct kv_conn *conn = LIST_ENTRY(link, struct kv_conn, link);
+            core_scope_join(&conn->scope);
+            mem_free(conn);
+        }
+        if (list_is_empty(&face->conns))
+            core_wake_all(&face->empty_q);
+        if (face->reaper_ends)
+            return;
+        int rc = core_wait(&face->reaper_q, CORE_NEVER);
+        skein_assert(rc == 0);
+    }
+}
+
+static void
+draw_run_id(struct kv_face *face)
+{
+    uint8_t id[20];
+    core_entropy(id, sizeof(id));
+    for (size_t i = 0; i < sizeof(id); i++)
+        snprintf(face->run_id + 2 * i, 3, "%02x", id[i]);
+}
+
+static int
+begin_listening(struct kv_face *face, char out_why[512])
+{
+    char text[NET_ADDR_TEXT_BYTES];
+    net_addr_format(&face->options.listen, text);
+    int handle = core_listen(&face->options.listen, BACKLOG);
+    if (handle < 0) {
+        snprintf(
+            out_why, 512, "cannot listen for clients on %s: %s%s", text, skein_error_text(handle),
+            handle == -EADDRINUSE ? "; stop the program that has it, or choose another --listen"
+                                  : "");
+        return handle;
+    }
+    int rc = core_local_addr(handle, &face->addr);
+    if (rc < 0) {
+        snprintf(out_why, 512, "cannot read the address of the socket on %s: %s", text,
+                 skein_error_text(rc));
+        core_close(handle);
+        return rc;
+    }
+    face->listener = handle;
+    return 0;
+}
+
+static void
+end_fibers(struct kv_face *face)
+{
+    face->reaper_ends = true;
+    core_wake_all(&face->reaper_q);
+    core_scope_cancel(&face->scope);
+    core_scope_join(&face->scope);
+    core_close(face->listener);
+}
+
+int
+kv_face_open(struct kv_face **out_face, const struct kv_face_options *options, char out_why[512])
+{
+    struct kv_face *face = mem_zalloc(sizeof(*face));
+    face->options = *options;
+    face->opened_ns = core_now_ns();
+    core_scope_init(&face->scope);
+    core_waitq_init(&face->reaper_q);
+    core_waitq_init(&face->empty_q);
+    list_init(&face->conns);
+    list_init(&face->done);
+    draw_run_id(face);
+    int rc = begin_listening(face, out_why);
+    if (rc < 0) {
+        mem_free(face);
+        return rc;
+    }
+    rc = core_spawn(&face->scope, "reaper", reaper_main, face, CORE_STACK_SMALL);
+    if (rc == 0)
+        rc = core_spawn(&face->scope, "listener", listener_main, face, CORE_STACK_SMALL);
+    if (rc < 0) {
+        snprintf(out_why, 512, "cannot start serving clients: %s", skein_error_text(rc));
+        end_fibers(face);
+        mem_free(face);
+        return rc;
+    }
+    *out_face = face;
+    return 0;
+}
+
+static void
+cancel_conns(struct kv_face *face, bool all)
+{
+    list_for_each (link, &face->conns) {
+        struct kv_conn *conn = LIST_ENTRY(link, struct kv_conn, link);
+        if (all || conn->receiving)
+            core_scope_cancel(&conn->scope);
+    }
+}
+
+static void
+wait_empty(struct kv_face *face, uint64_t deadline_ns)
+{
+    while (!list_is_empty(&face->conns))
+        if (core_wait(&face->empty_q, deadline_ns) < 0)
+            return;
+}
+
+void
+kv_face_stop(struct kv_face *face, uint64_t deadline_ns)
+{
+    if (!face)
+        return;
+    core_shield(true);
+    face->stopping = true;
+    core_scope_cancel(&face->scope);
+    cancel_conns(face, false);
+    wait_empty(face, deadline_ns);
+    if (!list_is_empty(&face->conns))
+        obs_log(OBS_WARN, "kv", "clients cut off", "clients=%u", face->conn_count);
+    cancel_conns(face, true);
+    wait_empty(face, CORE_NEVER);
+    end_fibers(face);
+    wire_writer_deinit(&face->batch);
+    mem_free(face);
+    core_shield(false);
+}
+
+void
+kv_face_count_command(struct kv_face *face, uint64_t now_ns)
+{
+    uint64_t second = now_ns / SECOND_NS;
+    if (second != face->second) {
+        face->stats.commands_last_second = second == face->second + 1 ? face->second_commands : 0;
+        face->second = second;
+        face->second_commands = 0;
+    }
+    face->second_commands++;
+    face->stats.commands++;
+}
+
+uint64_t
+kv_face_commands_per_second(const struct kv_face *face, uint64_t now_ns)
+{
+    uint64_t second = now_ns / SECOND_NS;
+    if (second == face->second)
+        return face->stats.commands_last_second;
+    return second == face->second + 1 ? face->second_commands : 0;
+}

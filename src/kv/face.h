@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KV_FACE_H
+#define KV_FACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/wire.h"
+#include "core/backend.h"
+#include "core/fiber.h"
+#include "replica/replica.h"
+
+/*
+ * The face: the RESP2 port of a node.
+ *
+ *   listener fiber --accept--> connection fibers (kv/conn.h), each in a scope of its own
+ *                                   | done
+ *                                   v
+ *                              reaper fiber: joins the scope, frees the connection
+ *
+ * Stop has two phases: first no connection is accepted any more, those that wait for a command are
+ * closed and the others finish the batch they are in; at the deadline the rest is cancelled.
+ *
+ * Limits: client_count_max connections; query_bytes_max bytes of one unparsed command;
+ * KV_FACE_QUERY_COMMANDS_MAX times that for all connections together; KV_FACE_REPLY_BYTES_MAX bytes
+ * of replies being sent to slow readers, above which commands are refused (BUSY, not applied).
+ */
+
+#define KV_FACE_QUERY_COMMANDS_MAX 16
+#define KV_FACE_REPLY_BYTES_MAX ((uint64_t)512 << 20)
+
+struct kv_face_options {
+    struct replica *replica;    /* borrowed */
+    struct backend_addr listen; /* port 0 picks a free one */
+    uint64_t command_timeout_ns;
+    uint64_t send_timeout_ns; /* a client that does not read its replies for so long is closed */
+    uint32_t client_count_max;
+    uint64_t query_bytes_max;
+};
+
+struct kv_face_stats {
+    uint64_t connections, rejected;   /* accepted; refused by client_count_max */
+    uint64_t commands;                /* of every kind */
+    uint64_t batches, failed_batches; /* submitted; answered by an error of the replica */
+    uint64_t protocol_errors;
+    uint64_t input_bytes, output_bytes;
+    uint64_t commands_last_second; /* in the last full second in which any came */
+};
+
+struct kv_face {
+    struct kv_face_options options;
+    struct kv_face_stats stats;
+    struct core_scope scope; /* listener and reaper */
+    struct list conns;       /* struct kv_conn, oldest first */
+    struct list done;        /* to be joined and freed */
+    struct core_waitq reaper_q;
+    struct core_waitq empty_q;
+    uint32_t conn_count;
+    uint64_t next_id;
+    uint64_t opened_ns;
+    uint64_t query_bytes; /* held by all receive buffers */
+    uint64_t reply_bytes; /* of all replies being sent */
+    uint64_t second, second_commands;
+    int listener;
+    struct backend_addr addr;
+    bool stopping;
+    bool reaper_ends;
+    char run_id[41];
+    /* The batch under construction. Connections share it: none suspends while it holds anything. */
+    struct wire_writer batch;
+};
+
+/* kv_face_open - listen and begin to serve. @out_why: one line on failure.
+ * **Returns** 0, or as core_listen and core_spawn. **Runs on** a fiber, suspends. */
+int kv_face_open(struct kv_face **out_face, const struct kv_face_options *options,
+                 char out_why[512]) SKEIN_MUST_CHECK;
+/* kv_face_stop - both phases, then free. **Runs on** a fiber, suspends, also a cancelled one. */
+void kv_face_stop(struct kv_face *face, uint64_t deadline_ns);
+/* kv_face_count_command - statistics, at @now_ns. */
+void kv_face_count_command(struct kv_face *face, uint64_t now_ns);
+/* kv_face_commands_per_second - of the last full second. */
+uint64_t kv_face_commands_per_second(const struct kv_face *face, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kv/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kv/expire.h"
+#include "kv/face.h"
+#include "obs/log.h"
+#include "skein/error.h"
+
+#define MS_NS UINT64_C(1000000)
+#define SECOND_NS UINT64_C(1000000000)
+#define MIB (UINT64_C(1) << 20)
+/* replica.h has no call to wait for a failure; the failed replica serves nothing meanwhile. */
+#define FAILURE_CHECK_NS (200 * MS_NS)
+/* What the replica gets for its own stop even when the clients used up the whole time. */
+#define REPLICA_STOP_NS_MIN (1 * SECOND_NS)
+
+struct kv_node {
+    struct kv_node_options options;
+    struct core_scope replica_scope;
+    struct core_scope expirer_scope;
+    struct replica *replica;
+    struct kv_face *face;
+    struct kv_expirer expirer;
+};
+
+void
+kv_node_options_init(struct kv_node_options *options)
+{
+    *options = (struct kv_node_options){
+        .replica = {.cluster_name = "skein",
+                    .tick_ns = 50 * MS_NS,
+                    .election_ticks = 10,
+                    .segment_bytes = 64 * MIB,
+                    .checkpoint_log_bytes = 64 * MIB,
+                    .keep_log_bytes = 16 * MIB,
+                    .pending_bytes_max = 64 * MIB,
+                    .command_bytes_max = 16 * MIB},
+        .limits = {.key_bytes_max = 64 << 10, .value_bytes_max = MIB, .reply_bytes_max = 64 * MIB},
+        .command_timeout_ns = 5 * SECOND_NS,
+        .client_count_max = 10000,
+        .query_bytes_max = 32 * MIB,
+        .shutdown_timeout_ns = 5 * SECOND_NS,
+    };
+}
+
+static int
+open_face(struct kv_node *node, char out_why[512])
+{
+    const struct kv_node_options *options = &node->options;
+    struct kv_face_options face = {.replica = node->replica,
+                                   .listen = options->listen,
+                                   .command_timeout_ns = options->command_timeout_ns,
+                                   .send_timeout_ns = 60 * SECOND_NS,
+                                   .client_count_max = options->client_count_max,
+                                   .query_bytes_max = options->query_bytes_max};
+    int rc = kv_face_open(&node->face, &face, out_why);
+    if (rc < 0)
+        return rc;
+    node->expirer = (struct kv_expirer){.replica = node->replica,
+                                        .command_timeout_ns = options->command_timeout_ns};
+    rc = kv_expirer_start(&node->expirer, &node->expirer_scope);
+    if (rc < 0)
+        snprintf(out_why, 512, "cannot start the expirer: %s", skein_error_text(rc));
+    return rc;
+}
+
+int
+kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, char out_why[512])
+{
+    struct kv_node *node = mem_zalloc(sizeof(*node));
+    node->options = *options;
+    node->options.replica.machine_ops = &kv_machine_ops;
+    node->options.replica.machine_config = &node->options.limits;
+    core_scope_init(&node->replica_scope);
+    core_scope_init(&node->expirer_scope);
+    int rc = replica_open(&node->replica, &node->options.replica, &node->replica_scope, out_why);
+    if (rc < 0) {
+        core_scope_cancel(&node->replica_scope);
+        core_scope_join(&node->replica_scope);
+        mem_free(node);
+        return rc;
+    }
+    rc = open_face(node, out_why);
+    if (rc < 0) {
+        kv_node_stop(node);
+        return rc;
+    }
+    *out_node = node;
+    return 0;
+}
+
+struct replica *
+kv_node_replica(struct kv_node *node)
+{
+    return node->replica;
+}
+
+struct backend_addr
+kv_node_addr(const struct kv_node *node)
+{
+    return node->face->addr;
+}
+
+int
+kv_node_wait(struct kv_node *node, char out_why[512])
+{
+    for (;;) {
+        int rc = replica_failure(node->replica, out_why);
+        if (rc < 0)
+            return rc;
+        rc = core_sleep(core_deadline_in(FAILURE_CHECK_NS));
+        if (rc < 0)
+            return rc;
+    }
+}
+
+void
+kv_node_stop(struct kv_node *node)
+{
+    if (!node)
+        return;
+    uint64_t deadline_ns = core_deadline_in(node->options.shutdown_timeout_ns);
+    core_shield(true);
+    core_scope_cancel(&node->expirer_scope);
+    kv_face_stop(node->face, deadline_ns);
+    core_scope_join(&node->expirer_scope);
+    uint64_t least_ns = core_deadline_in(REPLICA_STOP_NS_MIN);
+    replica_stop(node->replica, deadline_ns > least_ns ? deadline_ns : least_ns);
+    core_scope_cancel(&node->replica_scope);
+    core_scope_join(&node->replica_scope);
+    core_shield(false);
+    mem_free(node);
+}
