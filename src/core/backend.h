@@ -34,11 +34,12 @@
 
 enum backend_op_kind {
     /* files */
-    BACKEND_OPEN,     /* path, flags, mode -> handle */
-    BACKEND_CLOSE,    /* handle; also sockets */
-    BACKEND_READ,     /* handle, iov, iov_count, offset -> bytes, 0 at the end */
-    BACKEND_WRITE,    /* handle, iov, iov_count, offset, flags (BACKEND_DSYNC) -> bytes, may be short */
-    BACKEND_SYNC,     /* handle, flags (BACKEND_DATA_ONLY) */
+    BACKEND_OPEN,  /* path, flags, mode -> handle */
+    BACKEND_CLOSE, /* handle; also sockets */
+    BACKEND_READ,  /* handle, iov, iov_count, offset -> bytes, 0 at the end */
+    BACKEND_WRITE, /* handle, iov, iov_count, offset, flags (BACKEND_DSYNC) -> bytes, may be short
+                    */
+    BACKEND_SYNC,  /* handle, flags (BACKEND_DATA_ONLY) */
     BACKEND_ALLOCATE, /* handle, offset, bytes: reserve space, the file grows */
     BACKEND_TRUNCATE, /* handle, bytes */
     BACKEND_STAT,     /* path -> stat */
@@ -46,21 +47,21 @@ enum backend_op_kind {
     BACKEND_UNLINK,   /* path; flags BACKEND_DIRECTORY: an empty directory */
     BACKEND_MKDIR,    /* path, mode */
     BACKEND_LIST,     /* path -> names (see struct backend_names) */
-    BACKEND_LOCK,     /* handle: exclusive advisory lock held until close; -EWOULDBLOCK when taken */
+    BACKEND_LOCK, /* handle: exclusive advisory lock held until close; -EWOULDBLOCK when taken */
     /* sockets */
-    BACKEND_LISTEN,    /* addr, backlog -> handle; port 0 picks a free one */
-    BACKEND_LOCAL,     /* handle -> addr: the local address of a socket */
-    BACKEND_ACCEPT,    /* handle -> handle; addr: the peer's */
-    BACKEND_CONNECT,   /* addr -> handle */
-    BACKEND_RECV,      /* handle, iov, iov_count -> bytes, 0 at the end */
-    BACKEND_SEND,      /* handle, iov, iov_count -> bytes, may be short */
-    BACKEND_SHUTDOWN,  /* handle: no more sends; the peer reads the end */
+    BACKEND_LISTEN,   /* addr, backlog -> handle; port 0 picks a free one */
+    BACKEND_LOCAL,    /* handle -> addr: the local address of a socket */
+    BACKEND_ACCEPT,   /* handle -> handle; addr: the peer's */
+    BACKEND_CONNECT,  /* addr -> handle */
+    BACKEND_RECV,     /* handle, iov, iov_count -> bytes, 0 at the end */
+    BACKEND_SEND,     /* handle, iov, iov_count -> bytes, may be short */
+    BACKEND_SHUTDOWN, /* handle: no more sends; the peer reads the end */
     /* helper threads */
     BACKEND_WORK /* work(work_arg) on a helper thread -> what it returned */
 };
 
-/* Flags of open. A file opened with BACKEND_DIRECT wants buffers, offsets and counts aligned to 4096;
- * where the file system refuses that the backend opens the file without and says nothing. */
+/* Flags of open. A file opened with BACKEND_DIRECT wants buffers, offsets and counts aligned to
+ * 4096; where the file system refuses that the backend opens the file without and says nothing. */
 #define BACKEND_RDONLY 1u
 #define BACKEND_RDWR 2u
 #define BACKEND_CREATE 4u    /* create when absent */
@@ -84,7 +85,8 @@ struct backend_stat {
     bool is_directory;
 };
 
-/* The names in a directory, without . and .., in byte order; mem_alloc'd; core_names_deinit frees. */
+/* The names in a directory, without . and .., in byte order; mem_alloc'd; core_names_deinit frees.
+ */
 struct backend_names {
     char **names;
     size_t count;

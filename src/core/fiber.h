@@ -54,7 +54,8 @@ int core_spawn(struct core_scope *scope, const char *name, void (*fn)(void *arg)
 void core_scope_cancel(struct core_scope *scope);
 
 /* core_scope_join - park until every fiber of the scope is done. Not cut short by cancellation: a
- * cancelled caller first cancels the scope, then waits. **Runs on** the scope's shard, in a fiber. */
+ * cancelled caller first cancels the scope, then waits. **Runs on** the scope's shard, in a fiber.
+ */
 void core_scope_join(struct core_scope *scope);
 
 /* core_yield - let the other ready fibers run first. */
@@ -89,8 +90,8 @@ struct core_waitq {
 void core_waitq_init(struct core_waitq *q);
 /* core_wait - park until woken. **Returns** 0, -SKEIN_ETIMEDOUT, -SKEIN_ECANCELED. */
 int core_wait(struct core_waitq *q, uint64_t deadline_ns) SKEIN_MUST_CHECK;
-/* core_wake_one / core_wake_all - make waiters ready, in the order they came. Any code on the shard,
- * backend completions included, may call it. */
+/* core_wake_one / core_wake_all - make waiters ready, in the order they came. Any code on the
+ * shard, backend completions included, may call it. */
 void core_wake_one(struct core_waitq *q);
 void core_wake_all(struct core_waitq *q);
 

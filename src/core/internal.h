@@ -48,9 +48,7 @@ struct core_fiber {
     bool cancelled;
 };
 
-#ifndef CONTEXT_UCONTEXT
 _Static_assert(sizeof(struct core_fiber) <= STACK_ROOM_BYTES, "a fiber's record fits its room");
-#endif
 
 struct core_shard {
     uint64_t magic;

@@ -17,6 +17,8 @@
  * All: **Runs on** any shard, in a fiber, suspends. **Returns** 0, a count or a handle (>= 0), else
  * -errno, -SKEIN_ETIMEDOUT or -SKEIN_ECANCELED. File calls take no deadline: a disk operation that
  * was begun is waited for, also by a cancelled fiber (the caller cannot know how much was done).
+ * A fiber that is cancelled already begins none, with exceptions that clean-up needs without a
+ * shield: core_close, core_shutdown and core_work are always carried out.
  */
 
 /* ---- files. flags: BACKEND_RDONLY ... BACKEND_DIRECTORY of core/backend.h ---- */
@@ -25,8 +27,8 @@ int core_close(int handle);
 /* core_pread - up to @count bytes at @offset; fewer only at the end of the file. */
 ssize_t core_pread(int handle, void *data, size_t count, uint64_t offset) SKEIN_MUST_CHECK;
 /* core_pwrite - all of @count bytes, or an error. @flags: 0 or BACKEND_DSYNC. */
-int core_pwrite(int handle, const void *data, size_t count, uint64_t offset, uint32_t flags)
-    SKEIN_MUST_CHECK;
+int core_pwrite(int handle, const void *data, size_t count, uint64_t offset,
+                uint32_t flags) SKEIN_MUST_CHECK;
 /* core_sync - @flags: 0 (fsync) or BACKEND_DATA_ONLY. Directories: open with BACKEND_DIRECTORY. */
 int core_sync(int handle, uint32_t flags) SKEIN_MUST_CHECK;
 int core_allocate(int handle, uint64_t offset, uint64_t bytes) SKEIN_MUST_CHECK;

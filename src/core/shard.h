@@ -16,8 +16,8 @@
  *   ready fibers, in FIFO order -> due timers -> nothing ready: backend wait until next timer
  *
  * In the real world core_shard_run drives this. The simulator drives many shards on one thread: it
- * delivers an event to a node's backend and calls core_shard_turn, which runs until nothing is ready
- * and says when it wants to run again. Node code sees no difference.
+ * delivers an event to a node's backend and calls core_shard_turn, which runs until nothing is
+ * ready and says when it wants to run again. Node code sees no difference.
  *
  * The current shard is the thread's; calls in core/fiber.h, core/wait.h and core/io.h act on it.
  */
@@ -27,14 +27,14 @@ struct core_shard;
 struct core_stack_pool;
 
 struct core_shard_options {
-    struct backend *backend;         /* borrowed; outlives the shard */
-    struct core_stack_pool *stacks;  /* borrowed; may serve several shards of one thread */
-    uint32_t fiber_count_max;        /* 0: 65536 */
+    struct backend *backend;        /* borrowed; outlives the shard */
+    struct core_stack_pool *stacks; /* borrowed; may serve several shards of one thread */
+    uint32_t fiber_count_max;       /* 0: 65536 */
 };
 
 /* core_shard_open - a shard for this thread; becomes nobody's current yet. */
-int core_shard_open(struct core_shard **out_shard, const struct core_shard_options *options)
-    SKEIN_MUST_CHECK;
+int core_shard_open(struct core_shard **out_shard,
+                    const struct core_shard_options *options) SKEIN_MUST_CHECK;
 
 /*
  * core_shard_start - spawn @main_fn as the shard's first fiber; the shard is finished when it has
@@ -59,8 +59,8 @@ bool core_shard_finished(const struct core_shard *shard, int *out_result);
 void core_shard_close(struct core_shard *shard);
 
 /*
- * core_shard_abandon - a crash: nothing is unwound, no fiber runs again; stacks go back to the pool.
- * What the fibers had allocated is the arena's to drop; the shard's own memory is in it too.
+ * core_shard_abandon - a crash: nothing is unwound, no fiber runs again; stacks go back to the
+ * pool. What the fibers had allocated is the arena's to drop; the shard's own memory is in it too.
  */
 void core_shard_abandon(struct core_shard *shard);
 
@@ -82,7 +82,8 @@ uint64_t core_random(void);
 /* core_deadline_in - now + @delay_ns, saturating. */
 uint64_t core_deadline_in(uint64_t delay_ns);
 
-/* ---- stacks: pooled, guarded below. One pool a thread (in the simulator: one for all nodes). ---- */
+/* ---- stacks: pooled, guarded below. One pool a thread (in the simulator: one for all nodes). ----
+ */
 
 enum core_stack_class {
     CORE_STACK_SMALL, /* 64 KiB: node code */

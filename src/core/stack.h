@@ -21,7 +21,7 @@
 
 #define STACK_GUARD_BYTES ((size_t)16384)
 /* Bytes above the usable stack, for the fiber's own record. */
-#define STACK_ROOM_BYTES ((size_t)512)
+#define STACK_ROOM_BYTES ((size_t)2048)
 /* Free stacks a pool keeps of each class; more are unmapped when released. */
 #define STACK_FREE_COUNT_MAX 1024
 

@@ -164,14 +164,13 @@ prepare_connect(struct io_uring_sqe *sqe, struct backend_op *op)
     return 0;
 }
 
-int
-uring_prepare(struct io_uring_sqe *sqe, struct backend_op *op)
+static int
+prepare(struct io_uring_sqe *sqe, struct backend_op *op)
 {
     struct uring_op *mine = uring_op_of(op);
     int rc = 0;
     if (op->kind == URING_POLL) {
         io_uring_prep_poll_add(sqe, op->handle, POLLIN);
-        io_uring_sqe_set_data(sqe, op);
         return 0;
     }
     switch (op->kind) {
@@ -223,6 +222,13 @@ uring_prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     case BACKEND_WORK:
         skein_unreachable();
     }
+    return rc;
+}
+
+int
+uring_prepare(struct io_uring_sqe *sqe, struct backend_op *op)
+{
+    int rc = prepare(sqe, op);
     if (rc < 0) /* the entry is taken; it has to do something */
         io_uring_prep_nop(sqe);
     io_uring_sqe_set_data(sqe, rc < 0 ? NULL : op);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Goal: a fiber that overflows its stack ends the process, and its name is printed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "core/context.h"
+#include "core/fiber.h"
+#include "core/uring.h"
+
+static int
+dig(volatile char *above, int depth)
+{
+    volatile char here[1024];
+    here[0] = above[0];
+    here[1023] = (char)depth;
+    if (depth == 0)
+        return here[0];
+    return dig(here, depth - 1) + here[1023];
+}
+
+static void
+digger(void *arg)
+{
+    volatile char top[1] = {0};
+    *(volatile int *)arg = dig(top, 100000);
+}
+
+static int
+overflow_main(void *arg)
+{
+    struct core_scope scope;
+    core_scope_init(&scope);
+    if (core_spawn(&scope, "the-digger", digger, arg, CORE_STACK_SMALL) < 0)
+        return -1;
+    core_scope_join(&scope);
+    return 0;
+}
+
+static void
+child(int output_fd)
+{
+    struct core_shard_options options = {.stacks = core_stack_pool_open()};
+    struct core_shard *shard;
+    int value = 0;
+    dup2(output_fd, STDERR_FILENO);
+    signal(SIGSEGV, SIG_DFL); /* cmocka has its own handler */
+    if (uring_open(&options.backend, 1) == 0 && core_shard_open(&shard, &options) == 0)
+        core_shard_run(shard, overflow_main, &value);
+    _exit(0);
+}
+
+static void
+the_fiber_is_named(void **state)
+{
+#if defined(CONTEXT_ASAN) || defined(CONTEXT_TSAN)
+    skip(); /* the sanitizers handle the signal themselves */
+#endif
+    int ends[2];
+    char text[256] = "";
+    int status = 0;
+    size_t count = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        child(ends[1]);
+    close(ends[1]);
+    ssize_t n;
+    while ((n = read(ends[0], text + count, sizeof(text) - 1 - count)) > 0)
+        count += (size_t)n;
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+    assert_non_null(strstr(text, "stack overflow in fiber \"the-digger\""));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_fiber_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
