@@ -93,22 +93,6 @@ info_keyspace(struct wire_writer *text, const struct view *view)
 }
 
 static const char *
-role_name(enum raft_role role)
-{
-    switch (role) {
-    case RAFT_FOLLOWER:
-        return "follower";
-    case RAFT_PRE_CANDIDATE:
-        return "pre-candidate";
-    case RAFT_CANDIDATE:
-        return "candidate";
-    case RAFT_LEADER:
-        return "leader";
-    }
-    return "?";
-}
-
-static const char *
 progress_name(enum raft_progress_state state)
 {
     switch (state) {
@@ -131,7 +115,7 @@ skein_identity(struct wire_writer *text, const struct replica_status *status)
     kv_local_printf(text, "cluster_id:");
     for (size_t i = 0; i < sizeof(status->cluster_id); i++)
         kv_local_printf(text, "%02x", status->cluster_id[i]);
-    kv_local_printf(text, "\r\nrole:%s\r\nleader:%u\r\nvoters:", role_name(status->raft.role),
+    kv_local_printf(text, "\r\nrole:%s\r\nleader:%u\r\nvoters:", raft_role_name(status->raft.role),
                     status->leader_node);
     for (uint32_t i = 0; i < status->raft.config.voter_count; i++)
         kv_local_printf(text, "%s%u", i ? "," : "",

@@ -82,7 +82,7 @@ take_line(struct kv_resp *parser, const uint8_t *data, size_t count, const char 
     if (end > count)
         end = count;
     const uint8_t *newline = from < end ? memchr(data + from, '\n', end - from) : NULL;
-    parser->scanned = end;
+    parser->scanned = newline ? (size_t)(newline - data) + 1 : end;
     if (!newline)
         return end - parser->position < KV_RESP_LINE_BYTES_MAX ? 0 : broken(parser, too_big);
     *out_bytes = (size_t)(newline - data) - parser->position;
