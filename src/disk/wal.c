@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "disk/wal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/io.h"
+#include "disk/explain.h"
+#include "disk/wal_int.h"
+#include "obs/log.h"
+#include "skein/error.h"
+
+static struct wal *wal_new(const struct wal_options *options);
+static int directory_make(struct wal *wal, char out_why[512]);
+static int log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found,
+                      char out_why[512]);
+static int fibers_start(struct wal *wal, struct core_scope *scope);
+static void recovery_take(struct wal_scan *scan, struct wal_recovery *out_recovery);
+
+void
+wal_recovery_deinit(struct wal_recovery *recovery)
+{
+    for (size_t i = 0; i < recovery->entry_count; i++)
+        bytes_unref(&recovery->entries[i].data);
+    mem_free(recovery->entries);
+    *recovery = (struct wal_recovery){0};
+}
+
+int
+wal_open(struct wal **out_wal, const struct wal_options *options, struct core_scope *scope,
+         struct wal_recovery *out_recovery, char out_why[512])
+{
+    struct wal_scan scan;
+    struct wal_found found;
+    skein_assert(options->segment_bytes >= WAL_SEGMENT_BYTES_MIN);
+    skein_assert(options->segment_bytes <= WAL_SEGMENT_BYTES_MAX);
+    skein_assert(options->segment_bytes % WAL_BLOCK_BYTES == 0);
+    struct wal *wal = wal_new(options);
+    wal_scan_init(&scan, &options->identity);
+    int rc = directory_make(wal, out_why);
+    if (rc == 0)
+        rc = wal_recover(wal, &scan, &found, out_why);
+    if (rc == 0)
+        rc = log_resume(wal, &scan, &found, out_why);
+    if (rc == 0) {
+        rc = fibers_start(wal, scope);
+        if (rc < 0)
+            disk_explain(rc, "cannot start the log's fibers for", wal->dir, out_why);
+    }
+    if (rc == 0)
+        recovery_take(&scan, out_recovery);
+    wal_scan_deinit(&scan);
+    if (rc < 0) {
+        if (wal->handle >= 0)
+            (void)core_close(wal->handle);
+        if (wal->spare_handle >= 0)
+            (void)core_close(wal->spare_handle);
+        wal->writer_done = wal->keeper_done = true;
+        wal_free(wal);
+        return rc;
+    }
+    *out_wal = wal;
+    return 0;
+}
+
+static int
+fibers_start(struct wal *wal, struct core_scope *scope)
+{
+    int rc = core_spawn(scope, "wal keeper", wal_keeper, wal, CORE_STACK_SMALL);
+    if (rc < 0)
+        return rc;
+    rc = core_spawn(scope, "wal writer", wal_writer, wal, CORE_STACK_SMALL);
+    wal->writer_done = rc < 0;
+    core_wake_all(&wal->keeper_q);
+    while (rc < 0 && !wal->keeper_done)
+        core_yield();
+    return rc;
+}
+
+static struct wal *
+wal_new(const struct wal_options *options)
+{
+    struct wal *wal = mem_zalloc(sizeof(*wal));
+    wal->magic = WAL_MAGIC;
+    wal->options = *options;
+    wal->dir = mem_strdup(options->dir);
+    wal->options.dir = wal->dir;
+    wal->handle = -1;
+    wal->spare_handle = -1;
+    wal->buffer_blocks = (uint32_t)(options->segment_bytes / WAL_BLOCK_BYTES);
+    if (wal->buffer_blocks > WAL_BATCH_BLOCKS_MAX)
+        wal->buffer_blocks = WAL_BATCH_BLOCKS_MAX;
+    wal->buffer = mem_alloc_aligned(WAL_BLOCK_BYTES, (size_t)wal->buffer_blocks * WAL_BLOCK_BYTES);
+    list_init(&wal->queue);
+    list_init(&wal->encoded);
+    core_waitq_init(&wal->writer_q);
+    core_waitq_init(&wal->spare_q);
+    core_waitq_init(&wal->keeper_q);
+    return wal;
+}
+
+/* The directory, and its entry in its parent, durable. */
+static int
+directory_make(struct wal *wal, char out_why[512])
+{
+    if (strlen(wal->dir) > WAL_PATH_BYTES - 32)
+        return disk_explain(-ENAMETOOLONG, "cannot use the log's directory", wal->dir, out_why);
+    int rc = core_mkdir(wal->dir, 0755);
+    if (rc == -EEXIST)
+        return 0;
+    if (rc < 0)
+        return disk_explain(rc, "cannot create the log's directory", wal->dir, out_why);
+    char *parent = mem_strdup(wal->dir);
+    char *slash = strrchr(parent, '/');
+    if (slash == parent)
+        slash[1] = '\0';
+    else if (slash)
+        *slash = '\0';
+    rc = core_sync_directory(slash ? parent : ".");
+    if (rc < 0)
+        disk_explain(rc, "cannot sync the parent of the log's directory", wal->dir, out_why);
+    mem_free(parent);
+    return rc;
+}
+
+/* A process that was killed may have left bytes that can be read but are not durable. */
+static int
+tail_sync(struct wal *wal)
+{
+    char path[WAL_PATH_BYTES];
+    if (wal->end.segment != 0) {
+        wal_path(wal, wal->end.segment, "", path);
+        int handle = core_open(path, BACKEND_RDWR, 0);
+        if (handle < 0)
+            return handle;
+        int rc = core_sync(handle, 0);
+        (void)core_close(handle);
+        if (rc < 0)
+            return rc;
+    }
+    return core_sync_directory(wal->dir);
+}
+
+/* Files behind @keep hold nothing; the highest goes first, so that no gap can appear. */
+static int
+files_drop(struct wal *wal, uint32_t keep, uint32_t last)
+{
+    char path[WAL_PATH_BYTES];
+    for (uint32_t number = last; number > keep; number--) {
+        wal_path(wal, number, "", path);
+        int rc = core_unlink(path, 0);
+        if (rc == 0)
+            rc = core_sync_directory(wal->dir);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* The unused file behind the log's end is taken when it fits, else replaced by a new one. */
+static int
+spare_make(struct wal *wal, const struct wal_found *found)
+{
+    char path[WAL_PATH_BYTES];
+    uint32_t number = wal->end.segment + 1;
+    if (!found->spare_usable || found->spare_bytes != wal->options.segment_bytes)
+        return wal_segment_prepare(wal, number);
+    wal_path(wal, number, "", path);
+    int handle = core_open(path, BACKEND_RDWR | BACKEND_DIRECT, 0);
+    if (handle < 0)
+        return handle;
+    wal->spare_handle = handle;
+    wal->spare_generation = found->spare_generation;
+    wal->spare_blocks = (uint32_t)(found->spare_bytes / WAL_BLOCK_BYTES);
+    return 0;
+}
+
+/* What is behind the end of the segment that was the last is void from now on: give it back. */
+static void
+tail_cut(struct wal *wal, struct wal_position end)
+{
+    char path[WAL_PATH_BYTES];
+    if (end.segment == 0)
+        return;
+    wal_path(wal, end.segment, "", path);
+    int handle = core_open(path, BACKEND_RDWR, 0);
+    if (handle < 0)
+        return;
+    int rc = core_truncate(handle, (uint64_t)end.block * WAL_BLOCK_BYTES);
+    if (rc < 0)
+        obs_log(OBS_WARN, "wal", "cannot cut the old end off", "path=%s cause=%s", path,
+                skein_error_name(rc));
+    (void)core_close(handle);
+}
+
+/* Go on in a fresh segment whose first batch names the end that was found. */
+static int
+log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found, char out_why[512])
+{
+    struct wal_position end = scan->end;
+    wal->end = end;
+    wal->batch_next = scan->lowest != 0 ? scan->batch_next : 1;
+    wal->generation_next = scan->generation_max + 1;
+    wal->state = scan->frames.state;
+    wal->durable_start_index = wal->state.start_index;
+    wal->segments = scan->segments;
+    scan->segments = (struct wal_segments){0};
+    int rc = tail_sync(wal);
+    if (rc == 0)
+        rc = files_drop(wal, end.segment + 1, found->last_number);
+    if (rc == 0)
+        rc = spare_make(wal, found);
+    if (rc == 0)
+        rc = wal_batch_begin(wal);
+    if (rc == 0)
+        rc = wal_batch_flush(wal);
+    if (rc < 0)
+        return disk_explain(rc, "cannot write the log in", wal->dir, out_why);
+    tail_cut(wal, end);
+    uint64_t torn_bytes = scan->torn_blocks * WAL_BLOCK_BYTES + scan->frames.void_bytes;
+    if (torn_bytes > 0)
+        obs_log(OBS_WARN, "wal", "dropped a torn end, never acknowledged",
+                "segment=%u offset=%" PRIu64 " bytes=%" PRIu64, end.segment,
+                (uint64_t)end.block * WAL_BLOCK_BYTES, torn_bytes);
+    return 0;
+}
+
+static void
+recovery_take(struct wal_scan *scan, struct wal_recovery *out_recovery)
+{
+    struct wal_frames *frames = &scan->frames;
+    *out_recovery = (struct wal_recovery){
+        .hard_state = frames->state.hard_state,
+        .start_index = frames->state.start_index,
+        .start_term = frames->state.start_term,
+        .entries = frames->entries,
+        .entry_count = frames->entry_count,
+        .torn_bytes = scan->torn_blocks * WAL_BLOCK_BYTES + frames->void_bytes,
+    };
+    frames->entries = NULL;
+    frames->entry_count = 0;
+}
+
+int
+wal_submit(struct wal *wal, struct wal_write *write)
+{
+    skein_assert(wal->magic == WAL_MAGIC);
+    if (wal->latched)
+        return -SKEIN_ELATCHED;
+    if (wal->closing)
+        return -SKEIN_ECLOSED;
+    uint64_t bytes = wal_frame_bytes(write);
+    if (wal->queued_bytes > 0 && wal->queued_bytes + bytes > wal->options.queue_bytes_max)
+        return -SKEIN_EAGAIN;
+    wal->queued_bytes += bytes;
+    wal->stats.submits++;
+    write->link = (struct list){0};
+    list_push_back(&wal->queue, &write->link);
+    if (write->sync)
+        wal->urgent_count++;
+    else
+        wal->lazy_count++;
+    core_wake_one(&wal->writer_q);
+    return 0;
+}
+
+void
+wal_compact(struct wal *wal, uint64_t index, uint64_t term)
+{
+    if (wal->latched || wal->closing)
+        return;
+    if (index <= wal->state.start_index || (wal->compact_due && index <= wal->compact_index))
+        return;
+    wal->compact_index = index;
+    wal->compact_term = term;
+    wal->compact_due = true;
+    core_wake_one(&wal->writer_q);
+}
+
+void
+wal_stats(const struct wal *wal, struct wal_stats *out_stats)
+{
+    *out_stats = wal->stats;
+    out_stats->segment_count = wal->segments.count;
+    out_stats->queued_bytes = wal->queued_bytes;
+    out_stats->latched = wal->latched;
+}
+
+void
+wal_close(struct wal *wal)
+{
+    skein_assert(wal->magic == WAL_MAGIC);
+    wal->closing = true;
+    core_wake_all(&wal->writer_q);
+}
+
+void
+wal_free(struct wal *wal)
+{
+    if (!wal)
+        return;
+    skein_assert(wal->writer_done);
+    skein_assert(wal->keeper_done);
+    wal_segments_deinit(&wal->segments);
+    mem_free(wal->buffer);
+    mem_free(wal->dir);
+    mem_free(wal);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DISK_WAL_BLOCK_H
+#define DISK_WAL_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "disk/wal.h"
+
+/*
+ * The blocks of a log segment: pure encoding and checking of 4 KiB pieces of memory
+ * (docs/design/0002-log-format.md).
+ *
+ *   segment:  | header | batch: carry, data ... | batch: data ... | ... | zeros |
+ *
+ * A batch is what one durable write wrote. Its blocks are numbered; each names its own place, the
+ * batch, and the place behind the batch that was durable before it. The first block of the first
+ * batch of a segment is the *carry*: what recovery has to know when the segments before are gone.
+ * The payloads of the data blocks, one after the other, are the stream of frames (wal_frame.h).
+ */
+
+#define WAL_BLOCK_BYTES 4096u
+#define WAL_BLOCK_HEAD_BYTES 48u
+#define WAL_PAYLOAD_BYTES (WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES)
+#define WAL_BATCH_BLOCKS_MAX 256u
+#define WAL_FORMAT_VERSION 1u
+#define WAL_SEGMENT_BYTES_MIN (64u << 10)
+#define WAL_SEGMENT_BYTES_MAX (1u << 30)
+
+/* A place in the log; block 0 is a segment's header. {0, 0}: before everything. */
+struct wal_position {
+    uint32_t segment;
+    uint32_t block;
+};
+
+/* What the log says besides its entries, as of some frame. */
+struct wal_state {
+    struct raft_hard_state hard_state;
+    uint64_t start_index;
+    uint64_t start_term;
+};
+
+enum wal_block_kind { WAL_BLOCK_CARRY = 2, WAL_BLOCK_DATA = 3 };
+
+struct wal_block {
+    enum wal_block_kind kind;
+    uint16_t payload_bytes;
+    uint64_t generation;
+    struct wal_position at;     /* this block */
+    struct wal_position synced; /* behind the last batch that was durable when this was written */
+    uint64_t batch;             /* 1, 2, 3 ... over all segments */
+    uint16_t number;            /* in the batch, from 0 */
+    uint16_t count;             /* blocks in the batch */
+};
+
+/* wal_block_seal - write the head, zero what lies behind the payload, add the checksum. The payload
+ * is already in its place in @raw. */
+void wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block);
+
+enum wal_block_verdict {
+    WAL_VERDICT_GOOD,
+    WAL_VERDICT_BLANK, /* zeros, or whole and of an older generation: never written */
+    WAL_VERDICT_BAD    /* anything else: not what a torn write of whole blocks leaves behind */
+};
+
+/* wal_block_judge - what is in @raw, which lies at @at in a segment of @generation. @out_block is
+ * set for GOOD, @out_reason for BAD (a static phrase). */
+enum wal_block_verdict wal_block_judge(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_position at,
+                                       uint64_t generation, struct wal_block *out_block,
+                                       const char **out_reason);
+
+/* A segment's first block. */
+struct wal_header {
+    struct wal_identity identity;
+    uint32_t segment;
+    uint64_t generation; /* larger than that of any file written before */
+    uint64_t segment_bytes;
+};
+
+void wal_header_encode(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_header *header);
+/* wal_header_decode - **Returns** 0, -SKEIN_ECORRUPT, -SKEIN_EFORMAT (a whole header of another
+ * version, in *@out_version). */
+int wal_header_decode(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_header *out_header,
+                      uint32_t *out_version) SKEIN_MUST_CHECK;
+
+/* The carry: the state after the frames that ended before, and how far the frame reaches that began
+ * before and ends in here or later; `after` is the state when that one is complete. */
+struct wal_carry {
+    struct wal_state state;
+    uint64_t continuing_bytes; /* 0: a frame begins here; one that was left unfinished is void */
+    struct wal_state after;
+};
+
+#define WAL_CARRY_BYTES 88u
+
+void wal_carry_encode(uint8_t payload[WAL_CARRY_BYTES], const struct wal_carry *carry);
+void wal_carry_decode(const uint8_t payload[WAL_CARRY_BYTES], struct wal_carry *out_carry);
+
+bool wal_state_equal(const struct wal_state *a, const struct wal_state *b);
+
+#endif

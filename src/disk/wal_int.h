@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DISK_WAL_INT_H
+#define DISK_WAL_INT_H
+
+#include "core/fiber.h"
+#include "disk/wal_scan.h"
+
+/*
+ * The log's parts, shared by its files: wal.c (open, submit, close), wal_recover.c (reading),
+ * wal_write.c (the writer fiber), wal_segment.c (the keeper fiber: prepares the next segment,
+ * removes those that nobody needs).
+ */
+
+#define WAL_MAGIC 0x77616c21u
+#define WAL_PATH_BYTES 512u
+/* Unsynced writes (only commit moved) wait for a synced one: at most so many, so long. */
+#define WAL_LAZY_COUNT_MAX 64u
+#define WAL_LAZY_NS_MAX 1000000000ull
+
+struct wal {
+    uint32_t magic;
+    struct wal_options options;
+    char *dir;
+
+    /* Segments and the place of the next batch. */
+    struct wal_segments segments;
+    int handle;
+    uint32_t segment; /* the active one; 0: none yet */
+    uint64_t segment_generation;
+    uint32_t segment_blocks;
+    uint32_t next_block;
+    uint64_t batch_next;
+    struct wal_position end; /* behind the last durable batch */
+    uint64_t generation_next;
+
+    /* The frame being encoded. */
+    struct wal_state state; /* after the frames encoded whole */
+    struct wal_state after; /* when the one in progress is whole */
+    uint64_t frame_left_bytes;
+    uint32_t frame_home;
+    uint32_t restart_segment; /* the home of a snapshot marker in the batch being built; 0: none */
+    uint64_t durable_start_index;
+
+    /* The batch being built. */
+    uint8_t *buffer;
+    uint32_t buffer_blocks;
+    uint32_t batch_blocks_max;
+    uint32_t batch_blocks;  /* begun; 0: no batch */
+    uint32_t payload_bytes; /* in the last one */
+
+    struct list queue;   /* wal_write.link */
+    struct list encoded; /* whole in the batch being built */
+    uint64_t queued_bytes;
+    uint64_t urgent_count; /* queued with sync */
+    uint64_t lazy_count;
+    bool lazy_due;
+    bool compact_due;
+    uint64_t compact_index;
+    uint64_t compact_term;
+    struct core_waitq writer_q;
+    bool closing;
+    bool writer_done;
+    bool keeper_done;
+    int latched;
+
+    /* The next segment, made ahead. */
+    int spare_handle;
+    uint32_t spare_blocks;
+    uint64_t spare_generation;
+    int spare_error;
+    struct core_waitq spare_q;
+    struct core_waitq keeper_q;
+
+    struct wal_stats stats;
+};
+
+/* What lies behind the log's end, for the opening. */
+struct wal_found {
+    uint32_t last_number; /* of all files; 0: none */
+    bool spare_usable;    /* the file behind the last one with data was never written */
+    uint64_t spare_generation;
+    uint64_t spare_bytes;
+};
+
+void wal_path(const struct wal *wal, uint32_t number, const char *suffix,
+              char out_path[WAL_PATH_BYTES]);
+/* wal_recover - read every segment into @scan. Says why in @out_why when it fails. */
+int wal_recover(struct wal *wal, struct wal_scan *scan, struct wal_found *out_found,
+                char out_why[512]) SKEIN_MUST_CHECK;
+
+/* wal_segment_prepare - make the spare for @number: zeros, header, sync, rename, directory sync.
+ * **Returns** 0, -errno, -SKEIN_ECLOSED when the log closed meanwhile. */
+int wal_segment_prepare(struct wal *wal, uint32_t number) SKEIN_MUST_CHECK;
+/* wal_segment_advance - the spare becomes the active segment; waits for the keeper to make it. */
+int wal_segment_advance(struct wal *wal) SKEIN_MUST_CHECK;
+void wal_keeper(void *arg);
+
+/* wal_batch_begin, wal_batch_flush - a batch that holds only the carry, when nothing is put. */
+int wal_batch_begin(struct wal *wal) SKEIN_MUST_CHECK;
+int wal_batch_flush(struct wal *wal) SKEIN_MUST_CHECK;
+void wal_writer(void *arg);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "disk/wal_scan.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/mutation.h"
+#include "skein/error.h"
+
+static bool continues(const struct wal_scan *scan, const struct wal_block *block);
+static int collect(struct wal_scan *scan, const struct wal_block *block, const uint8_t *raw);
+static void tail_begin(struct wal_scan *scan);
+static void tail_block(struct wal_scan *scan, enum wal_block_verdict verdict,
+                       const struct wal_block *block, const char *reason);
+
+void
+wal_scan_init(struct wal_scan *scan, const struct wal_identity *identity)
+{
+    *scan = (struct wal_scan){.identity = *identity};
+    wal_frames_init(&scan->frames, &scan->segments);
+    scan->payload = mem_alloc((size_t)WAL_BATCH_BLOCKS_MAX * WAL_PAYLOAD_BYTES);
+}
+
+void
+wal_scan_deinit(struct wal_scan *scan)
+{
+    wal_frames_deinit(&scan->frames);
+    wal_segments_deinit(&scan->segments);
+    mem_free(scan->payload);
+    *scan = (struct wal_scan){0};
+}
+
+static void
+suspect(struct wal_scan *scan, enum wal_suspect_kind kind, struct wal_position at,
+        const char *reason)
+{
+    if (scan->suspect != WAL_SUSPECT_NONE)
+        return;
+    scan->suspect = kind;
+    scan->suspect_at = at;
+    scan->suspect_reason = reason;
+}
+
+static void
+suspect_short(struct wal_scan *scan)
+{
+    suspect(scan, WAL_SUSPECT_SHORT, (struct wal_position){scan->at.segment, scan->short_block},
+            "the file ends where more has to follow");
+}
+
+static int
+header_fault(struct wal_scan *scan, uint32_t number, const char *reason)
+{
+    scan->suspect = WAL_SUSPECT_BLOCK;
+    scan->suspect_at = (struct wal_position){number, 0};
+    scan->suspect_reason = reason;
+    return -SKEIN_ECORRUPT;
+}
+
+/* The segment before is over: a batch begun in it is not going on. */
+static void
+segment_over(struct wal_scan *scan)
+{
+    if (scan->batch_have > 0)
+        tail_begin(scan);
+}
+
+int
+wal_scan_segment(struct wal_scan *scan, uint32_t number, uint64_t file_bytes,
+                 const uint8_t header[WAL_BLOCK_BYTES], uint32_t *out_version)
+{
+    struct wal_header decoded;
+    segment_over(scan);
+    int rc = wal_header_decode(header, &decoded, out_version);
+    if (rc == -SKEIN_ECORRUPT)
+        return header_fault(scan, number, "the segment's header is damaged");
+    if (rc < 0)
+        return rc;
+    if (memcmp(decoded.identity.cluster, scan->identity.cluster, 16) != 0 ||
+        decoded.identity.node != scan->identity.node)
+        return -SKEIN_EIDENTITY;
+    if (decoded.segment != number)
+        return header_fault(scan, number, "the header is another segment's");
+    if (file_bytes > decoded.segment_bytes || file_bytes % WAL_BLOCK_BYTES != 0)
+        return header_fault(scan, number, "the file is longer than its header says");
+    if (scan->lowest == 0) {
+        scan->lowest = number;
+        scan->batch_next = number == 1 ? 1 : 0;
+    }
+    scan->header = decoded;
+    if (scan->generation_max < decoded.generation)
+        scan->generation_max = decoded.generation;
+    scan->at = (struct wal_position){number, 1};
+    scan->in_tail = false;
+    scan->last_blank = true;
+    scan->short_block = 0;
+    if (file_bytes < decoded.segment_bytes) {
+        scan->short_block = (uint32_t)(file_bytes / WAL_BLOCK_BYTES);
+        suspect_short(scan);
+    }
+    return 0;
+}
+
+int
+wal_scan_block(struct wal_scan *scan, const uint8_t raw[WAL_BLOCK_BYTES])
+{
+    struct wal_block block = {0};
+    const char *reason = NULL;
+    int rc = 0;
+    enum wal_block_verdict verdict =
+        wal_block_judge(raw, scan->at, scan->header.generation, &block, &reason);
+    if (verdict != WAL_VERDICT_BLANK)
+        scan->last_blank = false;
+    if (!scan->in_tail && verdict == WAL_VERDICT_GOOD && continues(scan, &block)) {
+        rc = collect(scan, &block, raw);
+    } else {
+        if (!scan->in_tail)
+            tail_begin(scan);
+        tail_block(scan, verdict, &block, reason);
+    }
+    scan->at.block++;
+    return rc;
+}
+
+/* Whether @block is the next one of the batch being collected, or the first of the next batch. */
+static bool
+continues(const struct wal_scan *scan, const struct wal_block *block)
+{
+    if (block->number != scan->batch_have)
+        return false;
+    if (scan->batch_have > 0 &&
+        (block->count != scan->batch_count || block->batch != scan->batch_id))
+        return false;
+    if (!scan->started && scan->batch_next == 0)
+        return block->at.block == 1u || scan->batch_have > 0;
+    uint32_t expected = scan->end.segment != 0 ? scan->end.segment : scan->lowest;
+    if (block->at.segment != expected && (!scan->started || block->at.segment != expected + 1 ||
+                                          block->at.block - block->number != 1))
+        return false;
+    return block->batch == scan->batch_next && block->synced.segment == scan->end.segment &&
+           block->synced.block == scan->end.block;
+}
+
+/* A batch is whole: it counts, and what the tails before it said is settled. */
+static int
+batch_whole(struct wal_scan *scan, const struct wal_block *last)
+{
+    int rc = 0;
+    if (scan->has_carry) {
+        wal_segments_add(&scan->segments, last->at.segment);
+        rc = wal_frames_carry(&scan->frames, &scan->carry, !scan->started);
+    }
+    if (rc == 0)
+        rc = wal_frames_push(&scan->frames, last->at.segment, scan->payload, scan->payload_bytes);
+    if (rc == -SKEIN_ECORRUPT) {
+        scan->suspect = WAL_SUSPECT_BLOCK;
+        scan->suspect_at = (struct wal_position){last->at.segment, last->at.block - last->number};
+        scan->suspect_reason = scan->frames.error;
+    }
+    if (rc < 0)
+        return rc;
+    scan->suspect = WAL_SUSPECT_NONE;
+    if (scan->short_block > 0)
+        suspect_short(scan);
+    scan->started = true;
+    scan->proof = false;
+    scan->missing_known = false;
+    scan->torn_blocks = 0;
+    scan->batch_next = last->batch + 1;
+    scan->end = (struct wal_position){last->at.segment, last->at.block + 1};
+    scan->batch_have = 0;
+    return 0;
+}
+
+static int
+collect(struct wal_scan *scan, const struct wal_block *block, const uint8_t *raw)
+{
+    const uint8_t *payload = raw + WAL_BLOCK_HEAD_BYTES;
+    if (block->number == 0) {
+        scan->batch_count = block->count;
+        scan->batch_id = block->batch;
+        scan->payload_bytes = 0;
+        scan->has_carry = false;
+    }
+    if (block->kind == WAL_BLOCK_CARRY) {
+        wal_carry_decode(payload, &scan->carry);
+        scan->has_carry = true;
+    } else {
+        memcpy(scan->payload + scan->payload_bytes, payload, block->payload_bytes);
+        scan->payload_bytes += block->payload_bytes;
+    }
+    scan->batch_have++;
+    return scan->batch_have == scan->batch_count ? batch_whole(scan, block) : 0;
+}
+
+static void
+tail_begin(struct wal_scan *scan)
+{
+    scan->in_tail = true;
+    scan->tail_block = scan->at.block - scan->batch_have;
+    scan->torn_blocks += scan->batch_have;
+    scan->batch_have = 0;
+    if (scan->missing_known)
+        return;
+    scan->missing_known = true;
+    scan->missing_at = (struct wal_position){scan->at.segment, scan->tail_block};
+}
+
+static void
+tail_block(struct wal_scan *scan, enum wal_block_verdict verdict, const struct wal_block *block,
+           const char *reason)
+{
+    if (verdict == WAL_VERDICT_BLANK)
+        return;
+    if (verdict == WAL_VERDICT_BAD) {
+        suspect(scan, WAL_SUSPECT_BLOCK, scan->at, reason);
+        return;
+    }
+    if (block->batch > scan->batch_next) {
+        scan->proof = true;
+        return;
+    }
+    if (block->batch < scan->batch_next || scan->at.block - block->number != scan->tail_block)
+        suspect(scan, WAL_SUSPECT_BLOCK, scan->at, "a batch that has no place here");
+    scan->torn_blocks++;
+}
+
+int
+wal_scan_finish(struct wal_scan *scan)
+{
+    segment_over(scan);
+    wal_frames_end(&scan->frames);
+    if (!scan->started && scan->lowest > 1) {
+        scan->suspect = WAL_SUSPECT_NONE;
+        suspect(
+            scan, WAL_SUSPECT_MISSING, (struct wal_position){scan->lowest, 1},
+            "the first batch of the oldest segment, without which nothing can be read, is missing");
+        return -SKEIN_ECORRUPT;
+    }
+    if (mutation_on(MUTATION_CORRUPT_IS_TORN))
+        return 0;
+    if (scan->proof && scan->suspect == WAL_SUSPECT_NONE)
+        suspect(scan, WAL_SUSPECT_MISSING, scan->missing_at,
+                "a batch is missing that was synced, as a later one proves");
+    if (scan->suspect != WAL_SUSPECT_NONE)
+        return -SKEIN_ECORRUPT;
+    const struct wal_frames *frames = &scan->frames;
+    if (frames->entry_count > 0 && frames->entries[0].index > frames->state.start_index + 1) {
+        suspect(scan, WAL_SUSPECT_MISSING, (struct wal_position){scan->lowest, 0},
+                "entries between the log's start and this segment are missing");
+        return -SKEIN_ECORRUPT;
+    }
+    return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/io.h"
+#include "disk/wal_int.h"
+#include "obs/log.h"
+#include "skein/error.h"
+
+#define FILL_BYTES (256u << 10)
+
+static int segment_fill(struct wal *wal, int handle, uint32_t number);
+static int oldest_remove(struct wal *wal);
+static bool oldest_unneeded(const struct wal *wal);
+
+int
+wal_segment_prepare(struct wal *wal, uint32_t number)
+{
+    char path[WAL_PATH_BYTES];
+    char temporary[WAL_PATH_BYTES];
+    wal_path(wal, number, "", path);
+    wal_path(wal, number, ".tmp", temporary);
+    uint64_t generation = wal->generation_next;
+    int handle =
+        core_open(temporary, BACKEND_RDWR | BACKEND_CREATE | BACKEND_TRUNC | BACKEND_DIRECT, 0644);
+    if (handle < 0)
+        return handle;
+    int rc = segment_fill(wal, handle, number);
+    if (rc == 0)
+        rc = core_sync(handle, 0);
+    if (rc == 0)
+        rc = core_rename(temporary, path);
+    if (rc == 0)
+        rc = core_sync_directory(wal->dir);
+    if (rc < 0) {
+        (void)core_close(handle);
+        int removed = core_unlink(temporary, 0);
+        if (removed < 0 && removed != -ENOENT)
+            obs_log(OBS_WARN, "wal", "cannot remove a leftover", "path=%s cause=%s", temporary,
+                    skein_error_name(removed));
+        return rc;
+    }
+    wal->generation_next++;
+    wal->spare_handle = handle;
+    wal->spare_generation = generation;
+    wal->spare_blocks = (uint32_t)(wal->options.segment_bytes / WAL_BLOCK_BYTES);
+    return 0;
+}
+
+/* Space first (one extent), then zeros: a write into zeroed space changes no metadata. */
+static int
+segment_fill(struct wal *wal, int handle, uint32_t number)
+{
+    uint64_t bytes = wal->options.segment_bytes;
+    int rc = core_allocate(handle, 0, bytes);
+    if (rc < 0 && rc != -EOPNOTSUPP && rc != -ENOSYS && rc != -EINVAL)
+        return rc;
+    uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, FILL_BYTES);
+    memset(chunk, 0, FILL_BYTES);
+    struct wal_header header = {.identity = wal->options.identity,
+                                .segment = number,
+                                .generation = wal->generation_next,
+                                .segment_bytes = bytes};
+    wal_header_encode(chunk, &header);
+    rc = 0;
+    for (uint64_t offset = 0; offset < bytes && rc == 0;) {
+        uint64_t count = bytes - offset < FILL_BYTES ? bytes - offset : FILL_BYTES;
+        rc = core_pwrite(handle, chunk, count, offset, 0);
+        if (offset == 0)
+            memset(chunk, 0, WAL_BLOCK_BYTES);
+        if (rc == 0 && wal->writer_done)
+            rc = -SKEIN_ECLOSED;
+        offset += count;
+    }
+    mem_free(chunk);
+    return rc;
+}
+
+int
+wal_segment_advance(struct wal *wal)
+{
+    while (wal->spare_handle < 0) {
+        wal->spare_error = 0;
+        core_wake_all(&wal->keeper_q);
+        int rc = core_wait(&wal->spare_q, CORE_NEVER);
+        if (rc < 0)
+            return rc;
+        if (wal->spare_handle < 0 && wal->spare_error < 0)
+            return wal->spare_error;
+    }
+    if (wal->handle >= 0)
+        (void)core_close(wal->handle);
+    wal->handle = wal->spare_handle;
+    wal->segment_generation = wal->spare_generation;
+    wal->segment_blocks = wal->spare_blocks;
+    wal->segment =
+        wal->segments.count ? wal->segments.items[wal->segments.count - 1].number + 1 : 1;
+    wal->next_block = 1;
+    wal->spare_handle = -1;
+    wal_segments_add(&wal->segments, wal->segment);
+    core_wake_all(&wal->keeper_q);
+    return 0;
+}
+
+static void
+wait_shielded(struct core_waitq *q)
+{
+    int rc = core_wait(q, CORE_NEVER);
+    skein_assert(rc == 0);
+}
+
+void
+wal_keeper(void *arg)
+{
+    struct wal *wal = arg;
+    core_shield(true);
+    while (!wal->writer_done) {
+        if (wal->latched == 0 && wal->spare_handle < 0 && wal->spare_error == 0) {
+            wal->spare_error = wal_segment_prepare(wal, wal->segment + 1);
+            if (wal->spare_error < 0 && wal->spare_error != -SKEIN_ECLOSED)
+                obs_log(OBS_WARN, "wal", "cannot prepare the next segment", "cause=%s",
+                        skein_error_name(wal->spare_error));
+            core_wake_all(&wal->spare_q);
+        } else if (wal->latched == 0 && oldest_unneeded(wal) && oldest_remove(wal) == 0) {
+            wal->spare_error = 0;
+        } else {
+            wait_shielded(&wal->keeper_q);
+        }
+    }
+    if (wal->spare_handle >= 0)
+        (void)core_close(wal->spare_handle);
+    wal->spare_handle = -1;
+    wal->keeper_done = true;
+    core_shield(false);
+}
+
+/* Nothing that may still be read begins in it, and what is carried is durable in a later one. */
+static bool
+oldest_unneeded(const struct wal *wal)
+{
+    if (wal->segments.count < 2)
+        return false;
+    const struct wal_segment *oldest = &wal->segments.items[0];
+    if (wal->end.segment <= oldest->number)
+        return false;
+    if (wal->frame_left_bytes > 0 && wal->frame_home <= oldest->number)
+        return false;
+    return oldest->index_max <= wal->durable_start_index;
+}
+
+/* One at a time and the directory synced after each: a crash leaves a run without gaps. */
+static int
+oldest_remove(struct wal *wal)
+{
+    char path[WAL_PATH_BYTES];
+    wal_path(wal, wal->segments.items[0].number, "", path);
+    int rc = core_unlink(path, 0);
+    if (rc == 0 || rc == -ENOENT)
+        rc = core_sync_directory(wal->dir);
+    if (rc < 0) {
+        obs_log(OBS_WARN, "wal", "cannot remove a segment", "path=%s cause=%s", path,
+                skein_error_name(rc));
+        return rc;
+    }
+    wal->segments.count--;
+    memmove(wal->segments.items, wal->segments.items + 1,
+            wal->segments.count * sizeof(*wal->segments.items));
+    return 0;
+}
