@@ -17,17 +17,20 @@
  *        |
  *        v
  *   raft_has_ready -> raft_take_ready ----> messages: send now, in order, to each peer
- *        ^                             |--> append: write to the log; when durable, raft_step every
- *        |                             |            response addressed to this node and send the rest
- *        |                             |--> apply: committed entries; when applied, raft_applied
+ *        ^                             |--> append: write to the log; when durable, raft_step
+ *        |                             |            every response to this node, send the rest
+ *        |                             |--> apply: committed entries; then raft_applied
  *        +-----------------------------+--> read_states: reads whose index is settled
  *
  * Storage writes are asynchronous (etcd's shape): a Ready does not wait for the one before it. What
- * must not leave this node before the log write is durable (votes, append acknowledgements, also the
- * leader's own acknowledgement of its entries) is in append.responses. Log writes become durable in
- * the order in which they were taken. An acknowledgement of a log write that a newer term has
- * overwritten in the meantime counts for nothing: it carries (term, index) and is believed only while
- * the entry at that index has that term (the ABA guard).
+ * must not leave this node before the log write is durable is in append.responses: votes, append
+ * acknowledgements, the leader's own acknowledgement of its entries, and requests for votes, which
+ * claim a term and a log (a candidate that forgets them in a crash would ask again in the same term
+ * and count votes that were given to the longer log). Log writes become durable in the order in
+ * which they were taken. An acknowledgement of a log write that was overwritten in the meantime
+ * counts for nothing: it carries (term, index) and is believed only while the entry at that index
+ * has that term (the ABA guard), and not at all while a write that replaces handed-out entries is
+ * under way.
  *
  * Everything in the log since the last compaction is kept in memory; whoever drives the core bounds
  * that by compacting past complete checkpoints (raft_compact) and by the limits in raft_options.
@@ -53,7 +56,8 @@ struct raft_entry {
     struct bytes data; /* one reference, the holder's */
 };
 
-/* What must be durable before any message that depends on it leaves: section 5.2, "persistent state". */
+/* What must be durable before any message that depends on it leaves: section 5.2, "persistent
+ * state". */
 struct raft_hard_state {
     uint64_t term;
     uint64_t vote;
@@ -65,8 +69,9 @@ struct raft_config {
     uint32_t voter_count;
 };
 
-/* One voter added or removed (thesis section 4.1). At most one uncommitted at a time, and none before the
- * leader has committed an entry of its own term (scenario 2). Takes effect when applied. */
+/* One voter added or removed (thesis section 4.1). At most one uncommitted at a time, and none
+ * before the leader has committed an entry of its own term (scenario 2). Takes effect when applied.
+ */
 struct raft_config_change {
     bool remove;
     uint64_t node;
@@ -81,17 +86,17 @@ struct raft_snapshot {
 };
 
 enum raft_message_type {
-    RAFT_APPEND = 1,          /* leader -> follower: entries after (prev) index, log_term */
-    RAFT_APPEND_RESPONSE,     /* index: last matched, or with reject: hint in reject_hint, log_term */
-    RAFT_VOTE,                /* candidate: last index, log_term; context: RAFT_CONTEXT_TRANSFER */
+    RAFT_APPEND = 1,      /* leader -> follower: entries after (prev) index, log_term */
+    RAFT_APPEND_RESPONSE, /* index: last matched, or with reject: hint in reject_hint, log_term */
+    RAFT_VOTE,            /* candidate: last index, log_term; context: RAFT_CONTEXT_TRANSFER */
     RAFT_VOTE_RESPONSE,
-    RAFT_PRE_VOTE,            /* term is the one the sender would start (thesis section 9.6) */
+    RAFT_PRE_VOTE, /* term is the one the sender would start (thesis section 9.6) */
     RAFT_PRE_VOTE_RESPONSE,
-    RAFT_SNAPSHOT,            /* leader -> follower: snapshot */
-    RAFT_HEARTBEAT,           /* commit; context: a read's */
-    RAFT_HEARTBEAT_RESPONSE,  /* context: echoed */
-    RAFT_TIMEOUT_NOW,         /* leader -> its chosen successor: campaign at once (thesis section 3.10) */
-    RAFT_STORAGE_APPENDED,    /* local: entries up to (index, log_term), and snapshot, are durable */
+    RAFT_SNAPSHOT,           /* leader -> follower: snapshot */
+    RAFT_HEARTBEAT,          /* commit; context: a read's */
+    RAFT_HEARTBEAT_RESPONSE, /* context: echoed */
+    RAFT_TIMEOUT_NOW, /* leader -> its chosen successor: campaign at once (thesis section 3.10) */
+    RAFT_STORAGE_APPENDED, /* local: entries up to (index, log_term), and snapshot, are durable */
     RAFT_MESSAGE_TYPE_END
 };
 
@@ -141,18 +146,19 @@ struct raft_options {
 
     /* What the disk holds. */
     struct raft_hard_state hard_state; /* zero: a new disk */
-    struct raft_snapshot snapshot;     /* the newest complete checkpoint; index 0: only its config counts */
-    uint64_t applied;                  /* >= snapshot.index: what the state machine holds already */
-    struct raft_entry *entries;        /* from snapshot.index + 1 (or lower, overlapping) on, contiguous */
-    size_t entry_count;                /* **Ownership**: the core takes its own references */
+    struct raft_snapshot
+        snapshot;     /* the newest complete checkpoint; index 0: only its config counts */
+    uint64_t applied; /* >= snapshot.index: what the state machine holds already */
+    struct raft_entry *entries; /* from snapshot.index + 1 (or lower, overlapping) on, contiguous */
+    size_t entry_count;         /* **Ownership**: the core takes its own references */
 };
 
 struct raft;
 
 /*
  * raft_open - a follower in hard_state.term.
- * **Returns** 0; -SKEIN_ECORRUPT: the disk's parts contradict each other (a gap between snapshot and entries,
- * commit beyond the log, terms that fall); -SKEIN_EINVALID: an option out of range.
+ * **Returns** 0; -SKEIN_ECORRUPT: the disk's parts contradict each other (a gap between snapshot
+ * and entries, commit beyond the log, terms that fall); -SKEIN_EINVALID: an option out of range.
  */
 int raft_open(struct raft **out_raft, const struct raft_options *options) SKEIN_MUST_CHECK;
 void raft_close(struct raft *raft);
@@ -162,37 +168,41 @@ void raft_tick(struct raft *raft);
 
 /*
  * raft_step - a message from a peer (its `from` already checked against the link), or a response of
- * a log write addressed to this node. **Ownership**: takes the entries' references (leaves the message empty).
- * **Returns** 0; -SKEIN_EPROTO: the message makes no sense and was dropped (unknown type, not addressed to
- * this node, entries not contiguous, terms that fall).
+ * a log write addressed to this node. **Ownership**: takes the entries' references (leaves the
+ * message empty).
+ * **Returns** 0; -SKEIN_EPROTO: the message makes no sense and was dropped (unknown type, not
+ * addressed to this node, entries not contiguous, terms that fall).
  */
 int raft_step(struct raft *raft, struct raft_message *message);
 
 /*
- * raft_propose - append one normal entry. Takes a reference of its own. The entry's index and term are
- * given back; it is committed when an entry with that index *and term* comes out of apply.
- * **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: uncommitted_bytes_max; -SKEIN_EBUSY: a transfer is under way.
+ * raft_propose - append one normal entry. Takes a reference of its own. The entry's index and term
+ * are given back; it is committed when an entry with that index *and term* comes out of apply.
+ * **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: uncommitted_bytes_max; -SKEIN_EBUSY: a transfer,
+ * or the removal of a voter, is under way (a matter of one round trip).
  */
-int raft_propose(struct raft *raft, struct bytes data, uint64_t *out_index, uint64_t *out_term)
-    SKEIN_MUST_CHECK;
+int raft_propose(struct raft *raft, struct bytes data, uint64_t *out_index,
+                 uint64_t *out_term) SKEIN_MUST_CHECK;
 
-/* raft_propose_config - as raft_propose. **Returns** in addition -SKEIN_EBUSY: another change is not applied yet,
- * or no entry of this term is committed yet; -SKEIN_EINVALID: adding a voter that is one, removing one that is
- * not or the last one, or too many. */
+/* raft_propose_config - as raft_propose. **Returns** in addition -SKEIN_EBUSY: another change is
+ * not applied yet, or no entry of this term is committed yet; -SKEIN_EINVALID: adding a voter that
+ * is one, removing one that is not or the last one, or too many. */
 int raft_propose_config(struct raft *raft, const struct raft_config_change *change,
                         uint64_t *out_index, uint64_t *out_term) SKEIN_MUST_CHECK;
 
 /*
- * raft_read_index - begin a linearizable read (thesis section 6.4). When a quorum has confirmed that this node
- * still leads, a read state with @context comes out of a Ready. Contexts are given by the caller, ascending
- * and never reused by it, not 0 and not RAFT_CONTEXT_TRANSFER. Waits for the term's first commit before it begins
- * (scenario 3). A read whose leader steps down is dropped without an answer: raft_ready.reads_dropped says so.
+ * raft_read_index - begin a linearizable read (thesis section 6.4). When a quorum has confirmed
+ * that this node still leads, a read state with @context comes out of a Ready. Contexts are given
+ * by the caller, ascending and never reused by it, not 0 and not RAFT_CONTEXT_TRANSFER. Waits for
+ * the term's first commit before it begins (scenario 3). A read whose leader steps down is dropped
+ * without an answer: raft_ready.reads_dropped says so.
  * **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: read_count_max.
  */
 int raft_read_index(struct raft *raft, uint64_t context) SKEIN_MUST_CHECK;
 
-/* raft_transfer - hand leadership to @target (thesis section 3.10); RAFT_NONE: to the most up-to-date voter.
- * Given up after one election timeout. **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EINVALID: not another voter. */
+/* raft_transfer - hand leadership to @target (thesis section 3.10); RAFT_NONE: to the most
+ * up-to-date voter. Given up after one election timeout. **Returns** 0; -SKEIN_ENOTLEADER;
+ * -SKEIN_EINVALID: not another voter. */
 int raft_transfer(struct raft *raft, uint64_t target) SKEIN_MUST_CHECK;
 
 /* raft_campaign - start an election now (pre-vote first, when it is on). */
@@ -200,8 +210,9 @@ void raft_campaign(struct raft *raft);
 
 /* raft_report_unreachable - a message to @peer was lost by the link: back to probing. */
 void raft_report_unreachable(struct raft *raft, uint64_t peer);
-/* raft_report_snapshot - sending a snapshot to @peer ended; @ok: it was received whole (the peer's own
- * RAFT_APPEND_RESPONSE says when it is installed). Without this the peer would wait for ever (scenario 39). */
+/* raft_report_snapshot - sending a snapshot to @peer ended; @ok: it was received whole (the peer's
+ * own RAFT_APPEND_RESPONSE says when it is installed). Without this the peer would wait for ever
+ * (scenario 39). */
 void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok);
 
 struct raft_read_state {
@@ -216,16 +227,19 @@ struct raft_ready {
     struct raft_message *messages; /* to peers, send now */
     size_t message_count;
 
-    /* One log write. `has_append`: there is one. Write snapshot marker, then entries, then hard state,
-     * as one; entries replace everything from their first index on. */
+    /* One log write. `has_append`: there is one. Write snapshot marker, then entries, then hard
+     * state, as one; entries replace everything from their first index on. */
     bool has_append;
     bool hard_state_changed;
-    bool must_sync; /* false: nothing but commit moved; need not be synced, responses is empty then */
+    bool must_sync; /* false: nothing but commit moved; need not be synced, responses is empty then
+                     */
     struct raft_hard_state hard_state;
-    struct raft_snapshot snapshot; /* index != 0: the log restarts behind it, all older entries go */
-    struct raft_entry *entries;    /* each with a reference */
+    struct raft_snapshot
+        snapshot;               /* index != 0: the log restarts behind it, all older entries go */
+    struct raft_entry *entries; /* each with a reference */
     size_t entry_count;
-    struct raft_message *responses; /* after the write is durable: to == own id: raft_step; else send */
+    struct raft_message
+        *responses; /* after the write is durable: to == own id: raft_step; else send */
     size_t response_count;
 
     /* Committed entries to apply, in order, each with a reference. */
@@ -234,25 +248,29 @@ struct raft_ready {
 
     struct raft_read_state *read_states;
     size_t read_state_count;
-    bool reads_dropped; /* every read begun before this Ready and not in a read state will never be answered */
+    bool reads_dropped; /* every read begun before this Ready and not in a read state will never be
+                           answered */
 };
 
 bool raft_has_ready(const struct raft *raft);
-/* raft_take_ready - move everything pending into @out_ready. @apply_bytes_max bounds apply (one entry always fits). */
+/* raft_take_ready - move everything pending into @out_ready. @apply_bytes_max bounds apply (one
+ * entry always fits). */
 void raft_take_ready(struct raft *raft, uint64_t apply_bytes_max, struct raft_ready *out_ready);
 void raft_ready_deinit(struct raft_ready *ready);
 
-/* raft_applied - entries up to @index are applied. Configuration entries among them take effect through
- * raft_apply_config, called first. */
+/* raft_applied - entries up to @index are applied. Configuration entries among them take effect
+ * through raft_apply_config, called first. */
 void raft_applied(struct raft *raft, uint64_t index);
-/* raft_apply_config - the change of a committed RAFT_ENTRY_CONFIG entry takes effect. @entry: as it came out of
- * apply. **Returns** 0; -SKEIN_EPROTO: undecodable or refused; it is then skipped, the same on every member. */
+/* raft_apply_config - the change of a committed RAFT_ENTRY_CONFIG entry takes effect. @entry: as it
+ * came out of apply. **Returns** 0; -SKEIN_EPROTO: undecodable or refused; it is then skipped, the
+ * same on every member. */
 int raft_apply_config(struct raft *raft, const struct raft_entry *entry);
 
 /*
- * raft_compact - a complete checkpoint at @snapshot.index exists: entries up to @keep_from - 1 may go
- * (@keep_from <= snapshot.index + 1: a few are kept for followers that are slightly behind). The next
- * RAFT_SNAPSHOT message names @snapshot.
+ * raft_compact - a complete checkpoint at @snapshot.index exists: entries up to @keep_from - 1 may
+ * go
+ * (@keep_from <= snapshot.index + 1: a few are kept for followers that are slightly behind). The
+ * next RAFT_SNAPSHOT message names @snapshot.
  */
 void raft_compact(struct raft *raft, const struct raft_snapshot *snapshot, uint64_t keep_from);
 
@@ -275,9 +293,10 @@ struct raft_status {
     uint64_t first_index; /* first entry in the log */
     uint64_t last_index;
     uint64_t last_term;
-    uint64_t log_bytes;   /* payload bytes kept in memory */
-    uint64_t dropped;     /* messages dropped because they made no sense */
-    bool wants_checkpoint; /* a peer needs a snapshot and none exists: make one, then raft_compact */
+    uint64_t log_bytes; /* payload bytes kept in memory */
+    uint64_t dropped;   /* messages dropped because they made no sense */
+    bool
+        wants_checkpoint; /* a peer needs a snapshot and none exists: make one, then raft_compact */
     struct raft_config config;
     struct raft_peer_status peers[RAFT_VOTERS_MAX]; /* on the leader */
     uint32_t peer_count;
@@ -287,7 +306,8 @@ void raft_status(const struct raft *raft, struct raft_status *out_status);
 uint64_t raft_leader(const struct raft *raft);
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);
-/* raft_entry_term - the term of the log's entry at @index (also at the snapshot's index); 0: not in the log. */
+/* raft_entry_term - the term of the log's entry at @index (also at the snapshot's index); 0: not in
+ * the log. */
 uint64_t raft_entry_term(const struct raft *raft, uint64_t index);
 
 #endif

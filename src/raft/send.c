@@ -10,7 +10,7 @@ put(struct raft_messages *list, struct raft_message message)
     list->items[list->count++] = message;
 }
 
-/* Answers that promise something about this node's disk. */
+/* Messages that promise something about this node's disk. */
 static bool
 waits_for_append(const struct raft *raft, const struct raft_message *m)
 {
@@ -19,9 +19,11 @@ waits_for_append(const struct raft *raft, const struct raft_message *m)
         return !mutation_on(MUTATION_VOTE_BEFORE_SYNC) || m->to == raft->id;
     case RAFT_APPEND_RESPONSE:
     case RAFT_PRE_VOTE_RESPONSE:
+    /* A candidate that forgot its term would ask once more in the same term, with what is left of
+     * its log, and the vote that was granted to the longer one would count for it. */
+    case RAFT_VOTE:
         return true;
     case RAFT_APPEND:
-    case RAFT_VOTE:
     case RAFT_PRE_VOTE:
     case RAFT_SNAPSHOT:
     case RAFT_HEARTBEAT:

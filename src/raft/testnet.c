@@ -383,6 +383,9 @@ testnet_tick(struct testnet *net, uint32_t count)
             if (net->nodes[id].raft)
                 raft_tick(net->nodes[id].raft);
         testnet_run(net);
+        uint64_t leader = testnet_leader(net);
+        if (leader && testnet_status(net, leader).wants_checkpoint)
+            testnet_compact(net, leader, 0);
     }
 }
 
@@ -511,10 +514,13 @@ testnet_check(struct testnet *net)
     uint64_t leader = testnet_leader(net);
     if (!leader)
         return;
-    for (uint64_t id = 1; id <= net->node_count; id++)
-        if (net->nodes[id].raft &&
-            raft_term(net->nodes[id].raft) > raft_term(net->nodes[leader].raft))
+    uint64_t term = raft_term(net->nodes[leader].raft);
+    for (uint64_t id = 1; id <= net->node_count; id++) {
+        const struct testnet_node *node = &net->nodes[id];
+        /* Deposed without knowing it: nothing is promised. */
+        if ((node->raft ? raft_term(node->raft) : node->hard_state.term) > term)
             return;
+    }
     check_leader(net, leader);
 }
 
