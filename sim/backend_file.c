@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "sim/backend.h"
+#include "sim/disk.h"
+
+#define DIRECT_ALIGN 4096u
+
+bool
+sim_is_file_op(enum backend_op_kind kind)
+{
+    return kind <= BACKEND_LOCK && kind != BACKEND_CLOSE;
+}
+
+uint64_t
+sim_file_latency_ns(struct sim_op *sop)
+{
+    struct sim_world *world = sop->host->world;
+    struct backend_op *op = sop->op;
+    bool durable =
+        op->kind == BACKEND_SYNC || (op->kind == BACKEND_WRITE && (op->flags & BACKEND_DSYNC));
+    uint64_t latency_ns = durable ? sim_draw(world, 80000, 400000) : sim_draw(world, 5000, 60000);
+    if (sim_chance(world, 10))
+        latency_ns += sim_draw(world, 0, 20 * SIM_MS);
+    if (op->kind == BACKEND_SYNC && sop->host->disk)
+        sop->stamp = sim_disk_stamp(sop->host->disk);
+    if (sop->host->disk)
+        latency_ns *= sim_disk_faults(sop->host->disk)->slow_factor;
+    return latency_ns;
+}
+
+static bool
+is_aligned(const struct backend_op *op)
+{
+    bool aligned = op->offset % DIRECT_ALIGN == 0;
+    for (int v = 0; v < op->iov_count; v++) {
+        aligned = aligned && op->iov[v].iov_len % DIRECT_ALIGN == 0;
+        aligned = aligned && (uintptr_t)op->iov[v].iov_base % DIRECT_ALIGN == 0;
+    }
+    return aligned;
+}
+
+static int64_t
+perform_open(struct sim_op *sop)
+{
+    struct backend_op *op = sop->op;
+    struct sim_inode *inode;
+    int rc = sim_disk_lookup(sop->host->disk, op->path, op->flags, &inode);
+    if (rc < 0)
+        return rc;
+    int handle = sim_handle_new(&sop->host->backend, SIM_HANDLE_FILE);
+    if (handle < 0) {
+        sim_disk_release(sop->host->disk, inode, false);
+        return handle;
+    }
+    struct sim_handle *file = sim_handle_get(&sop->host->backend, handle, SIM_HANDLE_FILE);
+    file->inode = inode;
+    file->flags = op->flags;
+    return handle;
+}
+
+static int64_t
+perform_write(struct sim_op *sop, struct sim_handle *file, uint32_t block_per_mille)
+{
+    struct backend_op *op = sop->op;
+    struct sim_disk *disk = sop->host->disk;
+    bool dsync = (op->flags & BACKEND_DSYNC) != 0;
+    if (!(file->flags & BACKEND_RDWR))
+        return -EBADF;
+    if ((file->flags & BACKEND_DIRECT) && !is_aligned(op))
+        return -EINVAL;
+    return sim_disk_write(disk, file->inode, op->iov, op->iov_count, op->offset, dsync,
+                          block_per_mille);
+}
+
+static int64_t
+perform_on_handle(struct sim_op *sop)
+{
+    struct backend_op *op = sop->op;
+    struct sim_disk *disk = sop->host->disk;
+    struct sim_world *world = sop->host->world;
+    const struct sim_disk_faults *faults = sim_disk_faults(disk);
+    struct sim_handle *file = sim_handle_get(&sop->host->backend, op->handle, SIM_HANDLE_FILE);
+    if (!file)
+        return -EBADF;
+    if (op->kind == BACKEND_READ) {
+        if ((file->flags & BACKEND_DIRECT) && !is_aligned(op))
+            return -EINVAL;
+        return sim_disk_read(disk, file->inode, op->iov, op->iov_count, op->offset);
+    }
+    if (op->kind == BACKEND_WRITE) {
+        if (sim_chance(world, faults->write_error_per_mille)) {
+            perform_write(sop, file, (uint32_t)sim_draw(world, 0, 1000));
+            sim_trace_event(&world->trace, sop->host->number, "disk.write-error", op->offset, 0, 0);
+            return -EIO;
+        }
+        return perform_write(sop, file, 1000);
+    }
+    if (op->kind == BACKEND_SYNC) {
+        if (sim_chance(world, faults->sync_error_per_mille)) {
+            sim_disk_sync_failed(disk, file->inode, sop->stamp);
+            sim_trace_event(&world->trace, sop->host->number, "disk.sync-error", 0, 0, 0);
+            return -EIO;
+        }
+        sim_disk_sync(disk, file->inode, sop->stamp);
+        return 0;
+    }
+    if (op->kind == BACKEND_LOCK) {
+        int rc = sim_disk_lock(file->inode);
+        file->locked = file->locked || rc == 0;
+        return rc;
+    }
+    if (op->kind == BACKEND_ALLOCATE)
+        return sim_disk_resize(disk, file->inode, op->offset + op->bytes, false);
+    skein_assert(op->kind == BACKEND_TRUNCATE);
+    return sim_disk_resize(disk, file->inode, op->bytes, true);
+}
+
+int64_t
+sim_file_perform(struct sim_op *sop)
+{
+    struct backend_op *op = sop->op;
+    struct sim_disk *disk = sop->host->disk;
+    if (!disk)
+        return -EROFS;
+    if (op->kind == BACKEND_OPEN)
+        return perform_open(sop);
+    if (op->kind == BACKEND_STAT)
+        return sim_disk_stat(disk, op->path, op->stat);
+    if (op->kind == BACKEND_RENAME)
+        return sim_disk_rename(disk, op->path, op->path2);
+    if (op->kind == BACKEND_UNLINK)
+        return sim_disk_unlink(disk, op->path, (op->flags & BACKEND_DIRECTORY) != 0);
+    if (op->kind == BACKEND_MKDIR)
+        return sim_disk_mkdir(disk, op->path);
+    if (op->kind == BACKEND_LIST)
+        return sim_disk_list(disk, op->path, op->names, sop->host->arena);
+    return perform_on_handle(sop);
+}
+
+void
+sim_file_cut(struct sim_op *sop)
+{
+    struct sim_world *world = sop->host->world;
+    struct backend_op *op = sop->op;
+    if (op->kind == BACKEND_READ || op->kind == BACKEND_LIST || op->kind == BACKEND_STAT ||
+        op->kind == BACKEND_LOCK || op->kind == BACKEND_OPEN || !sop->host->disk)
+        return;
+    struct sim_handle *file = sim_handle_get(&sop->host->backend, op->handle, SIM_HANDLE_FILE);
+    if (op->kind == BACKEND_WRITE) {
+        if (file)
+            perform_write(sop, file, (uint32_t)sim_draw(world, 0, 4) * 250);
+        return;
+    }
+    if (sim_chance(world, 500))
+        sim_file_perform(sop);
+}

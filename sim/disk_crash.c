@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/disk_internal.h"
+
+/* Each file reachable by name, once, with its path. Depth is bounded by PATH_DEPTH_MAX. */
+#define PATH_DEPTH_MAX 8
+
+struct walk {
+    void (*visit)(struct walk *walk, struct sim_inode *inode, const char *path);
+    struct sim_disk *disk;
+    uint64_t count, chosen;
+    char *out_path;
+    size_t path_bytes;
+};
+
+static void
+walk_directory(struct walk *walk, struct sim_inode *directory, const char *path, int depth)
+{
+    for (size_t i = 0; depth < PATH_DEPTH_MAX && i < directory->entry_count; i++) {
+        struct sim_entry *entry = &directory->entries[i];
+        char below[512];
+        snprintf(below, sizeof(below), "%s/%s", path, entry->name);
+        if (entry->inode->is_directory)
+            walk_directory(walk, entry->inode, below, depth + 1);
+        else
+            walk->visit(walk, entry->inode, below);
+    }
+}
+
+static void
+unlock(struct walk *walk, struct sim_inode *inode, const char *path)
+{
+    inode->locked = false;
+}
+
+static void
+block_back(struct sim_disk *disk, struct sim_block *block)
+{
+    block_free_data(disk, block->data);
+    block->data = block->synced;
+    block->synced = NULL;
+    block->dirty = false;
+    disk->stats.lost_blocks++;
+}
+
+static void
+block_stays(struct sim_disk *disk, struct sim_block *block)
+{
+    block_free_data(disk, block->synced);
+    block->synced = NULL;
+    block->dirty = false;
+}
+
+/* Per crash and file one of: all lost, each block drawn, all kept. */
+static void
+draw_file(struct walk *walk, struct sim_inode *inode, const char *path)
+{
+    struct sim_disk *disk = walk->disk;
+    static const uint32_t keep_per_mille[] = {0, 0, 300, 500, 800, 1000};
+    uint32_t keep = keep_per_mille[sim_draw(disk->world, 0, BASE_COUNT_OF(keep_per_mille) - 1)];
+    for (size_t i = 0; i < inode->block_count; i++) {
+        struct sim_block *block = &inode->blocks[i];
+        if (!block->dirty)
+            continue;
+        if (sim_chance(disk->world, keep) && block->stamp != STAMP_LOST)
+            block_stays(disk, block);
+        else
+            block_back(disk, block);
+    }
+    if (inode->size_bytes != inode->synced_size_bytes && !sim_chance(disk->world, keep))
+        inode->size_bytes = inode->synced_size_bytes;
+    inode->synced_size_bytes = inode->size_bytes;
+    /* What lies behind the end is not there. */
+    size_t count = (size_t)((inode->size_bytes + SIM_BLOCK_BYTES - 1) / SIM_BLOCK_BYTES);
+    for (size_t i = count; i < inode->block_count; i++) {
+        block_free_data(disk, inode->blocks[i].data);
+        inode->blocks[i] = (struct sim_block){0};
+    }
+    if (count < inode->block_count)
+        inode->block_count = count;
+}
+
+/* The journal of names was written up to some point; what came later is undone, newest first. */
+static void
+draw_names(struct sim_disk *disk)
+{
+    size_t keep = (size_t)sim_draw(disk->world, 0, disk->change_count);
+    while (keep < disk->change_count && disk->changes[keep].joined)
+        keep++;
+    for (size_t i = disk->change_count; i-- > keep;) {
+        struct sim_change *change = &disk->changes[i];
+        entry_set(disk, change->directory, change->name, change->before);
+        disk->stats.undone_names++;
+    }
+    for (size_t i = 0; i < disk->change_count; i++)
+        change_deinit(disk, &disk->changes[i]);
+    disk->change_count = 0;
+}
+
+void
+sim_disk_process_died(struct sim_disk *disk, bool power_loss)
+{
+    struct walk walk = {.visit = unlock, .disk = disk};
+    walk_directory(&walk, disk->root, "", 0);
+    if (!power_loss)
+        return;
+    draw_names(disk);
+    walk.visit = draw_file;
+    walk_directory(&walk, disk->root, "", 0);
+}
+
+static bool
+can_flip(const struct sim_inode *inode, const char *path, size_t block)
+{
+    size_t n = strlen(path);
+    if (n < 4 || (strcmp(path + n - 4, ".wal") != 0 && strcmp(path + n - 4, ".skc") != 0))
+        return false;
+    return inode->blocks[block].data && !inode->blocks[block].dirty;
+}
+
+static void
+count_blocks(struct walk *walk, struct sim_inode *inode, const char *path)
+{
+    for (size_t i = 0; i < inode->block_count; i++)
+        walk->count += can_flip(inode, path, i);
+}
+
+static void
+flip_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
+{
+    for (size_t i = 0; i < inode->block_count; i++) {
+        if (!can_flip(inode, path, i) || walk->count++ != walk->chosen)
+            continue;
+        uint64_t bit = sim_draw(walk->disk->world, 0, SIM_BLOCK_BYTES * 8 - 1);
+        inode->blocks[i].data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        snprintf(walk->out_path, walk->path_bytes, "%s block %zu bit %llu", path, i,
+                 (unsigned long long)bit);
+    }
+}
+
+bool
+sim_disk_flip_bit(struct sim_disk *disk, char *out_path, size_t path_bytes)
+{
+    struct walk walk = {.visit = count_blocks, .disk = disk};
+    walk_directory(&walk, disk->root, "", 0);
+    if (walk.count == 0)
+        return false;
+    walk.chosen = sim_draw(disk->world, 0, walk.count - 1);
+    walk.count = 0;
+    walk.out_path = out_path;
+    walk.path_bytes = path_bytes;
+    walk.visit = flip_chosen;
+    walk_directory(&walk, disk->root, "", 0);
+    disk->stats.flipped_bits++;
+    return true;
+}

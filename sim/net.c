@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/net.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sim/disk.h"
+#include "sim/net_internal.h"
+#include "skein/error.h"
+
+#define CALL_NS 2000
+#define PORT_FIRST_FREE 32768
+#define CONNECT_TRIES_MAX 30
+#define LOOPBACK_NS 10000
+
+static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+struct backend_addr
+sim_host_addr(uint32_t number, uint16_t port)
+{
+    struct backend_addr addr = {.port = port};
+    memcpy(addr.ip, mapped_prefix, sizeof(mapped_prefix));
+    addr.ip[12] = 10;
+    addr.ip[15] = (uint8_t)number;
+    return addr;
+}
+
+struct sim_net *
+sim_net_open(struct sim_world *world)
+{
+    struct sim_net *net = mem_zalloc(sizeof(*net));
+    net->world = world;
+    net->next_port = PORT_FIRST_FREE;
+    net->options = (struct sim_net_options){.latency_ns_min = 50000,
+                                            .latency_ns_max = 500000,
+                                            .tail_per_mille = 5,
+                                            .tail_ns_max = 50 * SIM_MS,
+                                            .piece_bytes_max = 65536};
+    list_init(&net->listeners);
+    list_init(&net->conns);
+    return net;
+}
+
+void
+sim_net_close(struct sim_net *net)
+{
+    while (!list_is_empty(&net->conns))
+        conn_free(LIST_ENTRY(net->conns.next, struct sim_conn, link));
+    skein_assert(list_is_empty(&net->listeners));
+    mem_free(net);
+}
+
+struct sim_net_options *
+sim_net_options(struct sim_net *net)
+{
+    return &net->options;
+}
+
+void
+sim_net_block(struct sim_net *net, uint32_t from, uint32_t to, bool blocked)
+{
+    net->blocked[from][to] = blocked;
+}
+
+void
+sim_net_heal(struct sim_net *net)
+{
+    memset(net->blocked, 0, sizeof(net->blocked));
+}
+
+bool
+sim_net_blocked(const struct sim_net *net, uint32_t from, uint32_t to)
+{
+    return net->blocked[from][to];
+}
+
+uint64_t
+sim_net_latency_ns(struct sim_net *net, uint32_t from, uint32_t to)
+{
+    if (from == to)
+        return LOOPBACK_NS;
+    const struct sim_net_options *options = &net->options;
+    uint64_t latency_ns = sim_draw(net->world, options->latency_ns_min, options->latency_ns_max);
+    if (sim_chance(net->world, options->tail_per_mille))
+        latency_ns += sim_draw(net->world, 0, options->tail_ns_max);
+    return latency_ns;
+}
+
+/* The host an address means to @self; NULL: nobody's. */
+static struct sim_host *
+host_of(struct sim_net *net, struct sim_host *self, const struct backend_addr *addr)
+{
+    static const uint8_t any[16];
+    static const uint8_t loopback6[16] = {[15] = 1};
+    if (memcmp(addr->ip, any, 16) == 0 || memcmp(addr->ip, loopback6, 16) == 0)
+        return self;
+    if (memcmp(addr->ip, mapped_prefix, sizeof(mapped_prefix)) != 0)
+        return NULL;
+    if (addr->ip[12] == 127 || memcmp(addr->ip + 12, any, 4) == 0)
+        return self;
+    uint32_t number = addr->ip[15];
+    bool known = addr->ip[12] == 10 && addr->ip[13] == 0 && addr->ip[14] == 0;
+    return known && number >= 1 && number <= net->world->host_count ? net->world->hosts[number - 1]
+                                                                    : NULL;
+}
+
+static struct sim_listener *
+listener_find(struct sim_net *net, const struct sim_host *host, uint16_t port)
+{
+    list_for_each (link, &net->listeners) {
+        struct sim_listener *listener = LIST_ENTRY(link, struct sim_listener, link);
+        if (listener->host == host && listener->addr.port == port)
+            return listener;
+    }
+    return NULL;
+}
+
+static uint16_t
+pick_port(struct sim_net *net, struct sim_host *host)
+{
+    do {
+        net->next_port = net->next_port == UINT16_MAX ? PORT_FIRST_FREE : net->next_port + 1;
+    } while (listener_find(net, host, net->next_port));
+    return net->next_port;
+}
+
+static int64_t
+do_listen(struct sim_net *net, struct sim_op *sop)
+{
+    struct sim_host *host = sop->host;
+    struct backend_addr addr = sop->op->addr;
+    if (host_of(net, host, &addr) != host)
+        return -EADDRNOTAVAIL;
+    if (addr.port != 0 && listener_find(net, host, addr.port))
+        return -EADDRINUSE;
+    if (addr.port == 0)
+        addr.port = pick_port(net, host);
+    int handle = sim_handle_new(&host->backend, SIM_HANDLE_LISTENER);
+    if (handle < 0)
+        return handle;
+    struct sim_listener *listener = mem_zalloc(sizeof(*listener));
+    *listener = (struct sim_listener){.host = host, .addr = addr, .backlog = sop->op->backlog};
+    if (listener->backlog < 1 || listener->backlog > BACKLOG_MAX)
+        listener->backlog = BACKLOG_MAX;
+    list_init(&listener->accepts);
+    list_push_back(&net->listeners, &listener->link);
+    sim_handle_get(&host->backend, handle, SIM_HANDLE_LISTENER)->listener = listener;
+    return handle;
+}
+
+static void
+listener_free(struct sim_listener *listener, bool silent)
+{
+    if (listener->accept_op)
+        sim_op_finish(listener->accept_op, -SKEIN_ECANCELED, CALL_NS);
+    while (!list_is_empty(&listener->accepts))
+        end_leave(LIST_ENTRY(listener->accepts.next, struct sim_end, accept_link), silent);
+    list_remove(&listener->link);
+    mem_free(listener);
+}
+
+static int
+end_handle(struct sim_end *end)
+{
+    int handle = sim_handle_new(&end->host->backend, SIM_HANDLE_END);
+    if (handle < 0)
+        return handle;
+    sim_handle_get(&end->host->backend, handle, SIM_HANDLE_END)->end = end;
+    end->handle = handle;
+    return handle;
+}
+
+static void
+finish_accept(struct sim_listener *listener)
+{
+    struct sim_op *sop = listener->accept_op;
+    if (!sop || list_is_empty(&listener->accepts))
+        return;
+    struct sim_end *end =
+        LIST_ENTRY(list_pop_front(&listener->accepts), struct sim_end, accept_link);
+    listener->accept_count--;
+    sop->op->addr = end->peer->addr;
+    sim_op_finish(sop, end_handle(end), CALL_NS);
+}
+
+static void
+connect_again(struct sim_op *sop, uint64_t delay_ns)
+{
+    struct sim_world *world = sop->host->world;
+    if (++sop->tries > CONNECT_TRIES_MAX)
+        sim_op_finish(sop, -ETIMEDOUT, CALL_NS);
+    else
+        sim_event_at(world, &sop->event, world->now_ns + delay_ns);
+}
+
+/* The first packet of a connection arrives (or does not). */
+static void
+try_connect(struct sim_net *net, struct sim_op *sop)
+{
+    struct sim_host *client = sop->host;
+    struct sim_host *server = host_of(net, client, &sop->op->addr);
+    if (!server) {
+        sim_op_finish(sop, -EHOSTUNREACH, CALL_NS);
+        return;
+    }
+    if (sim_net_blocked(net, client->number, server->number) ||
+        sim_net_blocked(net, server->number, client->number)) {
+        connect_again(sop, SIM_SECOND);
+        return;
+    }
+    uint64_t back_ns = sim_net_latency_ns(net, server->number, client->number);
+    struct sim_listener *listener = listener_find(net, server, sop->op->addr.port);
+    if (!listener) {
+        sim_op_finish(sop, -ECONNREFUSED, back_ns);
+        return;
+    }
+    if (listener->accept_count >= listener->backlog) {
+        connect_again(sop, RETRY_NS);
+        return;
+    }
+    struct sim_conn *conn = conn_new(net, client, server);
+    conn->ends[0].addr = sim_host_addr(client->number, pick_port(net, client));
+    conn->ends[1].addr = listener->addr;
+    int handle = end_handle(&conn->ends[0]);
+    if (handle < 0) {
+        conn_free(conn);
+        sim_op_finish(sop, handle, CALL_NS);
+        return;
+    }
+    list_push_back(&listener->accepts, &conn->ends[1].accept_link);
+    listener->accept_count++;
+    sim_op_finish(sop, handle, back_ns);
+    finish_accept(listener);
+}
+
+static int64_t
+do_close(struct sim_op *sop)
+{
+    struct sim_backend *backend = &sop->host->backend;
+    int handle = sop->op->handle;
+    struct sim_handle *found;
+    if ((found = sim_handle_get(backend, handle, SIM_HANDLE_FILE)))
+        sim_disk_release(sop->host->disk, found->inode, found->locked);
+    else if ((found = sim_handle_get(backend, handle, SIM_HANDLE_LISTENER)))
+        listener_free(found->listener, false);
+    else if ((found = sim_handle_get(backend, handle, SIM_HANDLE_END)))
+        end_leave(found->end, false);
+    else
+        return -EBADF;
+    sim_handle_free(backend, handle);
+    return 0;
+}
+
+static void
+do_accept(struct sim_op *sop)
+{
+    struct sim_handle *found =
+        sim_handle_get(&sop->host->backend, sop->op->handle, SIM_HANDLE_LISTENER);
+    if (!found || found->listener->accept_op) {
+        sim_op_finish(sop, found ? -EBUSY : -EBADF, CALL_NS);
+        return;
+    }
+    sop->waiting = true;
+    sop->slot = &found->listener->accept_op;
+    found->listener->accept_op = sop;
+    finish_accept(found->listener);
+}
+
+static int64_t
+do_local(struct sim_op *sop)
+{
+    struct sim_backend *backend = &sop->host->backend;
+    struct sim_handle *found = sim_handle_get(backend, sop->op->handle, SIM_HANDLE_LISTENER);
+    if (found) {
+        sop->op->addr = found->listener->addr;
+        return 0;
+    }
+    found = sim_handle_get(backend, sop->op->handle, SIM_HANDLE_END);
+    if (!found)
+        return -EBADF;
+    sop->op->addr = found->end->addr;
+    return 0;
+}
+
+static void
+do_stream(struct sim_op *sop)
+{
+    struct sim_handle *found = sim_handle_get(&sop->host->backend, sop->op->handle, SIM_HANDLE_END);
+    if (!found) {
+        sim_op_finish(sop, -EBADF, CALL_NS);
+        return;
+    }
+    if (sop->op->kind == BACKEND_RECV) {
+        end_recv(found->end, sop);
+    } else if (sop->op->kind == BACKEND_SEND) {
+        end_send(found->end, sop);
+    } else {
+        end_shutdown(found->end);
+        sim_op_finish(sop, 0, CALL_NS);
+    }
+}
+
+void
+sim_net_submit(struct sim_net *net, struct sim_op *sop)
+{
+    enum backend_op_kind kind = sop->op->kind;
+    if (kind == BACKEND_CONNECT) {
+        sop->waiting = true;
+        sim_event_at(net->world, &sop->event,
+                     net->world->now_ns + sim_net_latency_ns(net, sop->host->number, 0));
+    } else if (kind == BACKEND_ACCEPT) {
+        do_accept(sop);
+    } else if (kind == BACKEND_LISTEN) {
+        sim_op_finish(sop, do_listen(net, sop), CALL_NS);
+    } else if (kind == BACKEND_LOCAL) {
+        sim_op_finish(sop, do_local(sop), CALL_NS);
+    } else if (kind == BACKEND_CLOSE) {
+        sim_op_finish(sop, do_close(sop), CALL_NS);
+    } else {
+        do_stream(sop);
+    }
+}
+
+void
+sim_net_connect(struct sim_net *net, struct sim_op *sop)
+{
+    try_connect(net, sop);
+}
+
+void
+sim_net_host_down(struct sim_net *net, struct sim_host *host, bool silent)
+{
+    list_for_each_safe (link, &net->listeners) {
+        struct sim_listener *listener = LIST_ENTRY(link, struct sim_listener, link);
+        if (listener->host == host)
+            listener_free(listener, silent);
+    }
+    list_for_each_safe (link, &net->conns) {
+        struct sim_conn *conn = LIST_ENTRY(link, struct sim_conn, link);
+        int mine = conn->ends[0].host == host && !conn->ends[0].gone ? 0 : 1;
+        bool both = conn->ends[0].host == host && conn->ends[1].host == host;
+        if (both && !conn->ends[0].gone && !conn->ends[1].gone)
+            end_leave(&conn->ends[mine++], silent);
+        if (conn->ends[mine].host == host)
+            end_leave(&conn->ends[mine], silent);
+    }
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "sim/backend.h"
+#include "sim/disk.h"
+#include "sim/net.h"
+
+#define EVENT_COUNT_MAX 40000000ull
+
+void
+sim_world_open(struct sim_world *world, uint64_t seed, FILE *trace)
+{
+    *world = (struct sim_world){.now_ns = SIM_TIME_START, .event_count_max = EVENT_COUNT_MAX};
+    prng_init(&world->random, seed);
+    sim_trace_init(&world->trace, &world->now_ns, trace);
+    world->stacks = core_stack_pool_open();
+    world->net = sim_net_open(world);
+}
+
+void
+sim_world_close(struct sim_world *world)
+{
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        struct sim_host *host = world->hosts[i];
+        if (host->state == SIM_HOST_UP)
+            sim_host_crash(host, false);
+    }
+    sim_net_close(world->net);
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        struct sim_host *host = world->hosts[i];
+        sim_event_cancel(world, &host->turn_event);
+        sim_disk_close(host->disk);
+        mem_free(host->backend.handles);
+        munmap(host->region, ARENA_REGION_BYTES);
+        mem_free(host);
+    }
+    core_stack_pool_close(world->stacks);
+    mem_free(world->queue.heap);
+    *world = (struct sim_world){0};
+}
+
+/* Address space for one arena, aligned to its own size. */
+static void *
+map_region(void)
+{
+    size_t twice = 2 * ARENA_REGION_BYTES;
+    char *raw = mmap(NULL, twice, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (raw == MAP_FAILED)
+        base_die(__FILE__, __LINE__, "no address space for a simulated host");
+    char *aligned =
+        (char *)(((uintptr_t)raw + ARENA_REGION_BYTES - 1) & ~(uintptr_t)(ARENA_REGION_BYTES - 1));
+    if (aligned != raw)
+        munmap(raw, (size_t)(aligned - raw));
+    char *end = aligned + ARENA_REGION_BYTES;
+    if (raw + twice != end)
+        munmap(end, (size_t)(raw + twice - end));
+    return aligned;
+}
+
+static uint64_t
+sink_wall_ns(void *owner)
+{
+    struct sim_host *host = owner;
+    return SIM_WALL_START + host->world->now_ns;
+}
+
+static void
+sink_write(void *owner, const char *line, uint64_t line_bytes)
+{
+    struct sim_host *host = owner;
+    fprintf(stderr, "%u: %.*s", host->number, (int)line_bytes, line);
+}
+
+static void
+on_turn(struct sim_event *event)
+{
+    sim_host_turn(event->owner);
+}
+
+struct sim_host *
+sim_host_add(struct sim_world *world, struct sim_disk *disk)
+{
+    skein_assert(world->host_count < SIM_HOST_MAX);
+    struct sim_host *host = mem_zalloc(sizeof(*host));
+    host->world = world;
+    host->number = world->host_count + 1;
+    host->state = SIM_HOST_DOWN;
+    host->region = map_region();
+    host->disk = disk;
+    host->turn_event = (struct sim_event){.fire = on_turn, .owner = host};
+    host->sink =
+        (struct obs_sink){host, world->log ? OBS_DEBUG : OBS_ERROR + 1, sink_wall_ns, sink_write};
+    prng_init(&host->entropy, prng_next(&world->random));
+    sim_backend_init(&host->backend, host);
+    world->hosts[world->host_count++] = host;
+    return host;
+}
+
+struct sim_context
+sim_host_enter(struct sim_host *host)
+{
+    struct sim_context context = {.arena = mem_arena_set_current(host->arena)};
+    context.sink = obs_set_sink(&host->sink);
+    return context;
+}
+
+void
+sim_host_leave(struct sim_context context)
+{
+    obs_set_sink(context.sink);
+    mem_arena_set_current(context.arena);
+}
+
+void
+sim_host_start(struct sim_host *host)
+{
+    struct sim_world *world = host->world;
+    skein_assert(host->state == SIM_HOST_DOWN);
+    skein_assert(list_is_empty(&host->backend.ops));
+    host->boot++;
+    host->state = SIM_HOST_UP;
+    host->paused_until_ns = 0;
+    host->mono_offset_ns = sim_draw(world, 0, 1000 * SIM_SECOND);
+    host->arena = arena_init(host->region, SIM_ARENA_LIMIT_BYTES);
+    sim_trace_event(&world->trace, host->number, "host.start", host->boot, 0, 0);
+    struct sim_context context = sim_host_enter(host);
+    struct core_shard_options options = {.backend = &host->backend.base, .stacks = world->stacks};
+    if (core_shard_open(&host->shard, &options) < 0)
+        base_die(__FILE__, __LINE__, "a simulated shard could not be opened");
+    core_shard_start(host->shard, host->main_fn, host->main_arg);
+    sim_host_leave(context);
+    sim_event_at(world, &host->turn_event, world->now_ns);
+}
+
+/* The host's life is over: @finished: its main returned, so nothing of it is left to abandon. */
+static void
+end_life(struct sim_host *host, bool finished, bool power_loss)
+{
+    struct sim_world *world = host->world;
+    sim_event_cancel(world, &host->turn_event);
+    sim_net_host_down(world->net, host, power_loss);
+    sim_backend_drop(&host->backend, power_loss);
+    if (host->disk)
+        sim_disk_process_died(host->disk, power_loss);
+    size_t used_bytes = arena_touched_bytes(host->arena);
+    if (used_bytes > host->arena_bytes_max)
+        host->arena_bytes_max = used_bytes;
+    struct sim_context context = sim_host_enter(host);
+    if (finished)
+        core_shard_close(host->shard);
+    else
+        core_shard_abandon(host->shard);
+    sim_host_leave(context);
+    arena_deinit(host->arena);
+    madvise(host->region, ARENA_REGION_BYTES, MADV_DONTNEED);
+    host->arena = NULL;
+    host->shard = NULL;
+    host->link = NULL;
+    host->state = SIM_HOST_DOWN;
+}
+
+void
+sim_host_crash(struct sim_host *host, bool power_loss)
+{
+    skein_assert(host->state == SIM_HOST_UP);
+    sim_trace_event(&host->world->trace, host->number, "host.crash", host->boot, power_loss, 0);
+    end_life(host, false, power_loss);
+}
+
+void
+sim_host_pause(struct sim_host *host, uint64_t pause_ns)
+{
+    host->paused_until_ns = host->world->now_ns + pause_ns;
+}
+
+bool
+sim_host_paused(const struct sim_host *host)
+{
+    return host->paused_until_ns > host->world->now_ns;
+}
+
+void
+sim_host_turn(struct sim_host *host)
+{
+    struct sim_world *world = host->world;
+    skein_assert(host->state == SIM_HOST_UP);
+    if (sim_host_paused(host)) {
+        sim_event_at(world, &host->turn_event, host->paused_until_ns);
+        return;
+    }
+    struct sim_context context = sim_host_enter(host);
+    uint64_t next_ns = core_shard_turn(host->shard);
+    int result = 0;
+    bool finished = core_shard_finished(host->shard, &result);
+    sim_host_leave(context);
+    if (finished) {
+        sim_trace_event(&world->trace, host->number, "host.exit", (uint64_t)(int64_t)result, 0, 0);
+        end_life(host, true, false);
+        if (host->on_exit)
+            host->on_exit(host, result);
+        return;
+    }
+    if (next_ns == UINT64_MAX) {
+        sim_event_cancel(world, &host->turn_event);
+        return;
+    }
+    /* Fibers that only yield make the turn return "now": time moves on a little all the same. */
+    uint64_t at_ns = next_ns - host->mono_offset_ns;
+    if (next_ns < host->mono_offset_ns || at_ns <= world->now_ns)
+        at_ns = world->now_ns + 1000;
+    sim_event_at(world, &host->turn_event, at_ns);
+}
