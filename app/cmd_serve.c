@@ -104,9 +104,10 @@ static int
 serve_main(void *arg)
 {
     struct serve *serve = arg;
-    struct core_scope scope;
+    struct core_scope scope, watch;
     char text[NET_ADDR_TEXT_BYTES];
     core_scope_init(&scope);
+    core_scope_init(&watch);
     core_waitq_init(&serve->ended);
     raise_descriptor_limit(serve->config->node.client_count_max);
     int rc = core_spawn(&scope, "signals", watch_signals, serve, CORE_STACK_SMALL);
@@ -117,11 +118,13 @@ serve_main(void *arg)
     struct backend_addr addr = kv_node_addr(serve->node);
     obs_log(OBS_INFO, "serve", "listening", "node=%" PRIu32 " addr=%s pid=%d",
             serve->config->node.replica.node, net_addr_format(&addr, text), (int)getpid());
-    rc = core_spawn(&scope, "node", watch_node, serve, CORE_STACK_SMALL);
+    rc = core_spawn(&watch, "node", watch_node, serve, CORE_STACK_SMALL);
     while (rc == 0 && !serve->signal && !serve->failure)
         rc = core_wait(&serve->ended, CORE_NEVER);
     if (rc == 0)
         rc = serve->failure;
+    core_scope_cancel(&watch);
+    core_scope_join(&watch);
     kv_node_stop(serve->node);
 end:
     if (rc < 0)

@@ -76,8 +76,6 @@ print_json(struct status *status, const char *addr, int rc, struct bytes text)
            rc == 0 ? "true" : "false");
     if (rc < 0)
         printf(", \"error\": \"%s\"", skein_error_name(rc));
-    else
-        printf(", \"keys\": %" PRIu64, nodes_keys(text));
     while (rc == 0 && nodes_next(text, "skein", &at, &line)) {
         printf(", ");
         json_string(line.key, line.key_bytes);
@@ -104,9 +102,9 @@ print_row(struct status *status, const char *addr, int rc, struct bytes text)
     printf("%-22s %-5" PRIu64 " %-9s %-10s %-6" PRIu64 " %-8" PRIu64 " %-10" PRIu64 " %-10" PRIu64
            " %" PRIu64 "\n",
            addr, nodes_number(text, "node"), nodes_text(text, "phase", phase, sizeof(phase)),
-           nodes_text(text, "raft_role", role, sizeof(role)), nodes_number(text, "leader_node"),
+           nodes_text(text, "role", role, sizeof(role)), nodes_number(text, "leader"),
            nodes_number(text, "term"), nodes_number(text, "commit"), nodes_number(text, "applied"),
-           nodes_keys(text));
+           nodes_number(text, "keys"));
 }
 
 static int
@@ -126,7 +124,7 @@ status_main(void *arg)
             print_json(status, addr, rc, text);
         else
             print_row(status, addr, rc, text);
-        if (strcmp(nodes_text(text, "raft_role", role, sizeof(role)), "leader") == 0)
+        if (strcmp(nodes_text(text, "role", role, sizeof(role)), "leader") == 0)
             status->has_leader = true;
         bytes_unref(&text);
         status->first = false;

@@ -38,13 +38,13 @@ nodes_parse(const struct flags_row *row, const char *text, void *field, char out
 int
 nodes_info(const struct backend_addr *addr, struct bytes *out_text, uint64_t deadline_ns)
 {
-    static const char *const argv[] = {"INFO"};
+    static const char *const argv[] = {"INFO", "stats", "skein"};
     struct kv_client *client;
     struct kv_reply reply = {.type = KV_REPLY_NULL};
     int rc = kv_client_connect(&client, addr, deadline_ns);
     if (rc < 0)
         return rc;
-    rc = kv_client_call(client, &reply, deadline_ns, 1, argv);
+    rc = kv_client_call(client, &reply, deadline_ns, BASE_COUNT_OF(argv), argv);
     kv_client_close(client);
     if (rc < 0)
         return rc;
@@ -109,12 +109,4 @@ nodes_number(struct bytes text, const char *key)
 {
     char value[32];
     return strtoull(nodes_text(text, key, value, sizeof(value)), NULL, 10);
-}
-
-uint64_t
-nodes_keys(struct bytes text)
-{
-    char value[128];
-    nodes_text(text, "db0", value, sizeof(value));
-    return strncmp(value, "keys=", 5) == 0 ? strtoull(value + 5, NULL, 10) : 0;
 }

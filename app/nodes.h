@@ -26,7 +26,8 @@ flags_parse_fn nodes_parse;
 #define NODES_DEFAULT "127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003"
 
 /*
- * nodes_info - ask the node at @addr for INFO. @out_text: **Ownership**: bytes_unref.
+ * nodes_info - ask the node at @addr for INFO's sections stats and skein. @out_text: **Ownership**:
+ * bytes_unref.
  * **Returns** 0, -SKEIN_EPROTO (no text came), else as kv_client_call.
  */
 int nodes_info(const struct backend_addr *addr, struct bytes *out_text,
@@ -44,7 +45,5 @@ bool nodes_next(struct bytes text, const char *section, size_t *at, struct nodes
 const char *nodes_text(struct bytes text, const char *key, char *out, size_t out_bytes);
 /* nodes_number - the value of @key; 0 when it is not there. */
 uint64_t nodes_number(struct bytes text, const char *key);
-/* nodes_keys - the number of keys, from "db0:keys=N,...". */
-uint64_t nodes_keys(struct bytes text);
 
 #endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/commands.h"
+#include "app/dev.h"
+#include "app/flags.h"
+#include "app/world.h"
+#include "core/io.h"
+#include "core/shard.h"
+#include "core/uring.h"
+#include "net/addr.h"
+#include "skein/error.h"
+
+static const struct flags_row rows[] = {
+    {"nodes", "N", "3", "How many nodes.", flags_parse_number,
+     FLAGS_FIELD(struct dev_options, nodes), 1, DEV_NODES_MAX},
+    {"data", "DIR", "skein-data",
+     "Where the nodes keep their data, one folder and one log file each: DIR/node-1, "
+     "DIR/node-1.log. Made when absent. The default is in the current folder.",
+     flags_parse_text, FLAGS_FIELD(struct dev_options, data_dir), .max = 4000},
+    {"base-port", "PORT", "7001",
+     "Clients connect to this port and the following ones of 127.0.0.1, a port a node; the nodes "
+     "talk to each other on ports 100 higher.",
+     flags_parse_number, FLAGS_FIELD(struct dev_options, base_port), 1, 65000},
+    {"no-restart", NULL, NULL, "Leave a node that ended as it is.", flags_parse_switch,
+     FLAGS_FIELD(struct dev_options, no_restart)},
+};
+
+static const struct flags_command dev_command = {
+    .name = "dev",
+    .usage = "[--nodes N] [--data DIR] [--no-restart] [OPTION...]",
+    .summary = "a local cluster under one foreground process",
+    .details =
+        "Each node is a process of its own (skein serve); one that dies is started again. On a\n"
+        "terminal a table shows how they are, elsewhere one line is printed for each event.\n"
+        "Ctrl-C or SIGTERM ends them in good order and exits 0; the data stays. Variables like\n"
+        "SKEIN_LOG_LEVEL or SKEIN_VALUE_BYTES_MAX reach the nodes (see skein serve --help).",
+    .rows = rows,
+    .row_count = BASE_COUNT_OF(rows),
+};
+
+/* A port that somebody else has is better said once, here, than by a node again and again. */
+static int
+check_port(uint32_t port)
+{
+    struct backend_addr addr;
+    char why[128];
+    int rc = net_addr_parse("127.0.0.1:1", &addr, why);
+    addr.port = (uint16_t)port;
+    int handle = rc < 0 ? rc : core_listen(&addr, 1);
+    if (handle < 0) {
+        fprintf(stderr,
+                "skein dev: port %" PRIu32 ": %s; end what uses it (another skein dev?) or choose "
+                "other ports with --base-port\n",
+                port, skein_error_text(handle));
+        return handle;
+    }
+    return core_close(handle);
+}
+
+static int
+prepare(struct dev *dev)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < dev->options.nodes && rc == 0; i++) {
+        rc = check_port(dev->options.base_port + i);
+        if (rc == 0)
+            rc = check_port(dev->options.base_port + DEV_PEER_PORT_OFFSET + i);
+    }
+    if (rc < 0)
+        return rc;
+    rc = core_mkdir(dev->options.data_dir, 0755);
+    if (rc < 0 && rc != -EEXIST) {
+        fprintf(stderr,
+                "skein dev: %s: cannot be made: %s; choose another folder with --data (its parent "
+                "has to be there)\n",
+                dev->options.data_dir, skein_error_text(rc));
+        return rc;
+    }
+    for (uint32_t i = 0; i < dev->options.nodes; i++) {
+        rc = dev_node_init(&dev->nodes[i], dev, i + 1);
+        if (rc == 0) {
+            rc = dev_log_open(&dev->nodes[i]);
+            if (rc >= 0)
+                rc = close(rc);
+        }
+        if (rc < 0) {
+            fprintf(stderr,
+                    "skein dev: %s: cannot be written: %s; choose another folder with --data\n",
+                    dev->nodes[i].log_path, skein_error_text(rc));
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void
+stop(struct dev *dev)
+{
+    if (dev->stopping) {
+        for (uint32_t i = 0; i < dev->options.nodes; i++)
+            if (dev->nodes[i].pid != 0)
+                kill(dev->nodes[i].pid, SIGKILL);
+        return;
+    }
+    dev_event(dev, "stopping (again: at once)");
+    dev->stopping = true;
+    core_wake_all(&dev->changed);
+    for (uint32_t i = 0; i < dev->options.nodes; i++)
+        core_wake_all(&dev->nodes[i].changed);
+}
+
+static void
+watch_signals(void *arg)
+{
+    struct dev *dev = arg;
+    for (;;) {
+        struct signalfd_siginfo info;
+        if (uring_wait_readable(dev->signal_fd, CORE_NEVER) < 0)
+            return;
+        if (read(dev->signal_fd, &info, sizeof(info)) != sizeof(info))
+            continue;
+        if (info.ssi_signo == SIGCHLD)
+            dev_node_reap(dev);
+        else
+            stop(dev);
+    }
+}
+
+static int
+dev_main(void *arg)
+{
+    struct dev *dev = arg;
+    struct core_scope scope, watch;
+    if (prepare(dev) < 0)
+        return 1;
+    core_scope_init(&scope);
+    core_scope_init(&watch);
+    core_waitq_init(&dev->changed);
+    dev_event(dev, "starting %" PRIu32 " node%s, data in %s", dev->options.nodes,
+              dev->options.nodes > 1 ? "s" : "", dev->options.data_dir);
+    int rc = core_spawn(&watch, "signals", watch_signals, dev, CORE_STACK_SMALL);
+    for (uint32_t i = 0; i < dev->options.nodes && rc == 0; i++)
+        rc = core_spawn(&scope, "node", dev_node_run, &dev->nodes[i], CORE_STACK_SMALL);
+    if (rc == 0)
+        rc = core_spawn(&scope, "status", dev_status_run, dev, CORE_STACK_SMALL);
+    if (rc < 0) {
+        fprintf(stderr, "skein dev: %s\n", skein_error_text(rc));
+        stop(dev);
+    }
+    core_scope_join(&scope);
+    core_scope_cancel(&watch);
+    core_scope_join(&watch);
+    return rc < 0 ? 1 : 0;
+}
+
+int
+cmd_dev(int argc, char **argv)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    struct dev dev = {0};
+    char **arguments;
+    int count;
+    enum flags_outcome outcome =
+        flags_parse(&dev_command, argc - 1, argv + 1, &dev.options, &arguments, &count);
+    if (outcome != FLAGS_RUN)
+        return flags_exit(outcome);
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < BASE_COUNT_OF(signals); i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    dev.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (dev.signal_fd < 0) {
+        fprintf(stderr, "skein dev: signalfd: %s\n", skein_error_text(-errno));
+        return 1;
+    }
+    dev.terminal = isatty(STDOUT_FILENO) == 1;
+    int status = world_run("dev", dev_main, &dev);
+    close(dev.signal_fd);
+    return status;
+}

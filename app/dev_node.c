@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/dev.h"
+#include "core/shard.h"
+#include "skein/error.h"
+
+#define MS_NS ((uint64_t)1000000)
+#define BACKOFF_MS_MIN 200
+#define BACKOFF_MS_MAX 5000
+/* A node that ran this long is well: its next end is a new story. */
+#define WELL_NS (10000 * MS_NS)
+/* What a node may take after SIGTERM before it is killed: its own drain takes 5 s at most, twice.
+ */
+#define STOP_NS (12000 * MS_NS)
+
+int
+dev_node_init(struct dev_node *node, struct dev *dev, uint32_t number)
+{
+    node->dev = dev;
+    node->number = number;
+    node->backoff_ms = BACKOFF_MS_MIN;
+    core_waitq_init(&node->changed);
+    int bytes = snprintf(node->data_dir, sizeof(node->data_dir), "%s/node-%" PRIu32,
+                         dev->options.data_dir, number);
+    if (bytes < 0 || (size_t)bytes >= sizeof(node->data_dir))
+        return -ENAMETOOLONG;
+    snprintf(node->log_path, sizeof(node->log_path), "%s.log", node->data_dir);
+    return 0;
+}
+
+/* What the child is started with; made before the fork, which allows no allocation behind it. */
+struct arguments {
+    char number[16], peers[DEV_NODES_MAX * 32], listen[32];
+    const char *argv[16];
+};
+
+static void
+arguments_init(struct arguments *a, const struct dev_node *node)
+{
+    const struct dev_options *options = &node->dev->options;
+    size_t at = 0;
+    snprintf(a->number, sizeof(a->number), "%" PRIu32, node->number);
+    snprintf(a->listen, sizeof(a->listen), "127.0.0.1:%" PRIu32,
+             options->base_port + node->number - 1);
+    for (uint32_t i = 1; i <= options->nodes; i++)
+        at += (size_t)snprintf(a->peers + at, sizeof(a->peers) - at,
+                               "%s%" PRIu32 "=127.0.0.1:%" PRIu32, i > 1 ? "," : "", i,
+                               options->base_port + DEV_PEER_PORT_OFFSET + i - 1);
+    const char *const argv[] = {"skein",     "serve",    "--node",  a->number, "--peers",
+                                a->peers,    "--listen", a->listen, "--data",  node->data_dir,
+                                "--cluster", "dev",      NULL};
+    memcpy(a->argv, argv, sizeof(argv));
+}
+
+/* In the child, between fork and exec: system calls only. */
+static _Noreturn void
+become_node(const struct arguments *a, int log_fd, pid_t parent)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    int null_fd = open("/dev/null", O_RDWR);
+    if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 ||
+        dup2(log_fd, STDERR_FILENO) < 0)
+        _exit(1);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv("/proc/self/exe", (char *const *)a->argv);
+    _exit(1);
+}
+
+static int
+start(struct dev_node *node)
+{
+    struct arguments arguments;
+    pid_t parent = getpid();
+    arguments_init(&arguments, node);
+    int log_fd = dev_log_open(node);
+    if (log_fd < 0)
+        return log_fd;
+    pid_t pid = fork();
+    if (pid == 0)
+        become_node(&arguments, log_fd, parent);
+    int rc = pid < 0 ? -errno : 0;
+    close(log_fd);
+    if (rc < 0)
+        return rc;
+    node->pid = pid;
+    node->started_ns = core_now_ns();
+    dev_event(node->dev, "node %" PRIu32 ": started, pid %d, clients on 127.0.0.1:%" PRIu32,
+              node->number, (int)pid, node->dev->options.base_port + node->number - 1);
+    return 0;
+}
+
+void
+dev_node_reap(struct dev *dev)
+{
+    int wait_status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+        for (uint32_t i = 0; i < dev->options.nodes; i++) {
+            struct dev_node *node = &dev->nodes[i];
+            if (node->pid != pid)
+                continue;
+            node->pid = 0;
+            node->wait_status = wait_status;
+            node->answers = false;
+            core_wake_all(&node->changed);
+        }
+    }
+}
+
+static void
+describe_end(const struct dev_node *node, char *out, size_t out_bytes)
+{
+    char tail[256];
+    if (WIFSIGNALED(node->wait_status)) {
+        snprintf(out, out_bytes, "killed by signal %d (%s)", WTERMSIG(node->wait_status),
+                 strsignal(WTERMSIG(node->wait_status)));
+        return;
+    }
+    snprintf(out, out_bytes, "ended with exit status %d: %s", WEXITSTATUS(node->wait_status),
+             dev_log_tail(node, tail, sizeof(tail)));
+}
+
+/* SIGTERM, and when that does not do it, SIGKILL. A stopped process hears nothing before SIGCONT.
+ */
+static void
+stop(struct dev_node *node)
+{
+    uint64_t deadline_ns = core_deadline_in(STOP_NS);
+    if (node->pid == 0)
+        return;
+    kill(node->pid, SIGTERM);
+    kill(node->pid, SIGCONT);
+    while (node->pid != 0) {
+        if (core_wait(&node->changed, deadline_ns) == 0)
+            continue;
+        if (node->pid == 0)
+            break;
+        dev_event(node->dev, "node %" PRIu32 ": does not stop, killing it", node->number);
+        kill(node->pid, SIGKILL);
+        deadline_ns = CORE_NEVER;
+    }
+    dev_event(node->dev, "node %" PRIu32 ": stopped", node->number);
+}
+
+/* Wait out the backoff. */
+static void
+back_off(struct dev_node *node)
+{
+    uint64_t deadline_ns = core_deadline_in(node->backoff_ms * MS_NS);
+    while (!node->dev->stopping && core_wait(&node->changed, deadline_ns) == 0)
+        ;
+    node->backoff_ms =
+        node->backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : node->backoff_ms * 2;
+    node->restarts++;
+}
+
+void
+dev_node_run(void *arg)
+{
+    struct dev_node *node = arg;
+    struct dev *dev = node->dev;
+    while (!dev->stopping) {
+        char how[320];
+        int rc = start(node);
+        if (rc < 0) {
+            snprintf(how, sizeof(how), "cannot be started: %.200s: %s", node->log_path,
+                     skein_error_text(rc));
+        } else {
+            while (node->pid != 0 && !dev->stopping)
+                if (core_wait(&node->changed, CORE_NEVER) < 0)
+                    break;
+            if (dev->stopping)
+                break;
+            if (core_now_ns() - node->started_ns > WELL_NS)
+                node->backoff_ms = BACKOFF_MS_MIN;
+            describe_end(node, how, sizeof(how));
+        }
+        if (dev->options.no_restart) {
+            dev_event(dev, "node %" PRIu32 ": %s", node->number, how);
+            while (!dev->stopping && core_wait(&node->changed, CORE_NEVER) == 0)
+                ;
+            break;
+        }
+        dev_event(dev, "node %" PRIu32 ": %s; starting it again in %" PRIu32 " ms", node->number,
+                  how, node->backoff_ms);
+        back_off(node);
+    }
+    stop(node);
+}
