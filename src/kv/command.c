@@ -60,10 +60,3 @@ kv_command_at(size_t index)
             return next;
     }
 }
-
-bool
-kv_command_arity_ok(const struct kv_command *command, uint32_t argc)
-{
-    return command->arity >= 0 ? argc == (uint32_t)command->arity
-                               : argc >= (uint32_t)-command->arity;
-}

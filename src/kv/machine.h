@@ -10,8 +10,10 @@
 /*
  * The built-in machine: binary-safe keys to values with expiry, in one ordered table.
  *
- *   'k' key                          -> u64 expiry (log time in ms; 0: never) | value
+ *   'k' hash (6 bytes) key           -> u64 expiry (log time in ms; 0: never) | value
  *   'x' expiry (big-endian) key      -> empty: what expires when, in order
+ *
+ * Why the hash: kv/keyspace.h.
  *
  * A key is absent from the moment log time reaches its expiry. apply removes what has expired, a bounded number each time, in
  * the order of the 'x' keys: the same on every member.
