@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Committed entries reach the machine, and their replies whoever waits for them. */
+#include "base/mem.h"
+#include "core/shard.h"
+#include "obs/log.h"
+#include "replica/entry.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void
+finish_proposal(struct replica *replica, struct proposal *proposal, int status)
+{
+    while (!list_is_empty(&proposal->requests))
+        request_finish(replica, LIST_ENTRY(proposal->requests.next, struct request, link), status,
+                       NULL, 0);
+    list_remove(&proposal->link);
+    mem_free(proposal);
+}
+
+/*
+ * The proposal that became @entry, or NULL. Another one that hoped for this index has lost it, and
+ * will never be applied: a term's entry is in one place only.
+ */
+static struct proposal *
+claim(struct replica *replica, const struct raft_entry *entry)
+{
+    struct proposal *found = NULL;
+    list_for_each_safe (link, &replica->proposals) {
+        struct proposal *proposal = LIST_ENTRY(link, struct proposal, link);
+        if (proposal->term >= entry->term && proposal->index > entry->index)
+            break;
+        if (proposal->index != entry->index)
+            continue;
+        if (proposal->term == entry->term)
+            found = proposal;
+        else
+            finish_proposal(replica, proposal, -SKEIN_ENOLEADER);
+    }
+    return found;
+}
+
+static struct request *
+waiter_of(struct proposal *proposal, uint32_t ordinal)
+{
+    if (!proposal || list_is_empty(&proposal->requests))
+        return NULL;
+    struct request *first = LIST_ENTRY(proposal->requests.next, struct request, link);
+    return first->ordinal == ordinal ? first : NULL;
+}
+
+static void
+apply_commands(struct replica *replica, const struct raft_entry *entry, struct proposal *proposal)
+{
+    struct entry_reader reader;
+    if (entry->data.count == 0)
+        return;
+    if (entry_open(&reader, entry->data) < 0) {
+        obs_log(OBS_ERROR, "replica", "an entry that is none is skipped", "index=%" PRIu64,
+                entry->index);
+        return;
+    }
+    if (reader.time_ms > replica->log_time_ms)
+        replica->log_time_ms = reader.time_ms;
+    struct wire_writer *out = &replica->reply;
+    for (uint32_t ordinal = 0; reader.left > 0; ordinal++) {
+        struct replica_command command = {
+            .index = entry->index, .time_ms = replica->log_time_ms, .data = entry_next(&reader)};
+        struct request *waiter = waiter_of(proposal, ordinal);
+        replica->options.machine_ops->apply(replica->machine, &command, waiter ? out : NULL);
+        if (waiter)
+            request_finish(replica, waiter, 0, out->data, out->count);
+        out->count = 0;
+    }
+}
+
+static void
+apply_config(struct replica *replica, const struct raft_entry *entry)
+{
+    struct raft_status status;
+    int rc = raft_apply_config(replica->raft, entry);
+    raft_status(replica->raft, &status);
+    replica->config = status.config;
+    obs_log(OBS_INFO, "replica", "configuration changed",
+            "node=%u index=%" PRIu64 " voters=%u result=%s", replica->options.node, entry->index,
+            replica->config.voter_count, rc < 0 ? skein_error_name(rc) : "applied");
+    membership_refresh(replica);
+}
+
+void
+apply_entries(struct replica *replica, const struct raft_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct raft_entry *entry = &entries[i];
+        skein_assert(entry->index == replica->applied_index + 1);
+        struct proposal *proposal = claim(replica, entry);
+        if (entry->type == RAFT_ENTRY_CONFIG)
+            apply_config(replica, entry);
+        else
+            apply_commands(replica, entry, proposal);
+        replica->applied_index = entry->index;
+        replica->applied_term = entry->term;
+        raft_applied(replica->raft, entry->index);
+        if (proposal)
+            finish_proposal(replica, proposal, -SKEIN_EUNKNOWN);
+        checkpoint_note_applied(replica, entry->index, entry->data.count + 64);
+    }
+    if (replica->reply.capacity > ENVELOPE_FORWARD_BYTES_MAX)
+        wire_writer_deinit(&replica->reply);
+    if (count > 0)
+        apply_reads(replica);
+}
+
+static void
+answer_batch(struct replica *replica, struct read_batch *batch)
+{
+    struct wire_writer *out = &replica->reply;
+    while (!list_is_empty(&batch->requests)) {
+        struct request *request = LIST_ENTRY(batch->requests.next, struct request, link);
+        struct replica_command command = {.index = replica->applied_index,
+                                          .time_ms = replica->log_time_ms,
+                                          .data = request->command};
+        replica->options.machine_ops->query(replica->machine, &command, out);
+        request_finish(replica, request, 0, out->data, out->count);
+        out->count = 0;
+    }
+    list_remove(&batch->link);
+    mem_free(batch);
+}
+
+void
+apply_reads(struct replica *replica)
+{
+    bool answered = false;
+    list_for_each_safe (link, &replica->reads) {
+        struct read_batch *batch = LIST_ENTRY(link, struct read_batch, link);
+        if (batch->index == 0 || batch->index > replica->applied_index)
+            continue;
+        answer_batch(replica, batch);
+        answered = true;
+    }
+    if (answered && !list_is_empty(&replica->queue))
+        driver_signal(replica);
+}
+
+static int
+read_source(struct replica_source *source, void *data, size_t count)
+{
+    struct load_source *load = BASE_CONTAINER_OF(source, struct load_source, base);
+    return checkpoint_read(load->reader, data, count);
+}
+
+int
+apply_load(struct replica *replica, const char *path, struct checkpoint_info *out_info,
+           char out_why[512])
+{
+    struct load_source load = {.base.read = read_source};
+    struct checkpoint_info info;
+    int rc = checkpoint_open(&load.reader, path, replica->identity.map.cluster, &info, out_why);
+    if (rc < 0)
+        return rc;
+    rc = replica->options.machine_ops->snapshot_load(replica->machine, &load.base);
+    if (rc == 0)
+        rc = checkpoint_finish(load.reader);
+    if (rc < 0)
+        snprintf(out_why, 512, "%s (the machine's state, %s)", checkpoint_reader_why(load.reader),
+                 skein_error_name(rc));
+    checkpoint_close(load.reader);
+    if (rc < 0)
+        return rc;
+    *out_info = info;
+    replica->applied_index = info.snapshot.index;
+    replica->applied_term = info.snapshot.term;
+    replica->config = info.snapshot.config;
+    if (info.time_ms > replica->log_time_ms)
+        replica->log_time_ms = info.time_ms;
+    if (info.time_ms > replica->stamp_time_ms)
+        replica->stamp_time_ms = info.time_ms;
+    replica->checkpoint_index = info.snapshot.index;
+    replica->checkpoint_log_bytes = replica->log_bytes;
+    replica->mark_count = 0;
+    return 0;
+}
+
+/* What was proposed up to there may or may not be in the state that is installed. */
+static void
+forget_proposals(struct replica *replica, uint64_t index)
+{
+    list_for_each_safe (link, &replica->proposals) {
+        struct proposal *proposal = LIST_ENTRY(link, struct proposal, link);
+        if (proposal->index <= index)
+            finish_proposal(replica, proposal, -SKEIN_EUNKNOWN);
+    }
+}
+
+int
+apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot)
+{
+    char path[4096], why[512] = "";
+    struct checkpoint_info info;
+    while (replica->checkpoint_busy && !replica->ending)
+        (void)!core_wait(&replica->progress_wake, CORE_NEVER);
+    checkpoint_path(replica->data_dir, snapshot->index, path, sizeof path);
+    int rc = apply_load(replica, path, &info, why);
+    if (rc < 0) {
+        replica_fail(replica, rc, "%s", why);
+        return rc;
+    }
+    skein_assert(replica->applied_index == snapshot->index);
+    forget_proposals(replica, snapshot->index);
+    raft_applied(replica->raft, snapshot->index);
+    replica->counters.snapshots_installed++;
+    obs_log(OBS_INFO, "replica", "snapshot installed", "node=%u index=%" PRIu64,
+            replica->options.node, snapshot->index);
+    membership_refresh(replica);
+    return 0;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checkpoints in the background, and the log cut behind them. */
+#include "core/io.h"
+#include "core/shard.h"
+#include "obs/log.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+#include <inttypes.h>
+
+/* A checkpoint leaves the shard and the disk to others after each of these. */
+#define PIECE_BYTES ((uint64_t)256 << 10)
+#define PIECE_PAUSE_NS (1 * UINT64_C(1000000))
+#define RETRY_NS (1000 * UINT64_C(1000000))
+
+struct save_sink {
+    struct replica_sink base;
+    struct replica *replica;
+    struct checkpoint_info info;
+    struct checkpoint_writer *writer; /* created at the first byte: nothing suspends before */
+    uint64_t since_pause_bytes;
+};
+
+static int
+create(struct save_sink *save)
+{
+    return save->writer ? 0
+                        : checkpoint_create(&save->writer, save->replica->data_dir, &save->info);
+}
+
+static int
+write_piece(struct replica_sink *sink, const void *data, size_t count)
+{
+    struct save_sink *save = BASE_CONTAINER_OF(sink, struct save_sink, base);
+    int rc = create(save);
+    if (rc == 0)
+        rc = checkpoint_write(save->writer, data, count);
+    save->since_pause_bytes += count;
+    if (rc == 0 && save->since_pause_bytes >= PIECE_BYTES) {
+        save->since_pause_bytes = 0;
+        (void)!core_sleep(core_deadline_in(PIECE_PAUSE_NS));
+    }
+    return rc == 0 && save->replica->ending ? -SKEIN_ECANCELED : rc;
+}
+
+/* What is applied is durable in this log, or will be by the writes that are under way. */
+static int
+wait_durable(struct replica *replica)
+{
+    uint64_t wanted = replica->writes_submitted;
+    while (replica->writes_durable < wanted) {
+        if (replica->ending || replica->phase == REPLICA_FAILED)
+            return -SKEIN_ECANCELED;
+        (void)!core_wait(&replica->progress_wake, CORE_NEVER);
+    }
+    return 0;
+}
+
+static int
+save(struct replica *replica, struct save_sink *save)
+{
+    int rc = replica->options.machine_ops->snapshot_save(replica->machine, &save->base);
+    if (rc == 0)
+        rc = create(save);
+    if (rc == 0)
+        rc = wait_durable(replica);
+    if (rc < 0) {
+        if (save->writer)
+            checkpoint_abort(save->writer);
+        return rc;
+    }
+    return checkpoint_commit(save->writer);
+}
+
+/* The first index of the entries that stay for followers which are a little late. */
+static uint64_t
+keep_from(const struct replica *replica, uint64_t index, uint64_t bytes_at_index)
+{
+    uint64_t keep = replica->options.keep_log_bytes;
+    for (uint32_t i = 0; i < replica->mark_count; i++)
+        if (replica->marks[i].index <= index && replica->marks[i].bytes + keep >= bytes_at_index)
+            return replica->marks[i].index;
+    return index + 1;
+}
+
+static void
+forget_marks(struct replica *replica, uint64_t before)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < replica->mark_count; i++)
+        if (replica->marks[i].index >= before)
+            replica->marks[kept++] = replica->marks[i];
+    replica->mark_count = kept;
+}
+
+static void
+cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_bytes)
+{
+    uint64_t from = keep_from(replica, snapshot->index, log_bytes);
+    replica->checkpoint_index = snapshot->index;
+    replica->checkpoint_log_bytes = log_bytes;
+    replica->counters.checkpoints_taken++;
+    raft_compact(replica->raft, snapshot, from);
+    wal_compact(replica->wal, snapshot->index, snapshot->term);
+    forget_marks(replica, from);
+    if (replica->sends_active == 0 && !replica->receive.receiver)
+        (void)!checkpoint_prune(replica->data_dir);
+}
+
+static int
+take(struct replica *replica)
+{
+    struct save_sink sink = {.base.write = write_piece, .replica = replica};
+    sink.info.snapshot = (struct raft_snapshot){
+        .index = replica->applied_index, .term = replica->applied_term, .config = replica->config};
+    sink.info.time_ms = replica->log_time_ms;
+    for (uint32_t i = 0; i < 16; i++)
+        sink.info.cluster[i] = replica->identity.map.cluster[i];
+    replica->checkpoint_wanted = false;
+    uint64_t log_bytes = replica->log_bytes, begun_ns = core_now_ns();
+    int rc = save(replica, &sink);
+    if (rc < 0)
+        return rc;
+    /* A snapshot may have been installed meanwhile; then this one is the older one. */
+    if (sink.info.snapshot.index >= replica->checkpoint_index)
+        cut(replica, &sink.info.snapshot, log_bytes);
+    obs_log(OBS_INFO, "replica", "checkpoint", "node=%u index=%" PRIu64 " ms=%" PRIu64,
+            replica->options.node, sink.info.snapshot.index, (core_now_ns() - begun_ns) / 1000000);
+    return 0;
+}
+
+static bool
+due(const struct replica *replica)
+{
+    if (!replica->raft || replica->phase == REPLICA_FAILED || replica->applied_index == 0)
+        return false;
+    return replica->checkpoint_wanted || (replica->applied_index > replica->checkpoint_index &&
+                                          replica->log_bytes - replica->checkpoint_log_bytes >=
+                                              replica->options.checkpoint_log_bytes);
+}
+
+void
+checkpoint_run(void *arg)
+{
+    struct replica *replica = arg;
+    while (!replica->ending && !core_cancelled()) {
+        if (!due(replica)) {
+            (void)!core_wait(&replica->checkpoint_wake, CORE_NEVER);
+            continue;
+        }
+        replica->checkpoint_busy = true;
+        int rc = take(replica);
+        replica->checkpoint_busy = false;
+        core_wake_all(&replica->progress_wake);
+        if (rc == 0 || replica->ending)
+            continue;
+        /* The log still holds everything: serving goes on, and it is tried again. */
+        obs_log(OBS_ERROR, "replica", "checkpoint failed", "node=%u error=%s",
+                replica->options.node, skein_error_name(rc));
+        (void)!core_sleep(core_deadline_in(RETRY_NS));
+    }
+}
+
+void
+checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes)
+{
+    uint64_t step = replica->options.keep_log_bytes / (REPLICA_MARKS / 2) + 1;
+    uint64_t last = replica->mark_count ? replica->marks[replica->mark_count - 1].bytes : 0;
+    if (replica->mark_count == 0 || replica->log_bytes - last >= step) {
+        if (replica->mark_count == REPLICA_MARKS)
+            forget_marks(replica, replica->marks[1].index);
+        replica->marks[replica->mark_count++] =
+            (struct log_mark){.index = index, .bytes = replica->log_bytes};
+    }
+    replica->log_bytes += bytes;
+    if (due(replica))
+        core_wake_all(&replica->checkpoint_wake);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one fiber that owns the raft core and the machine. */
+#include "core/shard.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+void
+driver_signal(struct replica *replica)
+{
+    if (replica->signalled)
+        return;
+    replica->signalled = true;
+    core_wake_all(&replica->driver_wake);
+}
+
+static void
+tick(struct replica *replica, uint64_t now_ns)
+{
+    if (now_ns < replica->next_tick_ns)
+        return;
+    /* After a stall one tick, not all that were missed: a paused process does not depose anybody.
+     */
+    replica->next_tick_ns += replica->options.tick_ns;
+    if (replica->next_tick_ns <= now_ns)
+        replica->next_tick_ns = now_ns + replica->options.tick_ns;
+    if (replica->raft)
+        raft_tick(replica->raft);
+    request_expire(replica, now_ns);
+}
+
+static void
+report_lost(struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->peer_count; i++) {
+        struct peer *peer = &replica->peers[i];
+        if (!peer->lost)
+            continue;
+        peer->lost = false;
+        forward_lost(replica, peer->node);
+        for (uint32_t v = 0; replica->raft && v < replica->config.voter_count; v++)
+            if (replica_raft_node(replica->config.voters[v]) == peer->node)
+                raft_report_unreachable(replica->raft, replica->config.voters[v]);
+    }
+}
+
+static void
+round_of_driver(struct replica *replica)
+{
+    uint64_t now_ns = core_now_ns();
+    tick(replica, now_ns);
+    membership_turn(replica, now_ns);
+    inbox_process(replica);
+    if (!replica->raft)
+        return;
+    ready_complete(replica);
+    report_lost(replica);
+    propose_queue(replica);
+    ready_take_all(replica);
+    forward_flush(replica);
+    forward_flush_replies(replica);
+}
+
+static uint64_t
+next_deadline_ns(const struct replica *replica)
+{
+    uint64_t tick_ns = replica->next_tick_ns, gossip_ns = replica->next_gossip_ns;
+    return gossip_ns < tick_ns ? gossip_ns : tick_ns;
+}
+
+void
+driver_run(void *arg)
+{
+    struct replica *replica = arg;
+    core_shield(true);
+    while (!replica->ending) {
+        if (replica->phase == REPLICA_FAILED) {
+            replica->signalled = false;
+            request_finish_all(replica, -SKEIN_ELATCHED);
+            (void)!core_wait(&replica->driver_wake, CORE_NEVER);
+            continue;
+        }
+        if (!replica->signalled)
+            (void)!core_wait(&replica->driver_wake, next_deadline_ns(replica));
+        replica->signalled = false;
+        if (!replica->ending)
+            round_of_driver(replica);
+    }
+    core_shield(false);
+}

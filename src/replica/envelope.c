@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replica/envelope.h"
+
+#include <string.h>
+
+#include "raft/codec.h"
+#include "replica/genesis.h"
+#include "skein/error.h"
+
+void
+envelope_begin_items(struct wire_writer *out, enum envelope_kind kind, uint64_t session,
+                     uint64_t token)
+{
+    wire_put_u8(out, (uint8_t)kind);
+    wire_put_u64(out, session);
+    wire_put_u64(out, token);
+    wire_put_u32(out, 0);
+}
+
+static void
+count_item(struct wire_writer *out)
+{
+    uint8_t *at = out->data + ENVELOPE_FORWARD_HEADER_BYTES - 4;
+    wire_store(at, wire_load(at, 4) + 1, 4);
+}
+
+void
+envelope_add_forward(struct wire_writer *out, const struct envelope_forward *item)
+{
+    wire_put_u64(out, item->id);
+    wire_put_u8(out, item->read);
+    wire_put_u64(out, item->left_ns);
+    wire_put_u32(out, (uint32_t)item->command.count);
+    wire_put_raw(out, item->command.data, item->command.count);
+    count_item(out);
+}
+
+void
+envelope_add_reply(struct wire_writer *out, uint64_t id, enum envelope_outcome outcome,
+                   const void *reply, size_t reply_bytes)
+{
+    wire_put_u64(out, id);
+    wire_put_u8(out, (uint8_t)outcome);
+    wire_put_u32(out, (uint32_t)reply_bytes);
+    wire_put_raw(out, reply, reply_bytes);
+    count_item(out);
+}
+
+int
+envelope_open_items(struct envelope_items *items, struct bytes frame)
+{
+    *items = (struct envelope_items){.frame = frame, .in = wire_reader_of(frame.data, frame.count)};
+    wire_get_u8(&items->in);
+    items->session = wire_get_u64(&items->in);
+    items->token = wire_get_u64(&items->in);
+    items->left = wire_get_u32(&items->in);
+    return items->in.failed || items->session == 0 ? -SKEIN_EPROTO : 0;
+}
+
+static int
+get_view(struct envelope_items *items, struct bytes *out_view)
+{
+    uint32_t count = wire_get_u32(&items->in);
+    const uint8_t *data = wire_get_raw(&items->in, count);
+    if (items->in.failed)
+        return -SKEIN_EPROTO;
+    *out_view = (struct bytes){.buf = items->frame.buf, .data = data, .count = count};
+    return 0;
+}
+
+static int
+at_end(const struct envelope_items *items)
+{
+    return items->in.at == items->in.end ? -SKEIN_ENOTFOUND : -SKEIN_EPROTO;
+}
+
+int
+envelope_next_forward(struct envelope_items *items, struct envelope_forward *out_item)
+{
+    if (items->left == 0)
+        return at_end(items);
+    items->left--;
+    struct envelope_forward item = {.id = wire_get_u64(&items->in)};
+    item.read = wire_get_u8(&items->in);
+    item.left_ns = wire_get_u64(&items->in);
+    if (get_view(items, &item.command) < 0 || item.id == 0 || item.read > 1)
+        return -SKEIN_EPROTO;
+    *out_item = item;
+    return 0;
+}
+
+int
+envelope_next_reply(struct envelope_items *items, struct envelope_reply *out_item)
+{
+    if (items->left == 0)
+        return at_end(items);
+    items->left--;
+    struct envelope_reply item = {.id = wire_get_u64(&items->in)};
+    uint8_t outcome = wire_get_u8(&items->in);
+    if (get_view(items, &item.reply) < 0 || outcome >= ENVELOPE_OUTCOME_END)
+        return -SKEIN_EPROTO;
+    item.outcome = outcome;
+    *out_item = item;
+    return 0;
+}
+
+void
+envelope_put_chunk(struct wire_writer *out, const struct envelope_chunk *chunk)
+{
+    skein_assert(chunk->data.count >= 1 && chunk->data.count <= ENVELOPE_CHUNK_BYTES);
+    wire_put_u8(out, ENVELOPE_SNAP_CHUNK);
+    wire_put_raw(out, chunk->cluster, 16);
+    wire_put_u64(out, chunk->transfer);
+    wire_put_u64(out, chunk->snapshot.index);
+    wire_put_u64(out, chunk->snapshot.term);
+    raft_encode_config(out, &chunk->snapshot.config);
+    wire_put_u64(out, chunk->file_bytes);
+    wire_put_u64(out, chunk->offset);
+    wire_put_raw(out, chunk->data.data, chunk->data.count);
+}
+
+int
+envelope_get_chunk(struct bytes frame, struct envelope_chunk *out_chunk)
+{
+    struct envelope_chunk chunk = {0};
+    struct wire_reader in = wire_reader_of(frame.data, frame.count);
+    wire_get_u8(&in);
+    const uint8_t *cluster = wire_get_raw(&in, 16);
+    chunk.transfer = wire_get_u64(&in);
+    chunk.snapshot.index = wire_get_u64(&in);
+    chunk.snapshot.term = wire_get_u64(&in);
+    if (in.failed || raft_decode_config(&in, &chunk.snapshot.config) < 0)
+        return -SKEIN_EPROTO;
+    chunk.file_bytes = wire_get_u64(&in);
+    chunk.offset = wire_get_u64(&in);
+    size_t count = wire_left(&in);
+    if (in.failed || chunk.transfer == 0 || chunk.snapshot.index == 0 || count == 0 ||
+        count > ENVELOPE_CHUNK_BYTES || chunk.offset > chunk.file_bytes ||
+        chunk.file_bytes - chunk.offset < count)
+        return -SKEIN_EPROTO;
+    memcpy(chunk.cluster, cluster, 16);
+    chunk.data = (struct bytes){.buf = frame.buf, .data = in.at, .count = count};
+    *out_chunk = chunk;
+    return 0;
+}
+
+void
+envelope_put_ack(struct wire_writer *out, const struct envelope_ack *ack)
+{
+    wire_put_u8(out, ENVELOPE_SNAP_ACK);
+    wire_put_u64(out, ack->transfer);
+    wire_put_u64(out, ack->offset);
+    wire_put_u8(out, (uint8_t)ack->state);
+}
+
+int
+envelope_get_ack(struct bytes frame, struct envelope_ack *out_ack)
+{
+    struct wire_reader in = wire_reader_of(frame.data, frame.count);
+    wire_get_u8(&in);
+    struct envelope_ack ack = {.transfer = wire_get_u64(&in)};
+    ack.offset = wire_get_u64(&in);
+    uint8_t state = wire_get_u8(&in);
+    if (!wire_done(&in) || state > ENVELOPE_ACK_FAILED)
+        return -SKEIN_EPROTO;
+    ack.state = state;
+    *out_ack = ack;
+    return 0;
+}
+
+static int
+check_items(struct bytes frame)
+{
+    struct envelope_items items;
+    int rc = envelope_open_items(&items, frame);
+    while (rc == 0) {
+        struct envelope_forward forward;
+        struct envelope_reply reply;
+        rc = frame.data[0] == ENVELOPE_FORWARD ? envelope_next_forward(&items, &forward)
+                                               : envelope_next_reply(&items, &reply);
+    }
+    return rc == -SKEIN_ENOTFOUND ? 0 : rc;
+}
+
+static int
+check_raft(struct bytes frame)
+{
+    if (frame.count < ENVELOPE_RAFT_HEADER_BYTES)
+        return -SKEIN_EPROTO;
+    struct bytes body =
+        bytes_slice(frame, ENVELOPE_RAFT_HEADER_BYTES, frame.count - ENVELOPE_RAFT_HEADER_BYTES);
+    struct raft_message message = {0};
+    int rc = raft_decode_message(body, &message);
+    if (rc == 0)
+        raft_message_deinit(&message);
+    bytes_unref(&body);
+    return rc;
+}
+
+int
+envelope_check(struct bytes frame)
+{
+    if (frame.count == 0)
+        return -SKEIN_EPROTO;
+    struct envelope_chunk chunk;
+    struct envelope_ack ack;
+    struct genesis_message genesis;
+    struct wire_reader in = wire_reader_of(frame.data + 1, frame.count - 1);
+    switch (frame.data[0]) {
+    case ENVELOPE_RAFT:
+        return check_raft(frame);
+    case ENVELOPE_FORWARD:
+    case ENVELOPE_FORWARD_REPLY:
+        return check_items(frame);
+    case ENVELOPE_SNAP_CHUNK:
+        return envelope_get_chunk(frame, &chunk);
+    case ENVELOPE_SNAP_ACK:
+        return envelope_get_ack(frame, &ack);
+    case ENVELOPE_GENESIS:
+        return genesis_decode(&in, &genesis);
+    }
+    return -SKEIN_EPROTO;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REPLICA_ENVELOPE_H
+#define REPLICA_ENVELOPE_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/wire.h"
+#include "raft/raft.h"
+
+/*
+ * What two replicas say to each other over a link: the bytes of each kind
+ * (docs/design/0003-peer-protocol.md). The first byte is the kind. Decoders take any bytes and
+ * never read past their end; views they give lie in the message's buffer and have no reference of
+ * their own.
+ */
+
+enum envelope_kind {
+    ENVELOPE_RAFT = 1,
+    ENVELOPE_FORWARD,
+    ENVELOPE_FORWARD_REPLY,
+    ENVELOPE_SNAP_CHUNK,
+    ENVELOPE_SNAP_ACK,
+    ENVELOPE_GENESIS
+};
+
+/* u8 kind | 16 cluster | raft/codec.h */
+#define ENVELOPE_RAFT_HEADER_BYTES 17u
+
+/* u8 kind | u64 session | u64 token | u32 count | count x item */
+#define ENVELOPE_FORWARD_HEADER_BYTES 21u
+/* Requests (or replies) are put into one message up to here; a larger one goes alone. */
+#define ENVELOPE_FORWARD_BYTES_MAX (1u << 20)
+
+/* A request handed to the leader: u64 id | u8 kind | u64 ns left | u32 bytes | command. */
+struct envelope_forward {
+    uint64_t id;
+    uint8_t read;
+    uint64_t left_ns;
+    struct bytes command;
+};
+
+/* What became of it. */
+enum envelope_outcome {
+    ENVELOPE_DONE,       /* carried out; reply */
+    ENVELOPE_NOT_LEADER, /* not applied, never will be: may be handed on again */
+    ENVELOPE_LOST,       /* proposed, but another entry took its place: not applied */
+    ENVELOPE_UNKNOWN,    /* may have been or may yet be applied */
+    ENVELOPE_BUSY,       /* not applied: this leader's requests take all the room they may */
+    ENVELOPE_TOO_BIG,    /* a read's reply does not fit into a message */
+    ENVELOPE_SESSION, /* the token is not this process's; id 0, the reply's token is. Not applied by
+                         this process */
+    ENVELOPE_OUTCOME_END
+};
+
+/* u64 id | u8 outcome | u32 bytes | reply */
+struct envelope_reply {
+    uint64_t id;
+    enum envelope_outcome outcome;
+    struct bytes reply;
+};
+
+/* A message of several items; the same head in both directions. */
+struct envelope_items {
+    uint64_t session; /* the origin's process, random */
+    uint64_t token;   /* what the leader's process gave to that session; 0: none yet */
+    uint32_t left;
+    struct bytes frame;
+    struct wire_reader in;
+};
+
+void envelope_begin_items(struct wire_writer *out, enum envelope_kind kind, uint64_t session,
+                          uint64_t token);
+void envelope_add_forward(struct wire_writer *out, const struct envelope_forward *item);
+void envelope_add_reply(struct wire_writer *out, uint64_t id, enum envelope_outcome outcome,
+                        const void *reply, size_t reply_bytes);
+/* envelope_open_items - a FORWARD or FORWARD_REPLY. -SKEIN_EPROTO. */
+int envelope_open_items(struct envelope_items *items, struct bytes frame) SKEIN_MUST_CHECK;
+/* envelope_next_forward, envelope_next_reply - 0; -SKEIN_ENOTFOUND at the end; -SKEIN_EPROTO. */
+int envelope_next_forward(struct envelope_items *items,
+                          struct envelope_forward *out_item) SKEIN_MUST_CHECK;
+int envelope_next_reply(struct envelope_items *items,
+                        struct envelope_reply *out_item) SKEIN_MUST_CHECK;
+
+/* One piece of a checkpoint file. */
+struct envelope_chunk {
+    uint8_t cluster[16];
+    uint64_t transfer; /* random, not 0 */
+    struct raft_snapshot snapshot;
+    uint64_t file_bytes;
+    uint64_t offset;
+    struct bytes data; /* 1 to ENVELOPE_CHUNK_BYTES */
+};
+#define ENVELOPE_CHUNK_BYTES (256u << 10)
+void envelope_put_chunk(struct wire_writer *out, const struct envelope_chunk *chunk);
+int envelope_get_chunk(struct bytes frame, struct envelope_chunk *out_chunk) SKEIN_MUST_CHECK;
+
+enum envelope_ack_state {
+    ENVELOPE_ACK_MORE,  /* go on at offset */
+    ENVELOPE_ACK_WHOLE, /* verified and durable, or not needed any more */
+    ENVELOPE_ACK_FAILED
+};
+struct envelope_ack {
+    uint64_t transfer;
+    uint64_t offset;
+    enum envelope_ack_state state;
+};
+void envelope_put_ack(struct wire_writer *out, const struct envelope_ack *ack);
+int envelope_get_ack(struct bytes frame, struct envelope_ack *out_ack) SKEIN_MUST_CHECK;
+
+/* envelope_check - decode whatever @frame is and drop it, as the inbox would; for the fuzzer. */
+int envelope_check(struct bytes frame);
+
+#endif

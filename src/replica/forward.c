@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This node is the origin: commands handed to the leader, and what comes back.
+ *
+ * A command is handed on as an attempt with an id of its own, never used again. It may be handed on
+ * once more only when the attempt before it is known to be without effect: NOT_LEADER, or SESSION
+ * for an attempt that carried no token (the leader's process takes none of those).
+ */
+#include "base/mem.h"
+#include "core/shard.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+static struct list *
+bucket(struct replica *replica, uint64_t attempt)
+{
+    return &replica->forwards[attempt % REPLICA_FORWARD_BUCKETS];
+}
+
+static void
+flush_peer(struct replica *replica, struct peer *peer)
+{
+    if (peer->forwards.count == 0)
+        return;
+    /* When the link refuses the message nothing has left: but it is kept simple, the attempts wait
+     * as if it were lost, and reads are begun again by forward_lost. */
+    if (inbox_send_writer(replica, peer->node, &peer->forwards) < 0)
+        peer->lost = true;
+}
+
+bool
+forward_request(struct replica *replica, struct request *request, uint32_t leader)
+{
+    struct peer *peer = replica_peer(replica, leader);
+    if (!peer || !replica->link->ops->connected(replica->link, leader))
+        return false;
+    uint64_t now_ns = core_now_ns();
+    struct envelope_forward item = {.id = ++replica->next_attempt,
+                                    .read = request->kind == REPLICA_READ,
+                                    .command = request->command};
+    if (request->deadline_ns == CORE_NEVER)
+        item.left_ns = CORE_NEVER;
+    else if (request->deadline_ns > now_ns)
+        item.left_ns = request->deadline_ns - now_ns;
+    else
+        return true;
+    if (peer->forwards.count > 0 &&
+        peer->forwards.count + request->command.count > ENVELOPE_FORWARD_BYTES_MAX)
+        flush_peer(replica, peer);
+    if (peer->forwards.count == 0)
+        envelope_begin_items(&peer->forwards, ENVELOPE_FORWARD, replica->session, peer->token);
+    envelope_add_forward(&peer->forwards, &item);
+    list_remove(&request->link);
+    request->state = REQUEST_FORWARDED;
+    request->attempt = item.id;
+    request->target = leader;
+    request->target_token = peer->token;
+    list_push_back(bucket(replica, item.id), &request->link);
+    replica->forward_count++;
+    replica->counters.forwarded++;
+    return true;
+}
+
+void
+forward_flush(struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->peer_count; i++)
+        flush_peer(replica, &replica->peers[i]);
+}
+
+static struct request *
+find(struct replica *replica, uint64_t attempt, uint32_t from)
+{
+    list_for_each (link, bucket(replica, attempt)) {
+        struct request *request = LIST_ENTRY(link, struct request, link);
+        if (request->attempt == attempt)
+            return request->target == from ? request : NULL;
+    }
+    return NULL;
+}
+
+static void
+hand_on_again(struct replica *replica, struct request *request)
+{
+    request->refused_by = request->target;
+    request->refused_until_ns = core_deadline_in(replica->options.tick_ns / 2);
+    request_requeue(replica, request);
+}
+
+/* Reads may be begun again whatever became of them; a write only when nothing became of it. */
+static void
+read_again_or(struct replica *replica, struct request *request, int write_status)
+{
+    if (request->kind == REPLICA_READ)
+        hand_on_again(replica, request);
+    else
+        request_finish(replica, request, write_status, NULL, 0);
+}
+
+static void
+take_reply(struct replica *replica, struct request *request, const struct envelope_reply *reply)
+{
+    switch (reply->outcome) {
+    case ENVELOPE_DONE:
+        request_finish(replica, request, 0, reply->reply.data, reply->reply.count);
+        return;
+    case ENVELOPE_NOT_LEADER:
+        hand_on_again(replica, request);
+        return;
+    case ENVELOPE_LOST:
+        read_again_or(replica, request, -SKEIN_ENOLEADER);
+        return;
+    case ENVELOPE_UNKNOWN:
+        read_again_or(replica, request, -SKEIN_EUNKNOWN);
+        return;
+    case ENVELOPE_BUSY:
+        request_finish(replica, request, -SKEIN_EBUSY, NULL, 0);
+        return;
+    case ENVELOPE_TOO_BIG:
+        request_finish(replica, request, -SKEIN_ETOOBIG, NULL, 0);
+        return;
+    case ENVELOPE_SESSION:
+    case ENVELOPE_OUTCOME_END:
+        return;
+    }
+}
+
+/*
+ * The peer's process gives us @token: what was sent with none has had no effect; what was sent with
+ * another went to a former process of it, which answers no more.
+ */
+static void
+take_token(struct replica *replica, struct peer *peer, uint64_t token)
+{
+    peer->token = token;
+    for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
+        list_for_each_safe (link, &replica->forwards[i]) {
+            struct request *request = LIST_ENTRY(link, struct request, link);
+            if (request->target != peer->node || request->target_token == token)
+                continue;
+            if (request->kind == REPLICA_READ || request->target_token == 0)
+                request_requeue(replica, request);
+            else
+                request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);
+        }
+}
+
+void
+forward_on_reply(struct replica *replica, uint32_t from, struct bytes message)
+{
+    struct envelope_items items;
+    struct envelope_reply reply;
+    struct peer *peer = replica_peer(replica, from);
+    int rc = envelope_open_items(&items, message);
+    if (rc < 0)
+        replica->counters.undecodable_dropped++;
+    if (rc < 0 || !peer || items.session != replica->session)
+        return;
+    while ((rc = envelope_next_reply(&items, &reply)) == 0) {
+        if (reply.outcome == ENVELOPE_SESSION) {
+            if (items.token != 0 && items.token != peer->token)
+                take_token(replica, peer, items.token);
+            continue;
+        }
+        struct request *request = find(replica, reply.id, from);
+        if (request)
+            take_reply(replica, request, &reply);
+    }
+    if (rc != -SKEIN_ENOTFOUND)
+        replica->counters.undecodable_dropped++;
+}
+
+static void
+retry_reads(struct replica *replica, uint32_t leader, uint32_t lost)
+{
+    if (replica->forward_count == 0)
+        return;
+    for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
+        list_for_each_safe (link, &replica->forwards[i]) {
+            struct request *request = LIST_ENTRY(link, struct request, link);
+            bool gone = lost ? request->target == lost : request->target != leader;
+            if (gone && request->kind == REPLICA_READ)
+                request_requeue(replica, request);
+        }
+}
+
+void
+forward_retry_reads(struct replica *replica, uint32_t leader)
+{
+    retry_reads(replica, leader, 0);
+}
+
+void
+forward_lost(struct replica *replica, uint32_t node)
+{
+    retry_reads(replica, 0, node);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages from and to the link. */
+#include "base/mem.h"
+#include "base/mutation.h"
+#include "obs/log.h"
+#include "raft/codec.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+#include <string.h>
+
+void
+inbox_on_message(void *owner, uint32_t from, struct bytes message)
+{
+    struct replica *replica = owner;
+    if (message.count == 0 || replica->phase == REPLICA_FAILED || replica->ending ||
+        replica->inbox_bytes + message.count > REPLICA_INBOX_BYTES_MAX)
+        return;
+    mem_grow(&replica->inbox, &replica->inbox_capacity, replica->inbox_count,
+             sizeof *replica->inbox);
+    replica->inbox[replica->inbox_count++] =
+        (struct inbox_message){.from = from, .data = bytes_ref(message)};
+    replica->inbox_bytes += message.count + sizeof *replica->inbox;
+    driver_signal(replica);
+}
+
+void
+inbox_on_lost(void *owner, uint32_t node)
+{
+    struct replica *replica = owner;
+    struct peer *peer = replica_peer(replica, node);
+    if (!peer)
+        return;
+    peer->lost = true;
+    driver_signal(replica);
+}
+
+int
+inbox_send_writer(struct replica *replica, uint32_t node, struct wire_writer *out)
+{
+    struct bytes message = bytes_copy(out->data, out->count);
+    out->count = 0;
+    if (out->capacity > ENVELOPE_FORWARD_BYTES_MAX * 2)
+        wire_writer_deinit(out);
+    int rc = replica->link->ops->send(replica->link, node, message);
+    bytes_unref(&message);
+    return rc;
+}
+
+void
+inbox_send(struct replica *replica, const struct raft_message *message)
+{
+    if (message->type == RAFT_SNAPSHOT) {
+        snapshot_send_begin(replica, message);
+        return;
+    }
+    struct wire_writer *out = &replica->reply;
+    skein_assert(out->count == 0);
+    wire_put_u8(out, ENVELOPE_RAFT);
+    wire_put_raw(out, replica->identity.map.cluster, 16);
+    raft_encode_message(out, message);
+    uint32_t node = replica_raft_node(message->to);
+    int rc = inbox_send_writer(replica, node, out);
+    struct peer *peer = rc < 0 ? replica_peer(replica, node) : NULL;
+    if (peer && message->type == RAFT_APPEND)
+        peer->lost = true;
+}
+
+/* The sender is who the link says, whatever the message claims. */
+static bool
+is_genuine(struct replica *replica, uint32_t from, const struct raft_message *message)
+{
+    if (message->to != replica->raft_id)
+        return false;
+    if (replica_raft_node(message->from) != from && !mutation_on(MUTATION_BELIEVE_SENDER)) {
+        replica->counters.forged_dropped++;
+        return false;
+    }
+    return message->type != RAFT_STORAGE_APPENDED;
+}
+
+static void
+step_raft(struct replica *replica, uint32_t from, struct bytes data)
+{
+    if (!replica->raft)
+        return;
+    if (data.count < ENVELOPE_RAFT_HEADER_BYTES) {
+        replica->counters.undecodable_dropped++;
+        return;
+    }
+    if (memcmp(data.data + 1, replica->identity.map.cluster, 16) != 0)
+        return;
+    struct bytes body =
+        bytes_slice(data, ENVELOPE_RAFT_HEADER_BYTES, data.count - ENVELOPE_RAFT_HEADER_BYTES);
+    struct raft_message message = {0};
+    int rc = raft_decode_message(body, &message);
+    bytes_unref(&body);
+    if (rc < 0) {
+        replica->counters.undecodable_dropped++;
+        return;
+    }
+    if (is_genuine(replica, from, &message) &&
+        (message.type != RAFT_SNAPSHOT || snapshot_receive_may_step(replica, &message.snapshot)))
+        rc = raft_step(replica->raft, &message);
+    if (rc < 0)
+        obs_log(OBS_DEBUG, "replica", "message dropped", "node=%u from=%u type=%d",
+                replica->options.node, from, (int)message.type);
+    raft_message_deinit(&message);
+}
+
+static void
+dispatch(struct replica *replica, uint32_t from, struct bytes data)
+{
+    switch (data.data[0]) {
+    case ENVELOPE_RAFT:
+        step_raft(replica, from, data);
+        return;
+    case ENVELOPE_FORWARD:
+        forward_on_request(replica, from, data);
+        return;
+    case ENVELOPE_FORWARD_REPLY:
+        forward_on_reply(replica, from, data);
+        return;
+    case ENVELOPE_SNAP_CHUNK:
+        snapshot_receive_on_chunk(replica, from, data);
+        return;
+    case ENVELOPE_SNAP_ACK:
+        snapshot_send_on_ack(replica, from, data);
+        return;
+    case ENVELOPE_GENESIS:
+        membership_on_message(replica, from, data);
+        return;
+    }
+    replica->counters.undecodable_dropped++;
+}
+
+void
+inbox_process(struct replica *replica)
+{
+    /* membership_on_message may suspend: what comes meanwhile goes into the other array. */
+    struct inbox_message *messages = replica->inbox;
+    size_t count = replica->inbox_count, capacity = replica->inbox_capacity;
+    replica->inbox = replica->inbox_spare;
+    replica->inbox_capacity = replica->inbox_spare_capacity;
+    replica->inbox_count = 0;
+    replica->inbox_bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (replica->phase != REPLICA_FAILED)
+            dispatch(replica, messages[i].from, messages[i].data);
+        bytes_unref(&messages[i].data);
+    }
+    replica->inbox_spare = messages;
+    replica->inbox_spare_capacity = capacity;
+}

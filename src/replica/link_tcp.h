@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REPLICA_LINK_TCP_H
+#define REPLICA_LINK_TCP_H
+
+#include "replica/link.h"
+
+/*
+ * The link over plain TCP.
+ *
+ *   node 1                                   node 2
+ *   dialler of 2 ---- connection -----> accepted: reader      1's messages to 2
+ *   accepted: reader <-- connection ---- dialler of 1         2's messages to 1
+ *
+ * Each node listens on its peer address and dials every other; a connection carries its dialler's
+ * messages only. The dialler says who it is (link_frame.h), the other side answers with a verdict,
+ * then frames follow. A newer connection of a node takes the place of its older one. Who dials is
+ * believed: plain TCP is for loopback and for networks where nobody else can connect.
+ *
+ * Limits: queue_bytes_max a peer; 64 connections that are accepted at a time; a hello in 5 s; a
+ * frame of REPLICA_MESSAGE_BYTES_MAX. A peer that takes nothing for 10 s is disconnected.
+ */
+struct link_tcp_options {
+    const char *cluster_name;
+    uint32_t node;
+    const struct replica_peer *peers; /* this node's included: where to listen */
+    uint32_t peer_count;
+    uint64_t queue_bytes_max; /* 64 MiB */
+};
+
+/* link_tcp_open - everything is copied; nothing happens before start (which gives -EADDRINUSE).
+ * **Ownership**: stop frees it. **Returns** 0; -SKEIN_EINVALID: @node is not among the peers, or a
+ * count. */
+int link_tcp_open(struct replica_link **out_link,
+                  const struct link_tcp_options *options) SKEIN_MUST_CHECK;
+
+#endif

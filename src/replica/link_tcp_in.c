@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The receiving half: accepted connections, their hello, and the frames that follow. */
+#include "replica/link_tcp_internal.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/wire.h"
+#include "core/io.h"
+#include "obs/log.h"
+#include "skein/error.h"
+
+static void
+refuse(struct link_tcp_inbound *in, const char *why)
+{
+    in->tcp->stats.refused++;
+    obs_log(OBS_WARN, "link", "connection refused", "node=%u from=%u why=\"%s\"", in->tcp->node,
+            in->node, why);
+}
+
+static bool
+is_peer(const struct link_tcp *tcp, uint32_t node)
+{
+    for (uint32_t i = 0; i < tcp->outbound_count; i++)
+        if (tcp->outbounds[i].node == node)
+            return true;
+    return false;
+}
+
+/* A dialler that connects again has given its older connection up. */
+static void
+replace_older(struct link_tcp_inbound *in)
+{
+    list_for_each (link, &in->tcp->inbounds) {
+        struct link_tcp_inbound *other = LIST_ENTRY(link, struct link_tcp_inbound, link);
+        if (other != in && other->node == in->node)
+            core_scope_cancel(&other->scope);
+    }
+}
+
+static enum link_verdict
+judge(struct link_tcp_inbound *in, struct bytes payload)
+{
+    struct link_hello hello;
+    int rc = link_hello_decode(payload, &hello);
+    if (rc == -SKEIN_EFORMAT)
+        return LINK_WRONG_VERSION;
+    if (rc < 0)
+        return LINK_VERDICT_END;
+    if (strcmp(hello.name, in->tcp->cluster_name) != 0)
+        return LINK_WRONG_CLUSTER;
+    if (hello.to != in->tcp->node || !is_peer(in->tcp, hello.from))
+        return LINK_WRONG_NODE;
+    in->node = hello.from;
+    return LINK_WELCOME;
+}
+
+/* The verdict goes back as one frame; a hello that is none gets no answer. */
+static int
+answer_hello(struct link_tcp_inbound *in, struct bytes payload)
+{
+    enum link_verdict verdict = judge(in, payload);
+    if (verdict == LINK_VERDICT_END) {
+        refuse(in, "not a hello");
+        return -SKEIN_EPROTO;
+    }
+    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
+    frame[LINK_FRAME_HEADER_BYTES] = (uint8_t)verdict;
+    link_frame_header(frame, frame + LINK_FRAME_HEADER_BYTES, 1);
+    int rc = core_send(in->handle, frame, sizeof frame, core_deadline_in(LINK_TCP_HELLO_NS));
+    if (rc < 0)
+        return rc;
+    if (verdict != LINK_WELCOME) {
+        refuse(in, link_verdict_text(verdict));
+        return -SKEIN_EPROTO;
+    }
+    in->parser.limit_bytes = REPLICA_MESSAGE_BYTES_MAX;
+    replace_older(in);
+    obs_log(OBS_INFO, "link", "peer connected", "node=%u from=%u", in->tcp->node, in->node);
+    return 0;
+}
+
+static int
+take_frames(struct link_tcp_inbound *in, const uint8_t *data, size_t count)
+{
+    struct link_tcp *tcp = in->tcp;
+    for (;;) {
+        struct bytes payload;
+        int rc = link_frame_feed(&in->parser, &data, &count, &payload);
+        if (rc < 0)
+            refuse(in, rc == -SKEIN_ETOOBIG  ? "an empty or too large frame"
+                       : rc == -SKEIN_ENOMEM ? "no memory for a frame"
+                                             : "a frame with a wrong checksum");
+        if (rc <= 0)
+            return rc;
+        if (in->node == 0) {
+            rc = answer_hello(in, payload);
+        } else {
+            tcp->stats.received++;
+            tcp->stats.received_bytes += payload.count + LINK_FRAME_HEADER_BYTES;
+            tcp->handler->on_message(tcp->handler->owner, in->node, payload);
+        }
+        bytes_unref(&payload);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static void
+read_inbound(void *arg)
+{
+    struct link_tcp_inbound *in = arg;
+    uint64_t hello_deadline_ns = core_deadline_in(LINK_TCP_HELLO_NS);
+    for (;;) {
+        uint64_t deadline_ns = in->node ? CORE_NEVER : hello_deadline_ns;
+        ssize_t n = core_recv(in->handle, in->buffer, LINK_TCP_RECEIVE_BYTES, deadline_ns);
+        if (n == -SKEIN_ETIMEDOUT)
+            refuse(in, "no hello in time");
+        if (n <= 0 || take_frames(in, in->buffer, (size_t)n) < 0)
+            break;
+    }
+    core_shield(true);
+    core_close(in->handle);
+    core_shield(false);
+    in->done = true;
+}
+
+static void
+free_inbound(struct link_tcp_inbound *in)
+{
+    core_scope_join(&in->scope);
+    list_remove(&in->link);
+    in->tcp->inbound_count--;
+    link_frame_parser_deinit(&in->parser);
+    mem_free(in->buffer);
+    mem_free(in);
+}
+
+static void
+reap(struct link_tcp *tcp)
+{
+    list_for_each_safe (link, &tcp->inbounds) {
+        struct link_tcp_inbound *in = LIST_ENTRY(link, struct link_tcp_inbound, link);
+        if (in->done)
+            free_inbound(in);
+    }
+}
+
+static void
+begin_inbound(struct link_tcp *tcp, int handle)
+{
+    struct link_tcp_inbound *in = mem_zalloc(sizeof *in);
+    in->tcp = tcp;
+    in->handle = handle;
+    in->parser.limit_bytes = LINK_HELLO_BYTES_MAX;
+    in->buffer = mem_alloc(LINK_TCP_RECEIVE_BYTES);
+    core_scope_init(&in->scope);
+    list_push_back(&tcp->inbounds, &in->link);
+    tcp->inbound_count++;
+    int rc = core_spawn(&in->scope, "link-read", read_inbound, in, CORE_STACK_SMALL);
+    if (rc < 0) {
+        core_close(handle);
+        in->done = true;
+    }
+}
+
+void
+link_tcp_accept(void *arg)
+{
+    struct link_tcp *tcp = arg;
+    while (!core_cancelled()) {
+        struct backend_addr peer;
+        int rc = core_accept(tcp->listener, &peer, CORE_NEVER);
+        if (rc == -SKEIN_ECANCELED)
+            return;
+        reap(tcp);
+        if (rc >= 0 && tcp->inbound_count < LINK_TCP_INBOUND_MAX) {
+            begin_inbound(tcp, rc);
+        } else if (rc >= 0) {
+            tcp->stats.refused++;
+            core_close(rc);
+        } else if (core_sleep(core_deadline_in(LINK_TCP_BACKOFF_MIN_NS)) < 0) {
+            return;
+        }
+    }
+}
+
+void
+link_tcp_end_inbounds(struct link_tcp *tcp)
+{
+    list_for_each (link, &tcp->inbounds)
+        core_scope_cancel(&LIST_ENTRY(link, struct link_tcp_inbound, link)->scope);
+    while (!list_is_empty(&tcp->inbounds))
+        free_inbound(LIST_ENTRY(tcp->inbounds.next, struct link_tcp_inbound, link));
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REPLICA_LINK_TCP_INTERNAL_H
+#define REPLICA_LINK_TCP_INTERNAL_H
+
+#include "base/list.h"
+#include "core/fiber.h"
+#include "replica/link_frame.h"
+#include "replica/link_tcp.h"
+
+#define LINK_TCP_INBOUND_MAX 64u
+#define LINK_TCP_RECEIVE_BYTES ((size_t)128 << 10)
+#define LINK_TCP_HELLO_NS (5 * UINT64_C(1000000000))
+#define LINK_TCP_SEND_NS (10 * UINT64_C(1000000000))
+#define LINK_TCP_BACKOFF_MIN_NS (50 * UINT64_C(1000000))
+#define LINK_TCP_BACKOFF_MAX_NS (1000 * UINT64_C(1000000))
+
+struct link_tcp_message {
+    uint8_t header[LINK_FRAME_HEADER_BYTES];
+    struct bytes payload;
+};
+
+/* One direction out: the dialler fiber's. */
+struct link_tcp_outbound {
+    struct link_tcp *tcp;
+    uint32_t node;
+    struct backend_addr addr;
+    bool connected;
+    bool broken; /* the watcher saw the end of the connection */
+    int handle;
+    struct link_tcp_message *queue;
+    size_t queue_count;
+    size_t queue_capacity;
+    uint64_t queue_bytes;
+    struct core_waitq wake; /* the writer */
+    int last_error;         /* logged when it changes */
+};
+
+/* One accepted connection: a reader fiber in a scope of its own, so that it can be cancelled alone.
+ */
+struct link_tcp_inbound {
+    struct list link;
+    struct link_tcp *tcp;
+    struct core_scope scope;
+    int handle;
+    uint32_t node; /* 0 before the hello */
+    bool done;
+    struct link_frame_parser parser;
+    uint8_t *buffer;
+};
+
+struct link_tcp {
+    struct replica_link base;
+    char *cluster_name;
+    uint32_t node;
+    uint64_t queue_bytes_max;
+    struct backend_addr listen_addr;
+    const struct replica_link_handler *handler;
+    struct core_scope scope;
+    int listener;
+    bool started;
+    struct link_tcp_outbound *outbounds;
+    uint32_t outbound_count;
+    struct list inbounds;
+    uint32_t inbound_count;
+    struct replica_link_stats stats;
+};
+
+/* link_tcp_dial - the fiber of one outbound (arg). */
+void link_tcp_dial(void *arg);
+/* link_tcp_accept - the fiber that accepts; arg: the struct link_tcp. */
+void link_tcp_accept(void *arg);
+/* link_tcp_end_inbounds - cancel, join and free every accepted connection. */
+void link_tcp_end_inbounds(struct link_tcp *tcp);
+/* link_tcp_drop_queue - forget what is queued; counted under @counter. */
+void link_tcp_drop_queue(struct link_tcp_outbound *out, uint64_t *counter);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* genesis.h driven: gossip, the durable steps of a birth, and letting new disks in. */
+#include "core/shard.h"
+#include "obs/log.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define GOSSIP_UNBORN_NS (100 * UINT64_C(1000000))
+#define GOSSIP_JOINING_NS (500 * UINT64_C(1000000))
+
+static void
+tell(struct replica *replica, uint32_t node, bool join)
+{
+    struct genesis_message message;
+    struct wire_writer out = {0};
+    genesis_compose(&replica->genesis, node, join, &message);
+    wire_put_u8(&out, ENVELOPE_GENESIS);
+    genesis_encode(&out, &message);
+    inbox_send_writer(replica, node, &out);
+    wire_writer_deinit(&out);
+}
+
+static void
+tell_all(struct replica *replica, bool join)
+{
+    for (uint32_t i = 0; i < replica->peer_count; i++)
+        tell(replica, replica->peers[i].node, join);
+}
+
+/* Durable first: from then on this disk is what it says it is. */
+static void
+be_born(struct replica *replica, enum genesis_state state, const struct genesis_map *map)
+{
+    char why[512] = "";
+    struct identity next = replica->identity;
+    next.state = state;
+    next.map = *map;
+    int rc = identity_write(replica->data_dir, &next);
+    if (rc < 0) {
+        replica_fail(replica, rc, "%s/identity: cannot be written (%s)", replica->data_dir,
+                     skein_error_name(rc));
+        return;
+    }
+    replica->identity = next;
+    genesis_born(&replica->genesis, state, map);
+    obs_log(OBS_INFO, "replica", "born", "node=%u as=%s members=%u", replica->options.node,
+            genesis_state_name(state), map->count);
+    rc = recover_start(replica, why);
+    if (rc < 0)
+        replica_fail(replica, rc, "%s", why);
+}
+
+static bool
+is_voter(const struct replica *replica, uint64_t raft_id)
+{
+    for (uint32_t i = 0; i < replica->config.voter_count; i++)
+        if (replica->config.voters[i] == raft_id)
+            return true;
+    return false;
+}
+
+void
+membership_refresh(struct replica *replica)
+{
+    if (replica->phase == REPLICA_FAILED)
+        return;
+    enum replica_phase phase =
+        is_voter(replica, replica->raft_id) ? REPLICA_RUNNING : REPLICA_JOINING;
+    if (phase == REPLICA_RUNNING && replica->phase == REPLICA_JOINING)
+        obs_log(OBS_INFO, "replica", "let in", "node=%u", replica->options.node);
+    if (phase == REPLICA_JOINING && replica->phase == REPLICA_RUNNING)
+        obs_log(OBS_WARN, "replica", "this disk was taken out of the cluster",
+                "node=%u remedy=\"empty the data directory to join with a new one\"",
+                replica->options.node);
+    replica->phase = phase;
+}
+
+void
+membership_turn(struct replica *replica, uint64_t now_ns)
+{
+    if (genesis_may_decide(&replica->genesis)) {
+        uint8_t cluster[16];
+        struct genesis_map map;
+        core_entropy(cluster, sizeof cluster);
+        genesis_draw_map(&replica->genesis, cluster, &map);
+        be_born(replica, GENESIS_MEMBER, &map);
+        if (replica->phase != REPLICA_FAILED)
+            tell_all(replica, false);
+    }
+    bool unborn = replica->genesis.state == GENESIS_UNBORN;
+    bool joining = replica->genesis.state == GENESIS_JOINING && replica->phase == REPLICA_JOINING;
+    if (!unborn && !joining) {
+        replica->next_gossip_ns = CORE_NEVER;
+        return;
+    }
+    if (replica->next_gossip_ns != CORE_NEVER && now_ns < replica->next_gossip_ns)
+        return;
+    replica->next_gossip_ns = now_ns + (unborn ? GOSSIP_UNBORN_NS : GOSSIP_JOINING_NS);
+    tell_all(replica, joining);
+}
+
+/* The leader replaces a node's disk: the old one out, then the new one in, one change at a time. */
+static void
+let_in(struct replica *replica, uint64_t applicant)
+{
+    if (!replica->raft || !replica_is_leader(replica) || is_voter(replica, applicant))
+        return;
+    struct raft_config_change change = {.node = applicant};
+    for (uint32_t i = 0; i < replica->config.voter_count; i++)
+        if (replica_raft_node(replica->config.voters[i]) == replica_raft_node(applicant))
+            change = (struct raft_config_change){.remove = true, .node = replica->config.voters[i]};
+    uint64_t index, term;
+    int rc = raft_propose_config(replica->raft, &change, &index, &term);
+    obs_log(OBS_INFO, "replica", change.remove ? "old disk out" : "new disk in",
+            "node=%u of=%u result=%s", replica->options.node, replica_raft_node(applicant),
+            rc < 0 ? skein_error_name(rc) : "proposed");
+}
+
+void
+membership_on_message(struct replica *replica, uint32_t from, struct bytes data)
+{
+    struct genesis_message message;
+    struct genesis_outcome outcome;
+    struct wire_reader in = wire_reader_of(data.data + 1, data.count - 1);
+    if (genesis_decode(&in, &message) < 0) {
+        replica->counters.undecodable_dropped++;
+        return;
+    }
+    genesis_step(&replica->genesis, from, &message, core_random(), &outcome);
+    if (outcome.refused)
+        obs_log(OBS_ERROR, "replica", "peer is configured differently",
+                "node=%u from=%u why=\"its cluster name or its list of nodes is another one\"",
+                replica->options.node, from);
+    if (outcome.adopt)
+        be_born(replica, GENESIS_MEMBER, &outcome.map);
+    else if (outcome.join)
+        be_born(replica, GENESIS_JOINING, &outcome.map);
+    if (replica->phase == REPLICA_FAILED)
+        return;
+    if (outcome.reply)
+        tell(replica, from, false);
+    if (outcome.applicant)
+        let_in(replica, outcome.applicant);
+    if (genesis_may_decide(&replica->genesis) || outcome.join)
+        driver_signal(replica);
+}

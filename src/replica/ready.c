@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the raft core wants done: messages, one log write, entries to apply, reads that are settled.
+ */
+#include "base/mem.h"
+#include "obs/log.h"
+#include "replica/entry.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+#include <inttypes.h>
+
+#define APPLY_BYTES_MAX ((uint64_t)4 << 20)
+
+static void
+on_durable(struct wal_write *write, int status)
+{
+    struct durable_write *done = write->owner;
+    done->status = status;
+    list_push_back(&done->replica->durable, &done->link);
+    driver_signal(done->replica);
+}
+
+static void
+free_write(struct durable_write *write)
+{
+    raft_ready_deinit(&write->ready);
+    mem_free(write);
+}
+
+static void
+submit(struct replica *replica, struct durable_write *write)
+{
+    int rc = wal_submit(replica->wal, &write->write);
+    if (rc == -SKEIN_EAGAIN) {
+        replica->held = write;
+        return;
+    }
+    replica->held = NULL;
+    if (rc < 0) {
+        free_write(write);
+        replica_fail(replica, rc, "%s: the log does not take writes any more (%s)",
+                     replica->wal_dir, skein_error_name(rc));
+        return;
+    }
+    replica->writes_submitted++;
+    if (write->ready.entry_count > 0)
+        replica->entry_writes_ahead++;
+}
+
+static void
+finish_write(struct replica *replica, struct durable_write *write)
+{
+    struct raft_ready *ready = &write->ready;
+    replica->writes_durable++;
+    if (ready->entry_count > 0)
+        replica->entry_writes_ahead--;
+    for (size_t i = 0; write->status == 0 && i < ready->response_count; i++) {
+        struct raft_message *response = &ready->responses[i];
+        if (response->to == replica->raft_id)
+            raft_step(replica->raft, response);
+        else
+            inbox_send(replica, response);
+    }
+    if (write->status < 0)
+        replica_fail(replica, write->status,
+                     "%s: a log write failed (%s): nothing more is acknowledged; look at the disk, "
+                     "then start the node again",
+                     replica->wal_dir, skein_error_name(write->status));
+    free_write(write);
+}
+
+void
+ready_complete(struct replica *replica)
+{
+    if (list_is_empty(&replica->durable))
+        return;
+    while (!list_is_empty(&replica->durable) && replica->phase != REPLICA_FAILED)
+        finish_write(replica,
+                     LIST_ENTRY(list_pop_front(&replica->durable), struct durable_write, link));
+    core_wake_all(&replica->progress_wake);
+    if (replica->held && replica->phase != REPLICA_FAILED)
+        submit(replica, replica->held);
+}
+
+void
+ready_drop_writes(struct replica *replica)
+{
+    while (!list_is_empty(&replica->durable))
+        free_write(LIST_ENTRY(list_pop_front(&replica->durable), struct durable_write, link));
+    if (replica->held)
+        free_write(replica->held);
+    replica->held = NULL;
+}
+
+/* The log time of what others stamped: this node stamps nothing below it when it leads. */
+static void
+note_stamps(struct replica *replica, const struct raft_ready *ready)
+{
+    for (size_t i = 0; i < ready->entry_count; i++) {
+        uint64_t time_ms =
+            ready->entries[i].type == RAFT_ENTRY_NORMAL ? entry_time_ms(ready->entries[i].data) : 0;
+        if (time_ms > replica->stamp_time_ms)
+            replica->stamp_time_ms = time_ms;
+    }
+}
+
+static void
+begin_write(struct replica *replica, struct raft_ready *ready)
+{
+    struct durable_write *write = mem_zalloc(sizeof *write);
+    write->replica = replica;
+    write->ready = *ready;
+    /* The arrays are the write's now; messages and applied entries are done with. */
+    *ready = (struct raft_ready){0};
+    struct raft_ready *own = &write->ready;
+    write->write =
+        (struct wal_write){.hard_state = own->hard_state_changed ? &own->hard_state : NULL,
+                           .snapshot = own->snapshot.index ? &own->snapshot : NULL,
+                           .entries = own->entries,
+                           .entry_count = own->entry_count,
+                           .sync = own->must_sync,
+                           .on_durable = on_durable,
+                           .owner = write};
+    submit(replica, write);
+}
+
+static void
+settle_reads(struct replica *replica, const struct raft_ready *ready)
+{
+    for (size_t i = 0; i < ready->read_state_count; i++)
+        list_for_each (link, &replica->reads) {
+            struct read_batch *batch = LIST_ENTRY(link, struct read_batch, link);
+            if (batch->context == ready->read_states[i].context)
+                batch->index = ready->read_states[i].index;
+        }
+    if (ready->reads_dropped)
+        propose_drop_reads(replica);
+    if (ready->read_state_count > 0)
+        apply_reads(replica);
+}
+
+static void
+announce(struct replica *replica)
+{
+    uint64_t leader = raft_leader(replica->raft);
+    obs_log(OBS_INFO, "raft", raft_role_name(raft_role(replica->raft)),
+            "node=%u term=%" PRIu64 " leader=%u", replica->options.node, raft_term(replica->raft),
+            replica_raft_node(leader));
+    forward_retry_reads(replica, replica_raft_node(leader));
+    if (!list_is_empty(&replica->queue))
+        driver_signal(replica);
+}
+
+static void
+take_one(struct replica *replica)
+{
+    struct raft_ready ready;
+    raft_take_ready(replica->raft, APPLY_BYTES_MAX, &ready);
+    for (size_t i = 0; i < ready.message_count; i++)
+        inbox_send(replica, &ready.messages[i]);
+    if (ready.snapshot.index != 0) {
+        int rc = apply_snapshot(replica, &ready.snapshot);
+        if (rc < 0) {
+            raft_ready_deinit(&ready);
+            return;
+        }
+    }
+    note_stamps(replica, &ready);
+    bool leader_changed = ready.leader_changed;
+    struct raft_ready rest = ready;
+    if (ready.has_append) {
+        begin_write(replica, &ready);
+        /* The write has taken its own parts; it frees all arrays together when it is durable, so
+         * the entries to apply and the read states stay readable until then, but not beyond a
+         * failure. */
+    }
+    if (replica->phase == REPLICA_FAILED) {
+        raft_ready_deinit(&ready);
+        return;
+    }
+    apply_entries(replica, rest.apply, rest.apply_count);
+    settle_reads(replica, &rest);
+    raft_ready_deinit(&ready);
+    if (leader_changed)
+        announce(replica);
+}
+
+void
+ready_take_all(struct replica *replica)
+{
+    while (replica->phase != REPLICA_FAILED && !replica->held && raft_has_ready(replica->raft))
+        take_one(replica);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From what the disk holds to a running core. */
+#include "base/mem.h"
+#include "core/io.h"
+#include "core/shard.h"
+#include "obs/log.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static int
+load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, char out_why[512])
+{
+    char path[4096];
+    uint64_t index;
+    struct checkpoint_info info;
+    int rc = checkpoint_find(replica->data_dir, path, sizeof path, &index);
+    if (rc == -SKEIN_ENOTFOUND) {
+        for (uint32_t i = 0; i < replica->identity.map.count; i++)
+            out_snapshot->config.voters[i] = replica->identity.map.ids[i];
+        out_snapshot->config.voter_count = replica->identity.map.count;
+        replica->config = out_snapshot->config;
+        return 0;
+    }
+    if (rc < 0) {
+        snprintf(out_why, 512, "%.400s: cannot be listed (%s)", replica->data_dir,
+                 skein_error_name(rc));
+        return rc;
+    }
+    rc = apply_load(replica, path, &info, out_why);
+    if (rc == 0)
+        *out_snapshot = info.snapshot;
+    return rc;
+}
+
+/* A disk that had a log and has none has lost votes and entries: it must not go on under its name.
+ */
+static int
+check_log_exists(struct replica *replica, char out_why[512])
+{
+    struct backend_names names = {0};
+    if (!replica->identity.log_begun)
+        return 0;
+    int rc = core_list(replica->wal_dir, &names);
+    bool found = rc == 0 && names.count > 0;
+    if (rc == 0)
+        core_names_deinit(&names);
+    if (found)
+        return 0;
+    snprintf(out_why, 512,
+             "%.300s: the log is gone; empty %.100s as a whole to let this node join again with a "
+             "new disk",
+             replica->wal_dir, replica->data_dir);
+    return -SKEIN_ECORRUPT;
+}
+
+static int
+open_log(struct replica *replica, struct wal_recovery *out_recovery, char out_why[512])
+{
+    int rc = check_log_exists(replica, out_why);
+    if (rc < 0)
+        return rc;
+    struct wal_options options = {.dir = replica->wal_dir,
+                                  .segment_bytes = replica->options.segment_bytes,
+                                  .queue_bytes_max = UINT64_C(256) << 20};
+    options.identity.node = replica->raft_id;
+    for (uint32_t i = 0; i < 16; i++)
+        options.identity.cluster[i] = replica->identity.map.cluster[i];
+    rc = wal_open(&replica->wal, &options, &replica->wal_scope, out_recovery, out_why);
+    if (rc < 0 || replica->identity.log_begun)
+        return rc;
+    struct identity next = replica->identity;
+    next.log_begun = true;
+    rc = identity_write(replica->data_dir, &next);
+    if (rc < 0)
+        snprintf(out_why, 512, "%.400s/identity: cannot be written (%s)", replica->data_dir,
+                 skein_error_name(rc));
+    else
+        replica->identity = next;
+    return rc;
+}
+
+/*
+ * Which of the log's entries continue the checkpoint. None: the log ends before it, or holds
+ * another history at its index (a snapshot was made durable and the log not yet cut): it is cut
+ * now.
+ */
+static bool
+log_continues(const struct wal_recovery *log, const struct raft_snapshot *snapshot)
+{
+    if (snapshot->index == 0)
+        return true;
+    if (log->start_index == snapshot->index && log->entry_count == 0)
+        return log->start_term == snapshot->term;
+    for (size_t i = 0; i < log->entry_count; i++)
+        if (log->entries[i].index == snapshot->index)
+            return log->entries[i].term == snapshot->term;
+    return log->entry_count > 0 && log->entries[0].index == snapshot->index + 1 &&
+           log->start_index == snapshot->index && log->start_term == snapshot->term;
+}
+
+struct cut {
+    struct wal_write write;
+    struct core_waitq wake;
+    int status;
+    bool done;
+};
+
+static void
+on_cut(struct wal_write *write, int status)
+{
+    struct cut *cut = write->owner;
+    cut->status = status;
+    cut->done = true;
+    core_wake_all(&cut->wake);
+}
+
+static int
+cut_log(struct replica *replica, const struct raft_snapshot *snapshot,
+        const struct raft_hard_state *hard_state)
+{
+    struct cut cut = {.write = {.hard_state = hard_state,
+                                .snapshot = snapshot,
+                                .sync = true,
+                                .on_durable = on_cut,
+                                .owner = &cut}};
+    core_waitq_init(&cut.wake);
+    int rc = wal_submit(replica->wal, &cut.write);
+    if (rc < 0)
+        return rc;
+    core_shield(true);
+    while (!cut.done)
+        (void)!core_wait(&cut.wake, CORE_NEVER);
+    core_shield(false);
+    return cut.status;
+}
+
+static void
+raise_hard_state(struct raft_hard_state *hard_state, const struct raft_snapshot *snapshot)
+{
+    if (hard_state->term < snapshot->term) {
+        /* Nothing of that term was promised: a vote would be in the log with it. */
+        hard_state->term = snapshot->term;
+        hard_state->vote = RAFT_NONE;
+    }
+    if (hard_state->commit < snapshot->index)
+        hard_state->commit = snapshot->index;
+}
+
+static int
+open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_snapshot *snapshot,
+          char out_why[512])
+{
+    if (log->start_index > snapshot->index) {
+        snprintf(out_why, 512,
+                 "%.300s: the log begins behind index %" PRIu64 " and the newest checkpoint is at "
+                 "%" PRIu64 ": a checkpoint file is missing; put it back, or empty the data "
+                 "directory to join again with a new disk",
+                 replica->wal_dir, log->start_index, snapshot->index);
+        return -SKEIN_ECORRUPT;
+    }
+    raise_hard_state(&log->hard_state, snapshot);
+    size_t entry_count = log->entry_count;
+    if (!log_continues(log, snapshot)) {
+        entry_count = 0;
+        log->hard_state.commit = snapshot->index;
+        int rc = cut_log(replica, snapshot, &log->hard_state);
+        if (rc < 0) {
+            snprintf(out_why, 512, "%.400s: cannot be cut at the checkpoint (%s)", replica->wal_dir,
+                     skein_error_name(rc));
+            return rc;
+        }
+    }
+    struct raft_options options = {.id = replica->raft_id,
+                                   .seed = core_random(),
+                                   .election_ticks = replica->options.election_ticks,
+                                   .heartbeat_ticks = 1,
+                                   .append_bytes_max = 1u << 20,
+                                   .inflight_count_max = 256,
+                                   .inflight_bytes_max = 16u << 20,
+                                   .uncommitted_bytes_max = 64u << 20,
+                                   .read_count_max = 65536,
+                                   .pre_vote = true,
+                                   .check_quorum = true,
+                                   .hard_state = log->hard_state,
+                                   .snapshot = *snapshot,
+                                   .applied = snapshot->index,
+                                   .entries = log->entries,
+                                   .entry_count = entry_count};
+    int rc = raft_open(&replica->raft, &options);
+    if (rc < 0)
+        snprintf(out_why, 512,
+                 "%.300s: log and checkpoint contradict each other (%s): start %" PRIu64
+                 ", %zu entries, commit %" PRIu64 ", checkpoint %" PRIu64
+                 "; empty the data directory to join again with a new disk",
+                 replica->wal_dir, skein_error_name(rc), log->start_index, log->entry_count,
+                 log->hard_state.commit, snapshot->index);
+    return rc;
+}
+
+int
+recover_start(struct replica *replica, char out_why[512])
+{
+    struct raft_snapshot snapshot = {0};
+    struct wal_recovery recovery = {0};
+    replica->raft_id = genesis_raft_id(replica->options.node, replica->identity.incarnation);
+    int rc = load_checkpoint(replica, &snapshot, out_why);
+    if (rc < 0)
+        return rc;
+    rc = open_log(replica, &recovery, out_why);
+    if (rc < 0) {
+        wal_recovery_deinit(&recovery);
+        return rc;
+    }
+    rc = open_raft(replica, &recovery, &snapshot, out_why);
+    if (rc == 0)
+        obs_log(OBS_INFO, "replica", "directory read",
+                "node=%u term=%" PRIu64 " checkpoint=%" PRIu64 " entries=%zu torn_bytes=%" PRIu64,
+                replica->options.node, recovery.hard_state.term, snapshot.index,
+                recovery.entry_count, recovery.torn_bytes);
+    wal_recovery_deinit(&recovery);
+    if (rc < 0)
+        return rc;
+    replica->phase = REPLICA_FORMING;
+    membership_refresh(replica);
+    if (replica->config.voter_count == 1 && replica->phase == REPLICA_RUNNING)
+        raft_campaign(replica->raft);
+    driver_signal(replica);
+    return 0;
+}

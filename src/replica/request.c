@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests: how they come in, wait and are answered. */
+#include "base/mem.h"
+#include "core/shard.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+static uint64_t
+cost(const struct request *request)
+{
+    return request->command.count + REPLICA_REQUEST_BYTES;
+}
+
+static void
+unlink_request(struct replica *replica, struct request *request)
+{
+    if (request->state == REQUEST_FORWARDED)
+        replica->forward_count--;
+    list_remove(&request->link);
+}
+
+static void
+leave(struct replica *replica, struct request *request)
+{
+    unlink_request(replica, request);
+    request->state = REQUEST_DONE;
+    skein_assert(replica->pending_bytes >= cost(request));
+    replica->pending_bytes -= cost(request);
+    bytes_unref(&request->command);
+}
+
+void
+request_finish(struct replica *replica, struct request *request, int status, const void *reply,
+               size_t reply_bytes)
+{
+    skein_assert(request->state != REQUEST_DONE);
+    leave(replica, request);
+    if (request->origin != 0) {
+        forward_answer(replica, request, status, reply, reply_bytes);
+        list_remove(&request->remote_link);
+        mem_free(request);
+        return;
+    }
+    request->status = status;
+    if (status == 0)
+        request->reply = bytes_copy(reply, reply_bytes);
+    core_wake_all(&request->done);
+}
+
+void
+request_requeue(struct replica *replica, struct request *request)
+{
+    unlink_request(replica, request);
+    request->state = REQUEST_QUEUED;
+    request->target = 0;
+    list_push_back(&replica->queue, &request->link);
+    driver_signal(replica);
+}
+
+static int
+latest_status(const struct request *request, int queued_status)
+{
+    bool handed = request->state == REQUEST_PROPOSED || request->state == REQUEST_FORWARDED;
+    return request->kind == REPLICA_WRITE && handed ? -SKEIN_EUNKNOWN : queued_status;
+}
+
+static void
+finish_list(struct replica *replica, struct list *head, int queued_status)
+{
+    while (!list_is_empty(head)) {
+        struct request *request = LIST_ENTRY(head->next, struct request, link);
+        request_finish(replica, request, latest_status(request, queued_status), NULL, 0);
+    }
+}
+
+void
+request_finish_all(struct replica *replica, int queued_status)
+{
+    finish_list(replica, &replica->queue, queued_status);
+    for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
+        finish_list(replica, &replica->forwards[i], queued_status);
+    while (!list_is_empty(&replica->proposals)) {
+        struct proposal *proposal = LIST_ENTRY(replica->proposals.next, struct proposal, link);
+        finish_list(replica, &proposal->requests, queued_status);
+        list_remove(&proposal->link);
+        mem_free(proposal);
+    }
+    while (!list_is_empty(&replica->reads)) {
+        struct read_batch *batch = LIST_ENTRY(replica->reads.next, struct read_batch, link);
+        finish_list(replica, &batch->requests, queued_status);
+        list_remove(&batch->link);
+        mem_free(batch);
+    }
+}
+
+void
+request_expire(struct replica *replica, uint64_t now_ns)
+{
+    list_for_each_safe (link, &replica->remotes) {
+        struct request *request = LIST_ENTRY(link, struct request, remote_link);
+        if (request->deadline_ns <= now_ns)
+            request_finish(replica, request, latest_status(request, -SKEIN_ENOLEADER), NULL, 0);
+    }
+}
+
+/* The submitter gives up: at its deadline or because it was cancelled. */
+static int
+abandon(struct replica *replica, struct request *request, int why)
+{
+    int status =
+        why == -SKEIN_ECANCELED ? -SKEIN_ECANCELED : latest_status(request, -SKEIN_ENOLEADER);
+    leave(replica, request);
+    return status;
+}
+
+static int
+admit(struct replica *replica, struct bytes command)
+{
+    if (replica->phase == REPLICA_FAILED)
+        return -SKEIN_ELATCHED;
+    if (replica->stopping)
+        return -SKEIN_ECLOSED;
+    if (command.count > replica->options.command_bytes_max)
+        return -SKEIN_ETOOBIG;
+    if (replica->pending_bytes + command.count + REPLICA_REQUEST_BYTES >
+        replica->options.pending_bytes_max)
+        return -SKEIN_EBUSY;
+    return 0;
+}
+
+int
+replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command,
+               uint64_t deadline_ns, struct bytes *out_reply)
+{
+    skein_assert(replica->magic == REPLICA_MAGIC);
+    int rc = admit(replica, command);
+    if (rc < 0)
+        return rc;
+    struct request request = {.state = REQUEST_QUEUED,
+                              .kind = kind,
+                              .command = bytes_ref(command),
+                              .deadline_ns = deadline_ns};
+    core_waitq_init(&request.done);
+    list_push_back(&replica->queue, &request.link);
+    replica->pending_bytes += cost(&request);
+    replica->local_count++;
+    if (kind == REPLICA_WRITE)
+        replica->counters.proposals++;
+    else
+        replica->counters.reads++;
+    driver_signal(replica);
+    while (request.state != REQUEST_DONE && rc == 0)
+        rc = core_wait(&request.done, deadline_ns);
+    int status = request.state == REQUEST_DONE ? request.status : abandon(replica, &request, rc);
+    if (--replica->local_count == 0)
+        core_wake_all(&replica->idle_wake);
+    if (status == 0)
+        *out_reply = request.reply;
+    return status;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A checkpoint file on its way to a follower: chunk by chunk, each acknowledged; repeated when no
+ * acknowledgement comes. The core's own message follows when the file is durable over there.
+ */
+#include "base/mem.h"
+#include "core/io.h"
+#include "core/shard.h"
+#include "obs/log.h"
+#include "raft/codec.h"
+#include "replica/state.h"
+#include "skein/error.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define ACK_NS (500 * UINT64_C(1000000))
+/* Without progress for this many sendings of one chunk the transfer has failed. */
+#define ATTEMPTS_MAX 20
+
+struct snapshot_send {
+    struct replica *replica;
+    struct peer *peer;
+    struct core_scope scope;
+    struct raft_message message;
+    uint64_t transfer;
+    uint64_t offset;
+    enum envelope_ack_state state;
+    bool done;
+    struct core_waitq wake;
+};
+
+static bool
+still_wanted(const struct snapshot_send *send)
+{
+    const struct replica *replica = send->replica;
+    return !replica->ending && replica->phase != REPLICA_FAILED && replica_is_leader(replica) &&
+           raft_term(replica->raft) == send->message.term;
+}
+
+static int
+send_chunk(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *buffer)
+{
+    struct replica *replica = send->replica;
+    uint64_t left = file_bytes - send->offset;
+    size_t count = left < ENVELOPE_CHUNK_BYTES ? (size_t)left : ENVELOPE_CHUNK_BYTES;
+    ssize_t n = core_pread(file, buffer, count, send->offset);
+    if (n != (ssize_t)count)
+        return n < 0 ? (int)n : -SKEIN_ECORRUPT;
+    struct envelope_chunk chunk = {.transfer = send->transfer,
+                                   .snapshot = send->message.snapshot,
+                                   .file_bytes = file_bytes,
+                                   .offset = send->offset,
+                                   .data = bytes_borrow(buffer, count)};
+    memcpy(chunk.cluster, replica->identity.map.cluster, 16);
+    struct wire_writer out = {0};
+    envelope_put_chunk(&out, &chunk);
+    inbox_send_writer(replica, send->peer->node, &out);
+    wire_writer_deinit(&out);
+    return 0;
+}
+
+static int
+stream(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *buffer)
+{
+    for (uint32_t attempts = 0; send->state == ENVELOPE_ACK_MORE;) {
+        uint64_t before = send->offset;
+        if (!still_wanted(send))
+            return -SKEIN_ECANCELED;
+        if (attempts++ >= ATTEMPTS_MAX)
+            return -SKEIN_ETIMEDOUT;
+        if (send->offset < file_bytes) {
+            int rc = send_chunk(send, file, file_bytes, buffer);
+            if (rc < 0)
+                return rc;
+        }
+        if (send->state == ENVELOPE_ACK_MORE && send->offset == before) {
+            int rc = core_wait(&send->wake, core_deadline_in(ACK_NS));
+            if (rc == -SKEIN_ECANCELED)
+                return rc;
+        }
+        if (send->offset != before)
+            attempts = 0;
+    }
+    return send->state == ENVELOPE_ACK_WHOLE ? 0 : -SKEIN_ECORRUPT;
+}
+
+static int
+send_file(struct snapshot_send *send)
+{
+    char path[4096];
+    struct backend_stat stat;
+    checkpoint_path(send->replica->data_dir, send->message.snapshot.index, path, sizeof path);
+    int rc = core_stat(path, &stat);
+    if (rc < 0)
+        return rc;
+    int file = core_open(path, BACKEND_RDONLY, 0);
+    if (file < 0)
+        return file;
+    uint8_t *buffer = mem_alloc(ENVELOPE_CHUNK_BYTES);
+    rc = stream(send, file, stat.size_bytes, buffer);
+    mem_free(buffer);
+    core_shield(true);
+    core_close(file);
+    core_shield(false);
+    return rc;
+}
+
+static void
+hand_over(struct snapshot_send *send)
+{
+    struct replica *replica = send->replica;
+    struct wire_writer out = {0};
+    wire_put_u8(&out, ENVELOPE_RAFT);
+    wire_put_raw(&out, replica->identity.map.cluster, 16);
+    raft_encode_message(&out, &send->message);
+    inbox_send_writer(replica, send->peer->node, &out);
+    wire_writer_deinit(&out);
+    replica->counters.snapshots_sent++;
+}
+
+static void
+run(void *arg)
+{
+    struct snapshot_send *send = arg;
+    struct replica *replica = send->replica;
+    uint64_t begun_ns = core_now_ns();
+    int rc = send_file(send);
+    if (rc == 0 && still_wanted(send))
+        hand_over(send);
+    obs_log(rc == 0 ? OBS_INFO : OBS_WARN, "replica", "snapshot sent",
+            "node=%u to=%u index=%" PRIu64 " result=%s ms=%" PRIu64, replica->options.node,
+            send->peer->node, send->message.snapshot.index, rc < 0 ? skein_error_name(rc) : "whole",
+            (core_now_ns() - begun_ns) / 1000000);
+    if (rc == -ENOENT) {
+        /* A newer one took its place: the core is told of it when the next checkpoint is taken. */
+        replica->checkpoint_wanted = true;
+        core_wake_all(&replica->checkpoint_wake);
+    }
+    if (replica->raft)
+        raft_report_snapshot(replica->raft, send->message.to, rc == 0);
+    replica->sends_active--;
+    send->done = true;
+    driver_signal(replica);
+}
+
+static void
+free_send(struct peer *peer)
+{
+    core_scope_join(&peer->send->scope);
+    mem_free(peer->send);
+    peer->send = NULL;
+}
+
+void
+snapshot_send_begin(struct replica *replica, const struct raft_message *message)
+{
+    struct peer *peer = replica_peer(replica, replica_raft_node(message->to));
+    if (peer && peer->send && peer->send->done)
+        free_send(peer);
+    if (!peer || peer->send) {
+        raft_report_snapshot(replica->raft, message->to, false);
+        return;
+    }
+    struct snapshot_send *send = mem_zalloc(sizeof *send);
+    *send = (struct snapshot_send){
+        .replica = replica, .peer = peer, .message = *message, .transfer = core_random() | 1};
+    core_scope_init(&send->scope);
+    core_waitq_init(&send->wake);
+    if (core_spawn(&send->scope, "snapshot-send", run, send, CORE_STACK_SMALL) < 0) {
+        mem_free(send);
+        raft_report_snapshot(replica->raft, message->to, false);
+        return;
+    }
+    peer->send = send;
+    replica->sends_active++;
+}
+
+void
+snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes data)
+{
+    struct envelope_ack ack;
+    if (envelope_get_ack(data, &ack) < 0) {
+        replica->counters.undecodable_dropped++;
+        return;
+    }
+    struct peer *peer = replica_peer(replica, from);
+    struct snapshot_send *send = peer ? peer->send : NULL;
+    if (!send || send->done || send->transfer != ack.transfer || send->state != ENVELOPE_ACK_MORE)
+        return;
+    if (ack.state == ENVELOPE_ACK_MORE && ack.offset <= send->offset)
+        return;
+    send->state = ack.state;
+    send->offset = ack.offset;
+    core_wake_all(&send->wake);
+}
+
+void
+snapshot_send_end_all(struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->peer_count; i++) {
+        struct peer *peer = &replica->peers[i];
+        if (!peer->send)
+            continue;
+        core_scope_cancel(&peer->send->scope);
+        free_send(peer);
+    }
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REPLICA_STATE_H
+#define REPLICA_STATE_H
+
+#include "base/list.h"
+#include "base/wire.h"
+#include "core/fiber.h"
+#include "disk/checkpoint.h"
+#include "disk/wal.h"
+#include "replica/envelope.h"
+#include "replica/genesis.h"
+#include "replica/identity.h"
+#include "replica/replica.h"
+#include "replica/window.h"
+
+/*
+ * The inside of a replica, shared by the files of this folder.
+ *
+ * One fiber, the driver, owns the raft core and the machine. Everybody else (link callbacks,
+ * submitters, the log's completions, the snapshot fibers) puts something into a queue here and
+ * signals it. A round of the driver:
+ *
+ *   ticks -> membership -> inbox -> durable writes -> lost peers -> queue of requests
+ *         -> Readies until there is none -> flush forwards and replies
+ *
+ * The life of a request:
+ *
+ *   QUEUED --leader here, write--> PROPOSED --applied--> done
+ *     |  ^ \--leader here, read--> READING  --applied--> done
+ *     |  |  \-leader elsewhere---> FORWARDED --reply---> done
+ *     |  +---- certainly not carried out: reads whose leader went, NOT_LEADER answers
+ *     +--deadline--> -SKEIN_ENOLEADER
+ *
+ * A local request lies on its submitter's stack, which leaves it only through request_finish or
+ * request_abandon.
+ */
+
+#define REPLICA_MAGIC 0x6e69656b53ull
+#define REPLICA_FORWARD_BUCKETS 1024u
+/* Sessions of one origin that a leader remembers (its restarts). */
+#define REPLICA_SESSIONS 4u
+#define REPLICA_INBOX_BYTES_MAX ((uint64_t)128 << 20)
+#define REPLICA_REQUEST_BYTES 256u /* what a request costs beside its command */
+/* Log writes with entries under way before proposals are gathered instead of proposed. */
+#define REPLICA_WRITES_AHEAD 2u
+#define REPLICA_MARKS 128u
+
+enum request_state {
+    REQUEST_QUEUED,
+    REQUEST_PROPOSED,
+    REQUEST_READING,
+    REQUEST_FORWARDED,
+    REQUEST_DONE
+};
+
+struct request {
+    struct list link; /* the queue, a proposal, a read batch or a bucket of forwards */
+    enum request_state state;
+    enum replica_kind kind;
+    struct bytes command;
+    uint64_t deadline_ns;
+    uint32_t ordinal; /* in its entry */
+
+    /* where it came from; 0: here */
+    uint32_t origin;
+    uint64_t origin_session;
+    uint64_t origin_token;
+    uint64_t origin_id;
+    struct list remote_link; /* replica.remotes */
+
+    /* where it was handed to */
+    uint64_t attempt;
+    uint32_t target;
+    uint64_t target_token;
+    uint32_t refused_by; /* said NOT_LEADER ... */
+    uint64_t refused_until_ns;
+
+    /* the submitter's */
+    struct core_waitq done;
+    int status;
+    struct bytes reply;
+};
+
+/* One log entry that waits for being applied. */
+struct proposal {
+    struct list link;
+    uint64_t index;
+    uint64_t term;
+    struct list requests; /* ascending ordinal */
+};
+
+/* Reads that share one raft_read_index. */
+struct read_batch {
+    struct list link;
+    uint64_t context;
+    uint64_t index; /* 0: not settled */
+    uint64_t begun_ns;
+    struct list requests;
+};
+
+/* A Ready whose log write is under way. */
+struct durable_write {
+    struct list link;
+    struct wal_write write;
+    struct raft_ready ready;
+    struct replica *replica;
+    int status;
+};
+
+struct inbox_message {
+    uint32_t from;
+    struct bytes data;
+};
+
+struct session {
+    uint64_t session; /* 0: free */
+    uint64_t token;
+    uint64_t used_ns;
+    struct window *window;
+};
+
+/* What is known of another node, beside genesis. */
+struct peer {
+    uint32_t node;
+    bool lost;
+    uint64_t token;              /* as an origin: what its process gave us; 0: none */
+    struct wire_writer forwards; /* a FORWARD under construction */
+    struct wire_writer replies;  /* a FORWARD_REPLY under construction */
+    uint64_t replies_session;
+    struct session sessions[REPLICA_SESSIONS]; /* as a leader */
+    struct snapshot_send *send;
+};
+
+/* The log's size at an index, to find how far behind a checkpoint entries are kept. */
+struct log_mark {
+    uint64_t index;
+    uint64_t bytes;
+};
+
+/* A snapshot coming in (snapshot_receive.c). */
+struct snapshot_receive {
+    uint32_t from;
+    uint64_t transfer; /* 0: none */
+    uint64_t next_offset;
+    uint64_t file_bytes;
+    struct raft_snapshot snapshot;
+    struct checkpoint_receiver *receiver;
+    struct bytes pending; /* a chunk's message that waits for the fiber */
+    uint32_t pending_from;
+    uint64_t ended[8]; /* transfers that are over */
+    uint32_t ended_next;
+    struct raft_snapshot installed; /* verified and durable, may be stepped */
+    struct core_waitq wake;
+};
+
+struct replica {
+    uint64_t magic;
+    struct replica_options options;
+    char *data_dir;
+    char *wal_dir;
+    struct replica_peer *peer_options;
+    struct replica_link *link;
+    struct replica_link_handler handler;
+    bool link_started;
+    struct core_scope scope; /* every fiber of the replica */
+    int lock;
+
+    enum replica_phase phase;
+    int failure;
+    char why[512];
+    bool stopping; /* nothing new is taken */
+    bool ending;   /* the fibers end */
+
+    struct identity identity;
+    struct genesis genesis;
+    uint64_t next_gossip_ns;
+
+    struct raft *raft;
+    struct wal *wal;
+    struct core_scope wal_scope;
+    uint64_t raft_id;
+    struct raft_config config; /* as of the last applied entry */
+    struct peer peers[REPLICA_NODES_MAX];
+    uint32_t peer_count;
+
+    /* the machine */
+    void *machine;
+    uint64_t applied_index, applied_term;
+    uint64_t log_time_ms;   /* of the last applied entry */
+    uint64_t stamp_time_ms; /* highest seen in the log or stamped */
+    struct wire_writer reply;
+
+    /* the driver */
+    struct core_waitq driver_wake;
+    bool signalled;
+    uint64_t next_tick_ns;
+    struct inbox_message *inbox, *inbox_spare;
+    size_t inbox_count, inbox_capacity, inbox_spare_capacity;
+    uint64_t inbox_bytes;
+    struct list durable;        /* completed writes, in order */
+    struct durable_write *held; /* the log's queue was full */
+    uint64_t writes_submitted, writes_durable, entry_writes_ahead;
+
+    /* requests */
+    struct list queue;
+    struct list proposals;
+    struct list reads;
+    struct list forwards[REPLICA_FORWARD_BUCKETS];
+    uint64_t forward_count;
+    struct list remotes;
+    uint64_t pending_bytes;
+    uint64_t local_count;
+    uint64_t next_attempt, next_context;
+    uint64_t session;            /* of this process */
+    struct core_waitq idle_wake; /* replica_stop */
+
+    /* checkpoints */
+    uint64_t checkpoint_index;
+    uint64_t log_bytes, checkpoint_log_bytes;
+    struct log_mark marks[REPLICA_MARKS];
+    uint32_t mark_count;
+    bool checkpoint_busy, checkpoint_wanted;
+    uint32_t sends_active;
+    struct core_waitq checkpoint_wake;
+    struct core_waitq progress_wake; /* a write became durable, a checkpoint ended */
+    struct snapshot_receive receive;
+
+    struct replica_status counters; /* only its counts */
+};
+
+/* ---- replica.c ---- */
+/* replica_fail - phase FAILED, for good; the first reason stays. Requests under way are answered.
+ */
+void replica_fail(struct replica *replica, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+struct peer *replica_peer(struct replica *replica, uint32_t node);
+bool replica_is_leader(const struct replica *replica);
+
+/* ---- driver.c ---- */
+void driver_run(void *arg);
+/* driver_signal - there is work. */
+void driver_signal(struct replica *replica);
+
+/* ---- ready.c ---- */
+/* ready_take_all - take Readies until there is none. Suspends while a snapshot is loaded. */
+void ready_take_all(struct replica *replica);
+/* ready_complete - step what became durable. */
+void ready_complete(struct replica *replica);
+void ready_drop_writes(struct replica *replica);
+
+/* ---- apply.c ---- */
+void apply_entries(struct replica *replica, const struct raft_entry *entries, size_t count);
+/* apply_reads - answer the reads whose index is applied. */
+void apply_reads(struct replica *replica);
+/* apply_snapshot - the machine becomes what the checkpoint at @snapshot holds. Suspends. */
+int apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot) SKEIN_MUST_CHECK;
+struct load_source {
+    struct replica_source base;
+    struct checkpoint_reader *reader;
+};
+/* apply_load - the same from a named file, at start, too. */
+int apply_load(struct replica *replica, const char *path, struct checkpoint_info *out_info,
+               char out_why[512]) SKEIN_MUST_CHECK;
+
+/* ---- request.c ---- */
+/* request_finish - answer @request (@reply may be NULL), wherever it came from; a remote one is
+ * freed. */
+void request_finish(struct replica *replica, struct request *request, int status, const void *reply,
+                    size_t reply_bytes);
+/* request_requeue - certainly not carried out: back to the queue. */
+void request_requeue(struct replica *replica, struct request *request);
+/* request_finish_all - every request; queued ones with @queued_status, writes under way are
+ * unknown. */
+void request_finish_all(struct replica *replica, int queued_status);
+/* request_expire - remote requests whose deadline has passed. */
+void request_expire(struct replica *replica, uint64_t now_ns);
+
+/* ---- propose.c ---- */
+/* propose_queue - hand every queued request to the log, the read index or the leader. */
+void propose_queue(struct replica *replica);
+void propose_drop_reads(struct replica *replica);
+
+/* ---- forward.c: this node is the origin ---- */
+/* forward_request - into the message for the leader's node. False: there is no way to it now. */
+bool forward_request(struct replica *replica, struct request *request, uint32_t leader);
+void forward_flush(struct replica *replica);
+void forward_on_reply(struct replica *replica, uint32_t from, struct bytes message);
+/* forward_retry_reads - reads handed to others than @leader start again. */
+void forward_retry_reads(struct replica *replica, uint32_t leader);
+/* forward_lost - the link to @node broke: reads start again, writes keep waiting. */
+void forward_lost(struct replica *replica, uint32_t node);
+
+/* ---- forward_serve.c: this node leads, or is believed to ---- */
+void forward_on_request(struct replica *replica, uint32_t from, struct bytes message);
+void forward_answer(struct replica *replica, struct request *request, int status, const void *reply,
+                    size_t reply_bytes);
+void forward_flush_replies(struct replica *replica);
+
+/* ---- inbox.c ---- */
+void inbox_on_message(void *owner, uint32_t from, struct bytes message);
+void inbox_on_lost(void *owner, uint32_t node);
+void inbox_process(struct replica *replica);
+/* inbox_send - a raft message to its addressee's node. */
+void inbox_send(struct replica *replica, const struct raft_message *message);
+/* inbox_send_writer - what @out holds, to @node; empties @out. 0 or the link's answer. */
+int inbox_send_writer(struct replica *replica, uint32_t node, struct wire_writer *out);
+
+/* ---- membership.c ---- */
+/* membership_turn - gossip when it is time, decide when everybody was heard. Suspends when it
+ * writes. */
+void membership_turn(struct replica *replica, uint64_t now_ns);
+void membership_on_message(struct replica *replica, uint32_t from, struct bytes message);
+/* membership_refresh - phase by whether this disk is in the configuration. */
+void membership_refresh(struct replica *replica);
+
+/* ---- recover.c ---- */
+/* recover_start - open machine state, log and raft for a disk that is born. Suspends. */
+int recover_start(struct replica *replica, char out_why[512]) SKEIN_MUST_CHECK;
+
+/* ---- checkpoint.c ---- */
+void checkpoint_run(void *arg);
+/* checkpoint_note_applied - the log grew. */
+void checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes);
+
+/* ---- snapshot_send.c, snapshot_receive.c ---- */
+/* snapshot_send_begin - stream the checkpoint that @message names, then send @message. One transfer
+ * a peer. */
+void snapshot_send_begin(struct replica *replica, const struct raft_message *message);
+void snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes message);
+void snapshot_send_end_all(struct replica *replica);
+void snapshot_receive_run(void *arg);
+void snapshot_receive_on_chunk(struct replica *replica, uint32_t from, struct bytes message);
+/* snapshot_receive_may_step - the file that a RAFT_SNAPSHOT needs is here, or the message is stale
+ * anyway. */
+bool snapshot_receive_may_step(const struct replica *replica, const struct raft_snapshot *snapshot);
+
+#endif

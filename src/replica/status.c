@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+#include "replica/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *
+replica_phase_name(enum replica_phase phase)
+{
+    switch (phase) {
+    case REPLICA_FORMING:
+        return "forming";
+    case REPLICA_JOINING:
+        return "joining";
+    case REPLICA_RUNNING:
+        return "running";
+    case REPLICA_FAILED:
+        return "failed";
+    }
+    return "?";
+}
+
+void
+replica_status(struct replica *replica, struct replica_status *out_status)
+{
+    skein_assert(replica->magic == REPLICA_MAGIC);
+    *out_status = replica->counters;
+    out_status->phase = replica->phase;
+    out_status->node = replica->options.node;
+    memcpy(out_status->cluster_id, replica->identity.map.cluster, 16);
+    out_status->log_time_ms = replica->log_time_ms;
+    out_status->checkpoint_index = replica->checkpoint_index;
+    if (replica->raft) {
+        raft_status(replica->raft, &out_status->raft);
+        out_status->leader_node = replica_raft_node(out_status->raft.leader);
+    }
+    if (replica->wal) {
+        struct wal_stats stats;
+        wal_stats(replica->wal, &stats);
+        out_status->log_writes = stats.writes;
+        out_status->log_write_bytes = stats.write_bytes;
+    }
+    replica->link->ops->stats(replica->link, &out_status->link);
+    if (replica->phase == REPLICA_FORMING)
+        genesis_waiting_for(&replica->genesis, out_status->waiting_for,
+                            sizeof out_status->waiting_for);
+}
+
+bool
+replica_leads(const struct replica *replica)
+{
+    return replica->phase == REPLICA_RUNNING && replica_is_leader(replica) &&
+           replica->applied_term == raft_term(replica->raft);
+}
+
+uint64_t
+replica_log_time_ms(const struct replica *replica)
+{
+    return replica->log_time_ms;
+}
+
+void *
+replica_machine(struct replica *replica)
+{
+    return replica->machine;
+}
+
+int
+replica_failure(const struct replica *replica, char out_why[512])
+{
+    if (replica->phase == REPLICA_FAILED)
+        memcpy(out_why, replica->why, 512);
+    return replica->phase == REPLICA_FAILED ? replica->failure : 0;
+}
