@@ -1,0 +1,181 @@
+#!/bin/bash
+# Goal: whatever is wrong with a command line, a port, a directory or a disk, the program answers
+# with one clear line that names the thing and the remedy, and an exit status that is not 0; and one
+# node, alone, serves, drains at SIGTERM and keeps its data.
+#   tests/cli_test.sh SKEIN
+set -uo pipefail
+skein=$1
+dir=$(mktemp -d)
+faults=0 checks=0
+mounts=()
+pids=()
+
+cleanup() {
+    for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null; done
+    for mount in "${mounts[@]}"; do umount -l "$mount" 2>/dev/null; done
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+
+fault() {
+    echo "FAULT: $*"
+    faults=$((faults + 1))
+}
+
+# refused STATUS PATTERN ARGUMENT... : the exit status, the pattern in the last line of standard
+# error, nothing on standard output, and no more than one line beside the log's.
+refused() {
+    local status=$1 pattern=$2 rc
+    shift 2
+    checks=$((checks + 1))
+    timeout 20 "$skein" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    rc=$?
+    [ "$rc" -eq "$status" ] || fault "skein $*: exit status $rc, not $status: $(tail -n 1 "$dir/err")"
+    tail -n 1 "$dir/err" | grep -qE -e "$pattern" ||
+        fault "skein $*: no \"$pattern\" in: $(tail -n 1 "$dir/err")"
+    [ "$(grep -cvE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T' "$dir/err")" -eq 1 ] ||
+        fault "skein $*: not one line: $(cat "$dir/err")"
+    [ -s "$dir/out" ] && fault "skein $*: wrote to standard output"
+}
+
+# port_of LOG: where the node listens for clients; the kernel chose it.
+port_of() { sed -nE 's/.*listening.* addr=127\.0\.0\.1:([0-9]+).*/\1/p' "$1" | tail -n 1; }
+
+# Peers need a port that all know beforehand: one below the range from which the kernel draws; a
+# collision is a clear error, and the next is tried.
+peer_port=$((20000 + $$ % 10000))
+
+# start NAME ARGUMENT... : one node, alone; sets pid and port.
+start() {
+    local log=$dir/$1.log
+    shift
+    for _ in 1 2 3 4 5; do
+        peer_port=$((peer_port + 1))
+        "$skein" serve --node 1 --peers "1=127.0.0.1:$peer_port" --listen 127.0.0.1:0 \
+            --tick-ms 10 "$@" >"$dir/stdout" 2>"$log" </dev/null &
+        pid=$!
+        pids+=("$pid")
+        for _ in $(seq 200); do
+            port=$(port_of "$log")
+            [ -n "$port" ] && return 0
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        grep -q "in use" "$log" || break
+    done
+    fault "a node does not start: $(tail -n 3 "$log")"
+    return 1
+}
+
+stop() {
+    local rc
+    kill -TERM "$pid"
+    wait "$pid"
+    rc=$?
+    [ "$rc" -eq 0 ] || fault "SIGTERM: exit status $rc"
+}
+
+peers="1=127.0.0.1:$peer_port"
+least=(--node 1 --peers "$peers" --listen 127.0.0.1:0)
+
+# --- command lines
+refused 64 "no such command" nonsense
+for command in serve dev get set del status version; do
+    refused 64 "\-\-no-such-flag: no such flag" "$command" --no-such-flag
+    checks=$((checks + 1))
+    "$skein" "$command" --help 2>&1 | grep -q "usage: skein $command" ||
+        fault "skein $command --help"
+done
+"$skein" --help | grep -q "usage: skein" || fault "skein --help"
+"$skein" version | grep -q "^skein [0-9]" || fault "skein version"
+refused 64 "\-\-node N: is required" serve
+refused 64 "\-\-node: \"0\" is not a whole number from 1 to 65535" serve --node 0
+refused 64 "does not stand in --peers" serve --node 2 --peers "$peers" --data "$dir/x"
+refused 64 "\-\-tick-ms: needs a value" serve "${least[@]}" --data "$dir/x" --tick-ms
+refused 64 "\-\-data: \"\" is not a text" serve "${least[@]}" --data ""
+refused 64 "\-\-listen: .* is not an address" serve --node 1 --peers "$peers" --data "$dir/x" --listen here
+refused 64 "not loopback.*--allow-plaintext" serve --node 1 --peers "$peers" --data "$dir/x" \
+    --listen 0.0.0.0:0
+SKEIN_TICK_MS=soon refused 64 "SKEIN_TICK_MS: \"soon\" is not" serve "${least[@]}" --data "$dir/x"
+refused 64 "too few arguments" set k
+refused 64 "an argument too many" get a b
+refused 64 "\-\-nodes: \"16\" is not" dev --nodes 16
+refused 1 "no node answers.*skein dev" get --connect 127.0.0.1:1 k
+checks=$((checks + 1))
+"$skein" version >/dev/full 2>/dev/null && fault "a full standard output is no failure"
+
+# --- directories
+refused 1 "$dir/no/where" serve "${least[@]}" --data "$dir/no/where"
+echo text >"$dir/file"
+refused 1 "$dir/file" serve "${least[@]}" --data "$dir/file"
+if [ "$(id -u)" -eq 0 ] && mkdir "$dir/ro" && mount -t tmpfs -o ro tmpfs "$dir/ro" 2>/dev/null; then
+    mounts+=("$dir/ro")
+    refused 1 "$dir/ro.*[Rr]ead-only" serve "${least[@]}" --data "$dir/ro/data"
+else
+    echo "skipped: a read-only directory (needs to mount)"
+fi
+if [ "$(id -u)" -eq 0 ] && mkdir "$dir/full" &&
+    mount -t tmpfs -o size=256k tmpfs "$dir/full" 2>/dev/null; then
+    mounts+=("$dir/full")
+    refused 1 "$dir/full.*[Nn]o space" serve "${least[@]}" --data "$dir/full/data"
+else
+    echo "skipped: a full disk (needs to mount)"
+fi
+
+# --- one node, end to end
+start one --data "$dir/data" || exit 1
+at=127.0.0.1:$port
+checks=$((checks + 1))
+[ "$("$skein" set --connect "$at" k "v 1")" = OK ] || fault "set"
+[ "$("$skein" get --connect "$at" k)" = "v 1" ] || fault "get"
+"$skein" get --connect "$at" absent >"$dir/out" 2>"$dir/err"
+[ $? -eq 2 ] || fault "get of an absent key: exit status"
+grep -q "(nil)" "$dir/err" || fault "get of an absent key: $(cat "$dir/err")"
+[ "$("$skein" del --connect "$at" absent k)" = 1 ] || fault "del"
+"$skein" set --connect "$at" kept yes >/dev/null || fault "set kept"
+"$skein" status --connect "$at" | grep -q "leader" || fault "status shows no leader"
+"$skein" status --connect "$at" --json | grep -q '"role": "leader"' || fault "status --json"
+if command -v redis-cli >/dev/null; then
+    [ "$(redis-cli -p "$port" incr n)" = 1 ] || fault "redis-cli incr"
+    [ "$(redis-cli -p "$port" get kept)" = yes ] || fault "redis-cli get"
+else
+    echo "skipped: redis-cli is not installed"
+fi
+tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e "--data $dir/data" || fault "ps shows no directory"
+# the port, and the directory, of a node that runs
+refused 1 "$port" serve --node 1 --peers "1=127.0.0.1:$((peer_port + 7))" --listen "$at" --data "$dir/other"
+refused 1 "$peer_port" serve --node 1 --peers "1=127.0.0.1:$peer_port" --listen 127.0.0.1:0 \
+    --data "$dir/third"
+refused 1 "$dir/data.*(use|process)" serve --node 1 --peers "1=127.0.0.1:$((peer_port + 8))" \
+    --listen 127.0.0.1:0 --data "$dir/data"
+stop
+start one --data "$dir/data" || exit 1
+[ "$("$skein" get --connect "127.0.0.1:$port" kept)" = yes ] || fault "data lost in a restart"
+stop
+# a directory of another cluster, of another node
+refused 1 "$dir/data.*(cluster|belongs)" serve --cluster other "${least[@]}" --data "$dir/data"
+refused 1 "$dir/data.*(node|belongs)" serve --node 2 --listen 127.0.0.1:0 \
+    --peers "1=127.0.0.1:$peer_port,2=127.0.0.1:$((peer_port + 9))" --data "$dir/data"
+
+# --- a disk that fills up while it serves
+if [ "$(id -u)" -eq 0 ] && mkdir "$dir/small" &&
+    mount -t tmpfs -o size=6m tmpfs "$dir/small" 2>/dev/null; then
+    mounts+=("$dir/small")
+    checks=$((checks + 1))
+    if start small --data "$dir/small/data" --segment-bytes 1M --checkpoint-log-bytes 64G; then
+        value=$(head -c 100000 /dev/zero | tr '\0' v)
+        for i in $(seq 200); do
+            "$skein" set --connect "127.0.0.1:$port" --timeout-ms 2000 "key$i" "$value" >/dev/null 2>&1 ||
+                break
+        done
+        wait "$pid"
+        rc=$?
+        [ "$i" -lt 200 ] || fault "a full disk took every write"
+        [ "$rc" -eq 1 ] || fault "full disk: exit status $rc"
+        tail -n 1 "$dir/small.log" | grep -qi "no space" ||
+            fault "full disk: $(tail -n 1 "$dir/small.log")"
+    fi
+fi
+
+echo "$checks checks, $faults faults"
+[ "$faults" -eq 0 ]
