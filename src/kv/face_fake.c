@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kv/face_fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/uring.h"
+#include "kv/command.h"
+#include "kv/exec.h"
+#include "kv/machine.h"
+#include "kv/resp.h"
+#include "skein/error.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+/* The one fake of the test program: replica.h has no place for it. */
+static struct fake *the_fake;
+
+const struct kv_command kv_data_commands[] = {
+    {.name = "big", .arity = 2, .kind = KV_READ, .flags = "readonly"},
+    {.name = "get", .arity = 2, .kind = KV_READ, .flags = "readonly fast", 1, 1, 1},
+    {.name = "mset", .arity = -3, .kind = KV_WRITE, .flags = "write denyoom", 1, -1, 2},
+    {.name = "set", .arity = -3, .kind = KV_WRITE, .flags = "write denyoom", 1, 1, 1},
+};
+const size_t kv_data_command_count = BASE_COUNT_OF(kv_data_commands);
+
+const struct kv_command *
+kv_data_command_find(struct kv_arg name)
+{
+    for (size_t i = 0; i < kv_data_command_count; i++)
+        if (strlen(kv_data_commands[i].name) == name.count &&
+            strncasecmp(kv_data_commands[i].name, (const char *)name.data, name.count) == 0)
+            return &kv_data_commands[i];
+    return NULL;
+}
+
+bool
+kv_command_arity_ok(const struct kv_command *command, uint32_t argc)
+{
+    int arity = command->arity;
+    return arity >= 0 ? argc == (uint32_t)arity : argc >= (uint32_t)-arity;
+}
+
+static void
+carry_out(const struct kv_arg *argv, uint32_t argc, struct wire_writer *out)
+{
+    int64_t bytes = 0;
+    switch (argv[0].data[0]) {
+    case 'g':
+        kv_reply_bulk(out, argv[1].data, argv[1].count);
+        return;
+    case 's':
+        kv_reply_simple(out, "OK");
+        return;
+    case 'b': {
+        skein_assert(kv_resp_integer(argv[1].data, argv[1].count, &bytes));
+        char *data = mem_zalloc((size_t)bytes);
+        kv_reply_bulk(out, data, (size_t)bytes);
+        mem_free(data);
+        return;
+    }
+    default:
+        kv_reply_integer(out, argc);
+    }
+}
+
+static void
+carry_out_batch(struct bytes command, struct bytes *out_reply)
+{
+    struct kv_batch_reader reader;
+    struct kv_arg *argv = NULL;
+    size_t capacity = 0;
+    uint32_t argc;
+    struct wire_writer out = {0};
+    int rc = kv_batch_open(&reader, command);
+    skein_assert(rc == 0);
+    while ((rc = kv_batch_next(&reader, &argv, &capacity, &argc)) == 0)
+        carry_out(argv, argc, &out);
+    skein_assert(rc == -SKEIN_ENOTFOUND);
+    *out_reply = bytes_copy(out.data, out.count);
+    wire_writer_deinit(&out);
+    mem_free(argv);
+}
+
+int
+replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command,
+               uint64_t deadline_ns, struct bytes *out_reply)
+{
+    struct fake *fake = the_fake;
+    struct kv_batch_reader reader;
+    skein_assert(kv_batch_open(&reader, command) == 0);
+    skein_assert(fake->batch_count < FAKE_BATCHES_MAX);
+    fake->batches[fake->batch_count].kind = kind;
+    fake->batches[fake->batch_count].count = reader.left;
+    fake->batches[fake->batch_count++].bytes = command.count;
+    fake->waiting++;
+    while (fake->closed) {
+        int rc = core_wait(&fake->gate_q, deadline_ns);
+        if (rc < 0) {
+            fake->waiting--;
+            return rc == -SKEIN_ETIMEDOUT ? -SKEIN_EUNKNOWN : rc;
+        }
+    }
+    fake->waiting--;
+    if (fake->rc < 0)
+        return fake->rc;
+    carry_out_batch(command, out_reply);
+    return 0;
+}
+
+void
+replica_status(struct replica *replica, struct replica_status *out_status)
+{
+    *out_status = (struct replica_status){.phase = REPLICA_RUNNING, .node = 3, .leader_node = 2};
+    out_status->raft.id = (UINT64_C(3) << 48) + 5;
+    out_status->raft.hard_state.term = 7;
+    out_status->raft.applied = 11;
+}
+
+const char *
+replica_phase_name(enum replica_phase phase)
+{
+    return phase == REPLICA_RUNNING ? "running" : "other";
+}
+
+void *
+replica_machine(struct replica *replica)
+{
+    return the_fake;
+}
+
+void
+kv_machine_stats(void *machine, struct kv_machine_stats *out_stats)
+{
+    skein_assert(machine == the_fake);
+    *out_stats = (struct kv_machine_stats){.key_count = 13, .expiring_key_count = 2};
+}
+
+static int
+fake_main(void *arg)
+{
+    struct fake *fake = arg;
+    char why[512];
+    core_waitq_init(&fake->gate_q);
+    int rc = kv_face_open(&fake->face, &fake->options, why);
+    if (!CHECK(&fake->check, rc == 0))
+        return rc;
+    fake->body(fake);
+    kv_face_stop(fake->face, fake_soon());
+    return 0;
+}
+
+unsigned
+fake_run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_options *options))
+{
+    static const uint8_t loopback[16] = {[10] = 255, [11] = 255, [12] = 127, [15] = 1};
+    struct fake fake = {.body = body};
+    fake.options = (struct kv_face_options){.command_timeout_ns = 5 * SECOND_NS,
+                                            .send_timeout_ns = 5 * SECOND_NS,
+                                            .client_count_max = 100,
+                                            .query_bytes_max = UINT64_C(4) << 20};
+    memcpy(fake.options.listen.ip, loopback, sizeof(loopback));
+    if (configure)
+        configure(&fake.options);
+    the_fake = &fake;
+    struct backend *backend;
+    struct core_shard *shard;
+    int rc = uring_open(&backend, 1);
+    skein_assert(rc == 0);
+    struct core_stack_pool *stacks = core_stack_pool_open();
+    struct core_shard_options options = {.backend = backend, .stacks = stacks};
+    rc = core_shard_open(&shard, &options);
+    skein_assert(rc == 0);
+    rc = core_shard_run(shard, fake_main, &fake);
+    CHECK(&fake.check, rc == 0);
+    core_shard_close(shard);
+    core_stack_pool_close(stacks);
+    uring_close(backend);
+    the_fake = NULL;
+    return fake.check.failed_count;
+}
+
+uint64_t
+fake_soon(void)
+{
+    return core_deadline_in(2 * SECOND_NS);
+}
+
+int
+fake_connect(struct fake *fake)
+{
+    int handle = core_connect(&fake->face->addr, fake_soon());
+    CHECK(&fake->check, handle >= 0);
+    return handle;
+}
+
+struct kv_client *
+fake_client(struct fake *fake)
+{
+    struct kv_client *client = NULL;
+    CHECK(&fake->check, kv_client_connect(&client, &fake->face->addr, fake_soon()) == 0);
+    return client;
+}
+
+char *
+fake_read_all(int handle, size_t *out_count)
+{
+    struct wire_writer out = {0};
+    for (;;) {
+        uint8_t buffer[4096];
+        ssize_t n = core_recv(handle, buffer, sizeof(buffer), fake_soon());
+        if (n <= 0)
+            break;
+        wire_put_raw(&out, buffer, (size_t)n);
+    }
+    *out_count = out.count;
+    wire_put_u8(&out, 0);
+    return (char *)out.data;
+}
+
+bool
+fake_exchange(struct fake *fake, const char *request, const char *wanted)
+{
+    size_t count;
+    int handle = fake_connect(fake);
+    bool ok = core_send(handle, request, strlen(request), fake_soon()) == 0;
+    ok = ok && core_shutdown(handle) == 0;
+    char *got = fake_read_all(handle, &count);
+    core_close(handle);
+    ok = ok && strcmp(got, wanted) == 0;
+    if (!ok)
+        fprintf(stderr, "request: %s\nwanted: %s\ngot: %s\n", request, wanted, got);
+    mem_free(got);
+    return CHECK(&fake->check, ok);
+}
+
+bool
+fake_yield_until(bool (*condition)(struct fake *fake), struct fake *fake)
+{
+    uint64_t deadline_ns = fake_soon();
+    while (!condition(fake)) {
+        if (core_now_ns() > deadline_ns || core_sleep(core_deadline_in(SECOND_NS / 10000)) < 0)
+            return CHECK(&fake->check, !"the condition came true");
+    }
+    return true;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: the commands the face answers itself give Redis' replies and error texts, with figures that
+ * are true; what clients send when they connect works.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "kv/face_fake.h"
+#include "skein/error.h"
+
+static void
+session_body(struct fake *fake)
+{
+    fake_exchange(fake, "ping a b\r\n", "-ERR wrong number of arguments for 'ping' command\r\n");
+    fake_exchange(fake, "echo\r\n", "-ERR wrong number of arguments for 'echo' command\r\n");
+    fake_exchange(fake, "ping\r\nPING hi\r\necho \"\"\r\n", "+PONG\r\n$2\r\nhi\r\n$0\r\n\r\n");
+    fake_exchange(fake, "select 1\r\nselect x\r\nselect 0\r\n",
+                  "-ERR DB index is out of range\r\n"
+                  "-ERR value is not an integer or out of range\r\n+OK\r\n");
+    fake_exchange(fake, "auth x\r\n",
+                  "-ERR AUTH <password> called without any password configured for the default "
+                  "user. Are you sure your configuration is correct?\r\n");
+    fake_exchange(fake, "multi\r\n",
+                  "-ERR unknown command 'multi', with args beginning with: \r\n");
+}
+
+static void
+session(void **state)
+{
+    assert_int_equal(fake_run(session_body, NULL), 0);
+}
+
+static void
+hello_body(struct fake *fake)
+{
+    fake_exchange(fake, "hello 3\r\nhello 1\r\nhello x\r\n",
+                  "-NOPROTO unsupported protocol version\r\n"
+                  "-NOPROTO unsupported protocol version\r\n"
+                  "-ERR Protocol version is not an integer or out of range\r\n");
+    fake_exchange(fake, "hello 2 setname\r\nhello 2 x\r\n",
+                  "-ERR Syntax error in HELLO option 'setname'\r\n"
+                  "-ERR Syntax error in HELLO option 'x'\r\n");
+    struct kv_client *client = fake_client(fake);
+    static const char *const hello[] = {"HELLO", "2", "SETNAME", "me"};
+    static const char *const getname[] = {"CLIENT", "GETNAME"};
+    struct kv_reply reply = {0};
+    CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 4, hello) == 0);
+    CHECK(&fake->check, reply.type == KV_REPLY_ARRAY && reply.element_count == 14);
+    CHECK(&fake->check, reply.elements[5].integer == 2);
+    kv_reply_deinit(&reply);
+    CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 2, getname) == 0);
+    CHECK(&fake->check, reply.text.count == 2 && memcmp(reply.text.data, "me", 2) == 0);
+    kv_reply_deinit(&reply);
+    kv_client_close(client);
+}
+
+static void
+hello(void **state)
+{
+    assert_int_equal(fake_run(hello_body, NULL), 0);
+}
+
+static void
+client_body(struct fake *fake)
+{
+    fake_exchange(fake, "client foo\r\n", "-ERR unknown subcommand 'foo'. Try CLIENT HELP.\r\n");
+    fake_exchange(fake, "client\r\nclient setname\r\n",
+                  "-ERR wrong number of arguments for 'client' command\r\n"
+                  "-ERR wrong number of arguments for 'client|setname' command\r\n");
+    fake_exchange(fake, "client setname \"a b\"\r\nclient getname\r\n",
+                  "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"
+                  "$-1\r\n");
+    fake_exchange(fake, "client setinfo x y\r\nclient setinfo LIB-NAME \"a b\"\r\n",
+                  "-ERR Unrecognized option 'x'\r\n"
+                  "-ERR lib-name cannot contain spaces, newlines or special characters.\r\n");
+    fake_exchange(fake, "client setname n\r\nclient getname\r\nclient setinfo lib-ver 1.2\r\n",
+                  "+OK\r\n$1\r\nn\r\n+OK\r\n");
+    fake_exchange(fake, "client id\r\n", ":6\r\n");
+}
+
+static void
+client(void **state)
+{
+    assert_int_equal(fake_run(client_body, NULL), 0);
+}
+
+static void
+config_body(struct fake *fake)
+{
+    fake_exchange(fake, "config get\r\nconfig set a b\r\n",
+                  "-ERR wrong number of arguments for 'config|get' command\r\n"
+                  "-ERR unknown subcommand 'set'. Try CONFIG HELP.\r\n");
+    fake_exchange(fake, "config get nothing\r\n", "*0\r\n");
+    fake_exchange(fake, "CONFIG GET save\r\nconfig get app*nly\r\n",
+                  "*2\r\n$4\r\nsave\r\n$0\r\n\r\n*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");
+    fake_exchange(fake, "config get proto-max-bulk-len max*s\r\n",
+                  "*4\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n"
+                  "$18\r\nproto-max-bulk-len\r\n$7\r\n4194304\r\n");
+}
+
+static void
+config(void **state)
+{
+    assert_int_equal(fake_run(config_body, NULL), 0);
+}
+
+static void
+command_body(struct fake *fake)
+{
+    fake_exchange(fake, "command foo\r\n", "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n");
+    fake_exchange(fake, "command count\r\ncommand docs\r\ncommand docs get\r\n",
+                  ":14\r\n*0\r\n*0\r\n");
+    fake_exchange(fake, "command info get nothing\r\n",
+                  "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"
+                  "*0\r\n*0\r\n*0\r\n*0\r\n*-1\r\n");
+    struct kv_client *client = fake_client(fake);
+    static const char *const list[] = {"COMMAND", "LIST"};
+    static const char *const all[] = {"COMMAND"};
+    struct kv_reply reply = {0};
+    CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 2, list) == 0);
+    CHECK(&fake->check, reply.element_count == 14);
+    for (size_t i = 1; i < reply.element_count; i++)
+        CHECK(&fake->check, strncmp((const char *)reply.elements[i - 1].text.data,
+                                    (const char *)reply.elements[i].text.data, 3) < 0);
+    kv_reply_deinit(&reply);
+    CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 1, all) == 0);
+    CHECK(&fake->check, reply.element_count == 14);
+    kv_reply_deinit(&reply);
+    kv_client_close(client);
+}
+
+static void
+command(void **state)
+{
+    assert_int_equal(fake_run(command_body, NULL), 0);
+}
+
+/* The text of INFO with these sections, NUL-terminated; mem_free it. */
+static char *
+info(struct fake *fake, const char *section)
+{
+    struct kv_client *asker = fake_client(fake);
+    const char *const argv[] = {"INFO", section};
+    struct kv_reply reply = {0};
+    CHECK(&fake->check, kv_client_call(asker, &reply, fake_soon(), section ? 2 : 1, argv) == 0);
+    char *text = mem_zalloc(reply.text.count + 1);
+    memcpy(text, reply.text.data, reply.text.count);
+    kv_reply_deinit(&reply);
+    kv_client_close(asker);
+    return text;
+}
+
+static void
+info_body(struct fake *fake)
+{
+    char *text = info(fake, "nothing");
+    CHECK(&fake->check, strcmp(text, "") == 0);
+    mem_free(text);
+    text = info(fake, "keyspace");
+    CHECK(&fake->check, strcmp(text, "# Keyspace\r\ndb0:keys=13,expires=2,avg_ttl=0\r\n") == 0);
+    mem_free(text);
+    text = info(fake, NULL);
+    static const char *const wanted[] = {"# Server\r\nredis_version:",
+                                         "\r\n\r\n# Clients\r\nconnected_clients:",
+                                         "# Memory\r\n",
+                                         "# Persistence\r\n",
+                                         "# Stats\r\n",
+                                         "# Replication\r\nrole:master\r\n",
+                                         "\r\n\r\n# Skein\r\nphase:running\r\n",
+                                         "\r\nnode:3\r\n",
+                                         "\r\nleader:2\r\n",
+                                         "\r\nrole:follower\r\n",
+                                         "\r\nterm:7\r\n",
+                                         "\r\napplied:11\r\n",
+                                         "\r\nkeys:13\r\n"};
+    for (size_t i = 0; i < BASE_COUNT_OF(wanted); i++)
+        if (!CHECK(&fake->check, strstr(text, wanted[i]) != NULL))
+            fprintf(stderr, "%s is not in\n%s\n", wanted[i], text);
+    mem_free(text);
+}
+
+static void
+infos(void **state)
+{
+    assert_int_equal(fake_run(info_body, NULL), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(session), cmocka_unit_test(hello),   cmocka_unit_test(client),
+        cmocka_unit_test(config),  cmocka_unit_test(command), cmocka_unit_test(infos),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
