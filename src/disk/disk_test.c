@@ -80,6 +80,15 @@ changes_disk(enum backend_op_kind kind)
            kind == BACKEND_ALLOCATE || kind == BACKEND_MKDIR;
 }
 
+/* A handle goes with its file. */
+static void
+handles_rename(const char *from, const char *to)
+{
+    for (size_t i = 0; i < HANDLE_MAX; i++)
+        if (strcmp(handle_paths[i], from) == 0)
+            snprintf(handle_paths[i], sizeof(handle_paths[i]), "%s", to);
+}
+
 static void
 front_complete(struct backend_op *op)
 {
@@ -90,6 +99,8 @@ front_complete(struct backend_op *op)
         snprintf(handle_paths[op->result % HANDLE_MAX], sizeof(handle_paths[0]), "%s", op->path);
     if (record.on && op->result >= 0 && changes_disk(op->kind))
         event_add(op, pending);
+    if (op->kind == BACKEND_RENAME && op->result >= 0)
+        handles_rename(op->path, op->path2);
     if (pending->code < 0)
         op->result = pending->code;
     mem_free(pending->data);

@@ -231,6 +231,9 @@ static void
 recovery_take(struct wal_scan *scan, struct wal_recovery *out_recovery)
 {
     struct wal_frames *frames = &scan->frames;
+    uint64_t start_index = frames->state.start_index;
+    while (frames->entry_count > 0 && frames->entries[frames->entry_count - 1].index < start_index)
+        bytes_unref(&frames->entries[--frames->entry_count].data);
     *out_recovery = (struct wal_recovery){
         .hard_state = frames->state.hard_state,
         .start_index = frames->state.start_index,

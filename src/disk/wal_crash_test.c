@@ -317,7 +317,7 @@ static void
 test_chains(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 80; seed++) {
         print_message("chain seed %u\n", (unsigned)seed);
         disk_test_run(chain_main, &seed);
     }

@@ -237,9 +237,12 @@ frame_commit(struct wal_frames *frames)
     if (frames->entry_count > 0) {
         uint64_t low = frames->entries[0].index;
         uint64_t next = low + frames->entry_count;
-        if (first > next)
+        if (first > next && first > frames->state.start_index + 1)
             return fault(frames, "entries are missing before this frame");
-        entries_truncate(frames, first > low ? (size_t)(first - low) : 0);
+        /* A gap that a checkpoint covers: it was ahead of this log, which was lost behind `next`.
+         */
+        bool covered_gap = first > next;
+        entries_truncate(frames, first > low && !covered_gap ? (size_t)(first - low) : 0);
     }
     for (size_t i = 0; i < frames->pending_count; i++) {
         mem_grow(&frames->entries, &frames->entry_capacity, frames->entry_count,
