@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a real node, with its log on a disk: what was acknowledged is there after a restart, keys
+ * expire though nobody writes, what cannot be opened is refused with a line that says why.
+ */
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "core/check.h"
+#include "core/io.h"
+#include "core/uring.h"
+#include "kv/client.h"
+#include "kv/node.h"
+#include "replica/link_tcp.h"
+#include "skein/error.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+#define LOOPBACK                                               \
+    {                                                          \
+        .ip = { [10] = 255, [11] = 255, [12] = 127, [15] = 1 } \
+    }
+
+struct fixture {
+    struct check check;
+    char dir[64];
+    char data[96];
+    struct replica_peer peer;
+    struct kv_node *node;
+    struct kv_client *client;
+    void (*body)(struct fixture *f);
+};
+
+static uint64_t
+soon(void)
+{
+    return core_deadline_in(10 * SECOND_NS);
+}
+
+static int
+open_node(struct fixture *f, const char *cluster, char why[512])
+{
+    struct kv_node_options options;
+    kv_node_options_init(&options);
+    options.replica.cluster_name = cluster;
+    options.replica.node = 1;
+    options.replica.peers = &f->peer;
+    options.replica.peer_count = 1;
+    options.replica.data_dir = f->data;
+    options.replica.tick_ns = SECOND_NS / 200;
+    options.replica.segment_bytes = UINT64_C(1) << 20;
+    options.listen = (struct backend_addr)LOOPBACK;
+    struct link_tcp_options link = {.cluster_name = cluster,
+                                    .node = 1,
+                                    .peers = &f->peer,
+                                    .peer_count = 1,
+                                    .queue_bytes_max = UINT64_C(1) << 20};
+    int rc = link_tcp_open(&options.replica.link, &link);
+    return rc < 0 ? rc : kv_node_open(&f->node, &options, why);
+}
+
+static bool
+start(struct fixture *f)
+{
+    char why[512] = "";
+    int rc = open_node(f, "test", why);
+    if (!CHECK(&f->check, rc == 0)) {
+        fprintf(stderr, "%s: %s\n", skein_error_name(rc), why);
+        return false;
+    }
+    struct backend_addr addr = kv_node_addr(f->node);
+    return CHECK(&f->check, kv_client_connect(&f->client, &addr, soon()) == 0);
+}
+
+static void
+stop(struct fixture *f)
+{
+    kv_client_close(f->client);
+    kv_node_stop(f->node);
+    f->client = NULL;
+    f->node = NULL;
+}
+
+/* The reply as text: "+OK", "-ERR ...", ":1", "$value", "nil". */
+static char *
+call(struct fixture *f, const char *command, char out[128])
+{
+    char copy[256];
+    const char *argv[8];
+    uint32_t argc = 0;
+    struct kv_reply reply = {0};
+    snprintf(copy, sizeof(copy), "%s", command);
+    char *rest = copy;
+    for (char *word; (word = strtok_r(rest, " ", &rest)) && argc < 8;)
+        argv[argc++] = word;
+    int rc = kv_client_call(f->client, &reply, soon(), argc, argv);
+    if (rc < 0)
+        snprintf(out, 128, "failed: %s", skein_error_name(rc));
+    else if (reply.type == KV_REPLY_INTEGER)
+        snprintf(out, 128, ":%lld", (long long)reply.integer);
+    else if (reply.type == KV_REPLY_NULL)
+        snprintf(out, 128, "nil");
+    else
+        snprintf(out, 128, "%c%.*s",
+                 reply.type == KV_REPLY_SIMPLE  ? '+'
+                 : reply.type == KV_REPLY_ERROR ? '-'
+                                                : '$',
+                 (int)reply.text.count, (const char *)reply.text.data);
+    kv_reply_deinit(&reply);
+    return out;
+}
+
+static void
+expect(struct fixture *f, const char *command, const char *wanted)
+{
+    char got[128];
+    if (!CHECK(&f->check, strcmp(call(f, command, got), wanted) == 0))
+        fprintf(stderr, "%s: wanted %s, got %s\n", command, wanted, got);
+}
+
+static void
+keeps_data_body(struct fixture *f)
+{
+    char text[64];
+    if (!start(f))
+        return;
+    expect(f, "SET k v", "+OK");
+    expect(f, "GET k", "$v");
+    expect(f, "GET none", "nil");
+    expect(f, "INCR n", ":1");
+    expect(f, "INCR n", ":2");
+    expect(f, "INCR k", "-ERR value is not an integer or out of range");
+    expect(f, "SET gone x", "+OK");
+    expect(f, "DEL gone", ":1");
+    stop(f);
+    for (int i = 3; i < 6; i++) {
+        if (!start(f))
+            return;
+        expect(f, "GET k", "$v");
+        expect(f, "GET gone", "nil");
+        snprintf(text, sizeof(text), ":%d", i);
+        expect(f, "INCR n", text);
+        expect(f, "DBSIZE", ":2");
+        stop(f);
+    }
+}
+
+/* Nobody writes after the key was set: the expirer has to move log time. */
+static void
+expires_body(struct fixture *f)
+{
+    char got[128];
+    if (!start(f))
+        return;
+    expect(f, "SET forever v", "+OK");
+    expect(f, "SET k v PX 150", "+OK");
+    expect(f, "GET k", "$v");
+    uint64_t begin_ns = core_now_ns();
+    uint64_t deadline_ns = soon();
+    while (strcmp(call(f, "GET k", got), "$v") == 0 && core_now_ns() < deadline_ns)
+        if (core_sleep(core_deadline_in(SECOND_NS / 1000)) < 0)
+            break;
+    uint64_t took_ns = core_now_ns() - begin_ns;
+    CHECK(&f->check, strcmp(got, "nil") == 0);
+    CHECK(&f->check, took_ns > SECOND_NS / 10);
+    expect(f, "DBSIZE", ":1");
+    stop(f);
+    if (!start(f))
+        return;
+    expect(f, "GET k", "nil");
+    expect(f, "GET forever", "$v");
+    stop(f);
+}
+
+static void
+refuses_body(struct fixture *f)
+{
+    char why[512] = "";
+    struct kv_node *first;
+    if (!start(f))
+        return;
+    first = f->node;
+    CHECK(&f->check, open_node(f, "test", why) == -SKEIN_EBUSY);
+    CHECK(&f->check, strlen(why) > 0);
+    f->node = first;
+    expect(f, "SET k v", "+OK");
+    stop(f);
+    why[0] = 0;
+    CHECK(&f->check, open_node(f, "other", why) == -SKEIN_EIDENTITY);
+    CHECK(&f->check, strstr(why, "other") != NULL);
+    if (start(f)) {
+        expect(f, "GET k", "$v");
+        stop(f);
+    }
+}
+
+static void
+waiter_main(void *arg)
+{
+    struct fixture *f = arg;
+    char why[512];
+    CHECK(&f->check, kv_node_wait(f->node, why) == -SKEIN_ECANCELED);
+}
+
+static void
+wait_is_cancelled_body(struct fixture *f)
+{
+    struct core_scope scope;
+    if (!start(f))
+        return;
+    core_scope_init(&scope);
+    CHECK(&f->check, core_spawn(&scope, "waiter", waiter_main, f, CORE_STACK_SMALL) == 0);
+    core_yield();
+    core_scope_cancel(&scope);
+    core_scope_join(&scope);
+    stop(f);
+}
+
+static int
+fixture_main(void *arg)
+{
+    struct fixture *f = arg;
+    f->body(f);
+    return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void
+run(void (*body)(struct fixture *f))
+{
+    struct fixture f = {.body = body, .peer = {.node = 1, .addr = LOOPBACK}};
+    snprintf(f.dir, sizeof(f.dir), "/tmp/skein-node-test-XXXXXX");
+    assert_non_null(mkdtemp(f.dir));
+    snprintf(f.data, sizeof(f.data), "%s/data", f.dir);
+    struct backend *backend;
+    struct core_shard *shard;
+    assert_int_equal(uring_open(&backend, 1), 0);
+    struct core_stack_pool *stacks = core_stack_pool_open();
+    struct core_shard_options options = {.backend = backend, .stacks = stacks};
+    assert_int_equal(core_shard_open(&shard, &options), 0);
+    core_shard_run(shard, fixture_main, &f);
+    core_shard_close(shard);
+    core_stack_pool_close(stacks);
+    uring_close(backend);
+    nftw(f.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    assert_int_equal(f.check.failed_count, 0);
+}
+
+static void
+refuses(void **state)
+{
+    run(refuses_body);
+}
+
+static void
+keeps_data(void **state)
+{
+    run(keeps_data_body);
+}
+
+static void
+expires(void **state)
+{
+    run(expires_body);
+}
+
+static void
+wait_is_cancelled(void **state)
+{
+    run(wait_is_cancelled_body);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(keeps_data),
+        cmocka_unit_test(expires),
+        cmocka_unit_test(wait_is_cancelled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
