@@ -61,11 +61,12 @@ finish_write(struct replica *replica, struct durable_write *write)
         else
             inbox_send(replica, response);
     }
-    if (write->status < 0)
-        replica_fail(replica, write->status,
-                     "%s: a log write failed (%s): nothing more is acknowledged; look at the disk, "
-                     "then start the node again",
-                     replica->wal_dir, skein_error_name(write->status));
+    if (write->status < 0) {
+        char why[512];
+        disk_explain(write->status, "nothing more is acknowledged, a write failed in",
+                     replica->wal_dir, why);
+        replica_fail(replica, write->status, "%s", why);
+    }
     free_write(write);
 }
 

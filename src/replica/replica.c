@@ -296,6 +296,19 @@ dismantle(struct replica *replica)
     mem_free(replica);
 }
 
+static void
+explain_listen(const struct replica_options *options, int rc, char out_why[512])
+{
+    unsigned port = 0;
+    for (uint32_t i = 0; i < options->peer_count; i++)
+        if (options->peers[i].node == options->node)
+            port = options->peers[i].addr.port;
+    snprintf(out_why, 512, "cannot listen for peers on port %u (node %u): %s%s", port,
+             options->node, skein_error_text(rc),
+             rc == -EADDRINUSE ? "; stop the program that has it, or give the node another address"
+                               : "");
+}
+
 int
 replica_open(struct replica **out_replica, const struct replica_options *options,
              struct core_scope *scope, char out_why[512])
@@ -314,8 +327,7 @@ replica_open(struct replica **out_replica, const struct replica_options *options
         rc = replica->link->ops->start(replica->link, &replica->handler);
         replica->link_started = rc == 0;
         if (rc < 0)
-            snprintf(out_why, 512, "the peer address of node %u cannot be listened on: %s",
-                     options->node, skein_error_text(rc));
+            explain_listen(options, rc, out_why);
     }
     if (rc == 0)
         rc = start_fibers(replica, out_why);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REPLICA_TEST_CLUSTER_H
+#define REPLICA_TEST_CLUSTER_H
+
+#include "core/fiber.h"
+#include "replica/link_tcp.h"
+#include "replica/replica.h"
+
+/*
+ * What the replica's tests share: a shard on a real ring, directories of their own, up to three
+ * nodes on that shard over loopback, and a machine that counts how often each number was applied
+ * (so that a lost and a repeated write are both seen). Checks inside fibers are skein_assert: they
+ * name file and line.
+ */
+
+#define TEST_IDS 65536u
+
+struct test_machine {
+    uint64_t total;
+    uint64_t time_ms;
+    uint64_t seen[TEST_IDS];
+};
+extern const struct replica_machine_ops test_machine_ops;
+
+struct test_node {
+    struct replica *replica; /* NULL: not running */
+    struct core_scope scope;
+    char dir[256];
+};
+
+struct test_cluster {
+    char root[128];
+    struct replica_peer peers[REPLICA_NODES_MAX];
+    struct test_node nodes[REPLICA_NODES_MAX];
+    uint32_t count;
+    uint64_t checkpoint_log_bytes;
+    uint64_t keep_log_bytes;
+};
+
+/* test_run - @fn(@cluster) as the main fiber of a shard, with @count nodes that are not started. */
+void test_run(uint32_t count, void (*fn)(struct test_cluster *cluster));
+
+int test_start(struct test_cluster *cluster, uint32_t node, char out_why[512]);
+void test_start_all(struct test_cluster *cluster);
+/* test_stop - gracefully. test_cut - with a deadline that has passed. */
+void test_stop(struct test_cluster *cluster, uint32_t node);
+void test_cut(struct test_cluster *cluster, uint32_t node);
+void test_stop_all(struct test_cluster *cluster);
+/* test_empty - remove the data directory of a stopped node. */
+void test_empty(struct test_cluster *cluster, uint32_t node);
+struct test_machine *test_machine(struct test_cluster *cluster, uint32_t node);
+struct replica_status test_status(struct test_cluster *cluster, uint32_t node);
+
+/* test_leader - wait for one that is ready to serve; its number. */
+uint32_t test_leader(struct test_cluster *cluster);
+/* test_wait - until @done(@cluster, @arg), at most 20 s. */
+void test_wait(struct test_cluster *cluster,
+               bool (*done)(struct test_cluster *cluster, uint64_t arg), uint64_t arg);
+
+/* test_write - apply @id by way of @node. 0 or the submit's code. */
+int test_write(struct test_cluster *cluster, uint32_t node, uint32_t id);
+/* test_read - how often @id was applied, linearizably, by way of @node. */
+int test_read(struct test_cluster *cluster, uint32_t node, uint32_t id, uint64_t *out_times);
+
+#endif
