@@ -2,6 +2,7 @@
 /* What the raft core wants done: messages, one log write, entries to apply, reads that are settled.
  */
 #include "base/mem.h"
+#include "disk/explain.h"
 #include "obs/log.h"
 #include "replica/entry.h"
 #include "replica/state.h"
