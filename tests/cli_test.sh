@@ -117,7 +117,7 @@ fi
 if [ "$(id -u)" -eq 0 ] && mkdir "$dir/full" &&
     mount -t tmpfs -o size=256k tmpfs "$dir/full" 2>/dev/null; then
     mounts+=("$dir/full")
-    refused 1 "$dir/full.*[Nn]o space" serve "${least[@]}" --data "$dir/full/data"
+    refused 1 "$dir/full.*disk is full.*free some space" serve "${least[@]}" --data "$dir/full/data"
 else
     echo "skipped: a full disk (needs to mount)"
 fi
@@ -172,7 +172,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir "$dir/small" &&
         rc=$?
         [ "$i" -lt 200 ] || fault "a full disk took every write"
         [ "$rc" -eq 1 ] || fault "full disk: exit status $rc"
-        tail -n 1 "$dir/small.log" | grep -qi "no space" ||
+        tail -n 1 "$dir/small.log" | grep -q "disk is full.*free some space" ||
             fault "full disk: $(tail -n 1 "$dir/small.log")"
     fi
 fi
