@@ -10,12 +10,13 @@
 #include "base/wire.h"
 
 /*
- * A batch: what a client's pipeline becomes on its way to the machine, one replica command. (docs/design/0006-kv-commands.md)
+ * A batch: what a client's pipeline becomes on its way to the machine, one replica command.
+ * (docs/design/0006-kv-commands.md)
  *
  *   u8 version = 1 | u32 count | count x ( u32 argc | argc x ( u32 bytes | bytes ) )
  *
- * The reply to a batch is the RESP2 replies of its commands, one after another, ready to be sent. Each command is atomic; a batch
- * is applied without another batch in between.
+ * The reply to a batch is the RESP2 replies of its commands, one after another, ready to be sent.
+ * Each command is atomic; a batch is applied without another batch in between.
  */
 
 struct kv_arg {
@@ -39,8 +40,9 @@ struct kv_batch_reader {
 };
 /* kv_batch_open - -SKEIN_EPROTO: not a batch. */
 int kv_batch_open(struct kv_batch_reader *reader, struct bytes batch) SKEIN_MUST_CHECK;
-/* kv_batch_next - 0 and the next command's arguments (views into the batch, in *@argv, grown with mem_realloc; the caller
- * frees it), -SKEIN_ENOTFOUND at the end, -SKEIN_EPROTO. */
-int kv_batch_next(struct kv_batch_reader *reader, struct kv_arg **argv, size_t *argv_capacity, uint32_t *out_argc) SKEIN_MUST_CHECK;
+/* kv_batch_next - 0 and the next command's arguments (views into the batch, in *@argv, grown with
+ * mem_realloc; the caller frees it), -SKEIN_ENOTFOUND at the end, -SKEIN_EPROTO. */
+int kv_batch_next(struct kv_batch_reader *reader, struct kv_arg **argv, size_t *argv_capacity,
+                  uint32_t *out_argc) SKEIN_MUST_CHECK;
 
 #endif

@@ -11,8 +11,8 @@
 /*
  * The command table: every command the store knows, one row each.
  *
- * LOCAL commands are answered by the face (kv/face, on the node the client is connected to), READ and WRITE by the
- * machine (kv/machine, everywhere the same). COMMAND is answered from this table.
+ * LOCAL commands are answered by the face (kv/face, on the node the client is connected to), READ
+ * and WRITE by the machine (kv/machine, everywhere the same). COMMAND is answered from this table.
  */
 
 enum kv_command_kind { KV_LOCAL, KV_READ, KV_WRITE };
@@ -26,7 +26,8 @@ struct kv_command {
     enum kv_command_kind kind;
     const char *flags; /* Redis' flags for COMMAND, separated by a space: "write denyoom fast" */
     int first_key, last_key, key_step;
-    void (*exec)(struct kv_exec *exec, const struct kv_arg *argv, uint32_t argc);   /* READ and WRITE */
+    void (*exec)(struct kv_exec *exec, const struct kv_arg *argv,
+                 uint32_t argc); /* READ and WRITE */
     void (*local)(struct kv_local *local, const struct kv_arg *argv, uint32_t argc); /* LOCAL */
 };
 
@@ -36,21 +37,24 @@ extern const size_t kv_data_command_count;
 extern const struct kv_command kv_local_commands[]; /* LOCAL: kv/command_local.c */
 extern const size_t kv_local_command_count;
 
-/* kv_command_find - by name, any case; NULL: unknown. The machine's rows (kv/command_data.c) and the face's (kv/command_local.c). */
+/* kv_command_find - by name, any case; NULL: unknown. The machine's rows (kv/command_data.c) and
+ * the face's (kv/command_local.c). */
 const struct kv_command *kv_command_find(struct kv_arg name);
 /* kv_command_at - the table in alphabetical order; NULL behind its end. */
 const struct kv_command *kv_command_at(size_t index);
 bool kv_command_arity_ok(const struct kv_command *command, uint32_t argc);
 
 /* RESP2 replies, appended to @out. */
-void kv_reply_simple(struct wire_writer *out, const char *text);              /* +text */
-void kv_reply_error(struct wire_writer *out, const char *text);               /* -text; CR and LF become spaces */
-void kv_reply_errorf(struct wire_writer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void kv_reply_integer(struct wire_writer *out, int64_t value);                /* :value */
-void kv_reply_bulk(struct wire_writer *out, const void *data, size_t count);  /* $count data */
-void kv_reply_null(struct wire_writer *out);                                  /* $-1 */
-void kv_reply_array(struct wire_writer *out, uint64_t count);                 /* *count, elements follow */
-/* "ERR unknown command 'x', with args beginning with: ..." and "ERR wrong number of arguments for 'x' command", as Redis 7. */
+void kv_reply_simple(struct wire_writer *out, const char *text); /* +text */
+void kv_reply_error(struct wire_writer *out, const char *text); /* -text; CR and LF become spaces */
+void kv_reply_errorf(struct wire_writer *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void kv_reply_integer(struct wire_writer *out, int64_t value);               /* :value */
+void kv_reply_bulk(struct wire_writer *out, const void *data, size_t count); /* $count data */
+void kv_reply_null(struct wire_writer *out);                                 /* $-1 */
+void kv_reply_array(struct wire_writer *out, uint64_t count); /* *count, elements follow */
+/* "ERR unknown command 'x', with args beginning with: ..." and "ERR wrong number of arguments for
+ * 'x' command", as Redis 7. */
 void kv_reply_unknown_command(struct wire_writer *out, const struct kv_arg *argv, uint32_t argc);
 void kv_reply_wrong_arity(struct wire_writer *out, const struct kv_command *command);
 

@@ -10,17 +10,20 @@
 #include "replica/replica.h"
 
 /*
- * A whole node of the store: replica + machine + the RESP face. `skein serve` and the simulator run this same function.
+ * A whole node of the store: replica + machine + the RESP face. `skein serve` and the simulator run
+ * this same function.
  */
 
 struct kv_node_options {
-    struct replica_options replica;   /* link, peers, data_dir ...; machine_* are filled in by the node */
-    struct backend_addr listen;       /* clients; port 0 picks a free one */
+    struct replica_options
+        replica;                /* link, peers, data_dir ...; machine_* are filled in by the node */
+    struct backend_addr listen; /* clients; port 0 picks a free one */
     struct kv_limits limits;
-    uint64_t command_timeout_ns;      /* 5 s: how long a client's command may wait for a leader and its outcome */
-    uint32_t client_count_max;        /* 10000: more connections are refused with an error */
-    uint64_t query_bytes_max;         /* 32 MiB: of one client's unparsed command */
-    uint64_t shutdown_timeout_ns;     /* 5 s */
+    uint64_t command_timeout_ns;  /* 5 s: how long a client's command may wait for a leader and its
+                                     outcome */
+    uint32_t client_count_max;    /* 10000: more connections are refused with an error */
+    uint64_t query_bytes_max;     /* 32 MiB: of one client's unparsed command */
+    uint64_t shutdown_timeout_ns; /* 5 s */
 };
 /* kv_node_options_init - the defaults. */
 void kv_node_options_init(struct kv_node_options *options);
@@ -28,15 +31,19 @@ void kv_node_options_init(struct kv_node_options *options);
 struct kv_node;
 
 /*
- * kv_node_open - open the replica, then listen. @out_why: one line on failure. **Returns** as replica_open and core_listen.
+ * kv_node_open - open the replica, then listen. @out_why: one line on failure. **Returns** as
+ * replica_open and core_listen.
  */
-int kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, char out_why[512]) SKEIN_MUST_CHECK;
+int kv_node_open(struct kv_node **out_node, const struct kv_node_options *options,
+                 char out_why[512]) SKEIN_MUST_CHECK;
 struct replica *kv_node_replica(struct kv_node *node);
 /* kv_node_addr - where clients connect. */
 struct backend_addr kv_node_addr(const struct kv_node *node);
-/* kv_node_wait - park until the replica failed (its code; why in @out_why) or the fiber is cancelled. */
+/* kv_node_wait - park until the replica failed (its code; why in @out_why) or the fiber is
+ * cancelled. */
 int kv_node_wait(struct kv_node *node, char out_why[512]);
-/* kv_node_stop - stop accepting, let commands under way finish (within shutdown_timeout_ns), close the clients, stop the replica, free. */
+/* kv_node_stop - stop accepting, let commands under way finish (within shutdown_timeout_ns), close
+ * the clients, stop the replica, free. */
 void kv_node_stop(struct kv_node *node);
 
 #endif
