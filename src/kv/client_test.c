@@ -76,7 +76,7 @@ failures_body(struct fake *fake)
     struct kv_reply reply = {0};
     struct server ends = {.pieces = {"$5\r\nab"}};
     CHECK(&fake->check, call_server(fake, &ends, 2000 * MS_NS, &reply) == -SKEIN_EEOF);
-    struct server breaks = {.pieces = {"+O", "K\r", "x\r\n"}};
+    struct server breaks = {.pieces = {"+O", "K", "\n"}};
     CHECK(&fake->check, call_server(fake, &breaks, 2000 * MS_NS, &reply) == -SKEIN_EPROTO);
     struct server silent = {.silent = true};
     CHECK(&fake->check, call_server(fake, &silent, 20 * MS_NS, &reply) == -SKEIN_ETIMEDOUT);
