@@ -167,7 +167,6 @@ struct raft {
     struct raft_progress peers[RAFT_VOTERS_MAX]; /* beside config.voters */
     uint64_t transferee;
     uint64_t pending_config_index; /* no change may be proposed before this one is applied */
-    uint64_t removal_index;        /* nothing is proposed before this one is applied */
     uint64_t uncommitted_bytes;
     struct raft_read *reads; /* [read_head, read_head + read_count), contexts ascending */
     size_t read_head, read_count, read_capacity;

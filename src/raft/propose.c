@@ -31,11 +31,6 @@ propose(struct raft *raft, enum raft_entry_type type, struct bytes data, uint64_
 {
     if (raft->transferee)
         return -SKEIN_EBUSY;
-    /* Behind a removal the log must not grow until it is applied. The removed node stands for no
-     * election, and those who have not heard of the commit may still need its vote: a longer log of
-     * its own would refuse it to them for ever (row 26). */
-    if (raft->removal_index > raft->log.applied)
-        return -SKEIN_EBUSY;
     if (raft->uncommitted_bytes &&
         raft->uncommitted_bytes + data.count + RAFT_ENTRY_OVERHEAD_BYTES >
             raft->options.uncommitted_bytes_max)
@@ -75,10 +70,7 @@ raft_propose_config(struct raft *raft, const struct raft_config_change *change, 
     wire_writer_deinit(&out);
     rc = propose(raft, RAFT_ENTRY_CONFIG, data, out_index, out_term);
     bytes_unref(&data);
-    if (rc)
-        return rc;
-    raft->pending_config_index = *out_index;
-    if (change->remove)
-        raft->removal_index = *out_index;
-    return 0;
+    if (!rc)
+        raft->pending_config_index = *out_index;
+    return rc;
 }

@@ -89,8 +89,8 @@ enum raft_message_type {
     RAFT_APPEND = 1,      /* leader -> follower: entries after (prev) index, log_term */
     RAFT_APPEND_RESPONSE, /* index: last matched, or with reject: hint in reject_hint, log_term */
     RAFT_VOTE,            /* candidate: last index, log_term; context: RAFT_CONTEXT_TRANSFER */
-    RAFT_VOTE_RESPONSE,
-    RAFT_PRE_VOTE, /* term is the one the sender would start (thesis section 9.6) */
+    RAFT_VOTE_RESPONSE,   /* with reject: index, log_term of the last committed entry */
+    RAFT_PRE_VOTE,        /* term is the one the sender would start (thesis section 9.6) */
     RAFT_PRE_VOTE_RESPONSE,
     RAFT_SNAPSHOT,           /* leader -> follower: snapshot */
     RAFT_HEARTBEAT,          /* commit; context: a read's */
@@ -178,8 +178,8 @@ int raft_step(struct raft *raft, struct raft_message *message);
 /*
  * raft_propose - append one normal entry. Takes a reference of its own. The entry's index and term
  * are given back; it is committed when an entry with that index *and term* comes out of apply.
- * **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: uncommitted_bytes_max; -SKEIN_EBUSY: a transfer,
- * or the removal of a voter, is under way (a matter of one round trip).
+ * **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: uncommitted_bytes_max; -SKEIN_EBUSY: a transfer
+ * is under way.
  */
 int raft_propose(struct raft *raft, struct bytes data, uint64_t *out_index,
                  uint64_t *out_term) SKEIN_MUST_CHECK;

@@ -28,6 +28,10 @@ raft_on_vote(struct raft *raft, const struct raft_message *m)
         .term = granted ? m->term : raft->term,
         .reject = !granted,
     };
+    if (!granted) {
+        answer.index = raft->log.commit;
+        answer.log_term = raft_log_term(&raft->log, raft->log.commit);
+    }
     if (granted && !pre) {
         raft->election_elapsed = 0;
         raft->vote = m->from;
@@ -40,6 +44,12 @@ int
 raft_on_vote_response(struct raft *raft, const struct raft_message *m)
 {
     bool pre = m->type == RAFT_PRE_VOTE_RESPONSE;
+    /* A removed node with a longer log stands for no election and refuses its vote to those who
+     * have not heard that its removal is committed, and so go on asking it: let them hear (row 26).
+     */
+    if (m->reject && m->index && raft->role != RAFT_LEADER &&
+        raft_log_matches(&raft->log, m->index, m->log_term))
+        raft_commit_to(raft, m->index);
     /* Answers to a pre-vote are never votes, nor the other way round (row 34c). */
     if (raft->role != (pre ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE))
         return 0;

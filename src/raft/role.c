@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "raft/codec.h"
 #include "raft/internal.h"
 
 /* What every change of role or term leaves behind. */
@@ -18,7 +17,6 @@ reset(struct raft *raft, uint64_t term)
                                                   2 * raft->options.election_ticks - 1);
     raft->transferee = RAFT_NONE;
     raft->pending_config_index = 0;
-    raft->removal_index = 0;
     raft->uncommitted_bytes = 0;
     raft->flush_wanted = false;
     raft_reads_drop(raft);
@@ -37,22 +35,6 @@ raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader)
     reset(raft, term);
     raft->role = RAFT_FOLLOWER;
     raft->leader = leader;
-}
-
-/* The last removal that is not applied yet; 0: none. */
-static uint64_t
-last_removal(const struct raft *raft)
-{
-    const struct raft_log *log = &raft->log;
-    uint64_t from = log->applied > log->base_index ? log->applied : log->base_index;
-    for (uint64_t i = raft_log_last(log); i > from; i--) {
-        const struct raft_entry *e = raft_log_at(log, i);
-        struct raft_config_change change;
-        if (e->type == RAFT_ENTRY_CONFIG && !raft_decode_config_change(e->data, &change) &&
-            change.remove)
-            return i;
-    }
-    return 0;
 }
 
 /* Neither term nor vote change: a pre-vote promises nothing (thesis section 9.6; row 34c). */
@@ -88,7 +70,6 @@ raft_become_leader(struct raft *raft)
     own->match = raft->log.stable;
     /* Which of the entries behind commit are changes is not looked up: wait for all (row 37). */
     raft->pending_config_index = raft_log_last(&raft->log);
-    raft->removal_index = last_removal(raft);
     for (uint64_t i = raft->log.commit + 1; i <= raft_log_last(&raft->log); i++)
         raft->uncommitted_bytes += raft_entry_bytes(raft_log_at(&raft->log, i));
     /* The no-op without which nothing older could ever commit (section 8; row 11). */
