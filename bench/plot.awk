@@ -71,5 +71,5 @@ function bar(x, y, name, scale,    left, mid)
         left + least * scale, mid, left + most * scale, left + least * scale, mid - 4, \
         left + most * scale, mid - 4
     printf "<text x=\"%.1f\" y=\"%d\">%s</text>\n", left + most * scale + 6, mid + 4, \
-        middle >= 100 ? sprintf("%.0f", middle) : sprintf("%.1f", middle)
+        sprintf(middle < 100 ? "%.1f" : "%.0f", middle)
 }
