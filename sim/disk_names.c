@@ -5,6 +5,7 @@
 #include "sim/disk_internal.h"
 
 #define NAME_BYTES_MAX 255
+#define PATH_DEPTH_MAX 16
 
 /* Where @name is or would be among the entries. */
 static size_t
@@ -107,35 +108,46 @@ names_sync(struct sim_disk *disk, struct sim_inode *directory, uint64_t stamp)
     disk->change_count = kept;
 }
 
-/* The directory a path's last component lies in, and that component. */
+/*
+ * The directory a path's last component lies in, and that component (empty: the path is
+ * @out_directory itself).
+ */
 static int
 resolve_parent(struct sim_disk *disk, const char *path, struct sim_inode **out_directory,
                char out_name[NAME_BYTES_MAX + 1])
 {
-    struct sim_inode *directory = disk->root;
+    struct sim_inode *above[PATH_DEPTH_MAX] = {disk->root};
+    int depth = 0;
     out_name[0] = '\0';
     for (const char *at = path; *at;) {
-        while (*at == '/')
-            at++;
+        at += strspn(at, "/");
         size_t n = strcspn(at, "/");
-        if (n == 0)
-            break;
+        if (n == 0 || (n == 1 && at[0] == '.')) {
+            at += n;
+            continue;
+        }
         if (n > NAME_BYTES_MAX)
             return -ENAMETOOLONG;
+        if (n == 2 && at[0] == '.' && at[1] == '.') {
+            if (!out_name[0] && depth > 0)
+                depth--;
+            out_name[0] = '\0';
+            at += n;
+            continue;
+        }
         if (out_name[0]) {
-            directory = entry_get(directory, out_name);
-            if (!directory)
-                return -ENOENT;
-            if (!directory->is_directory)
-                return -ENOTDIR;
+            struct sim_inode *below = entry_get(above[depth], out_name);
+            if (!below || !below->is_directory)
+                return below ? -ENOTDIR : -ENOENT;
+            if (++depth == PATH_DEPTH_MAX)
+                return -ELOOP;
+            above[depth] = below;
         }
         memcpy(out_name, at, n);
         out_name[n] = '\0';
         at += n;
-        if (strcmp(out_name, ".") == 0)
-            out_name[0] = '\0';
     }
-    *out_directory = directory;
+    *out_directory = above[depth];
     return 0;
 }
 

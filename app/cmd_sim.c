@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/commands.h"
+#include "app/flags.h"
+#include "base/mutation.h"
+#include "sim/sweep.h"
+#include "skein/error.h"
+
+struct sim_flags {
+    uint64_t seed, seeds, start, nodes, seconds, jobs;
+    const char *trace, *mutation;
+    bool json, log, first;
+};
+
+static const struct flags_row rows[] = {
+    {.name = "seed",
+     .value = "N",
+     .help = "run this seed only, and say more about it",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, seed),
+     .min = 1,
+     .max = UINT64_MAX / 4},
+    {.name = "seeds",
+     .value = "N",
+     .fallback = "100",
+     .help = "how many seeds to run",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, seeds),
+     .min = 1,
+     .max = 1000000000},
+    {.name = "start",
+     .value = "N",
+     .fallback = "1",
+     .help = "the first of them",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, start),
+     .min = 1,
+     .max = UINT64_MAX / 4},
+    {.name = "nodes",
+     .value = "N",
+     .fallback = "0",
+     .help = "nodes of the cluster; 0: by seed, 3 or 5",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, nodes),
+     .min = 0,
+     .max = 7},
+    {.name = "seconds",
+     .value = "N",
+     .fallback = "30",
+     .help = "simulated seconds with faults, and again with a majority healed",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, seconds),
+     .min = 5,
+     .max = 3000},
+    {.name = "jobs",
+     .value = "N",
+     .fallback = "0",
+     .help = "processes at a time; 0: one a processor",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, jobs),
+     .min = 0,
+     .max = 64},
+    {.name = "trace",
+     .value = "FILE",
+     .help = "with --seed: write every event into FILE, the same bytes each time",
+     .parse = flags_parse_text,
+     FLAGS_FIELD(struct sim_flags, trace)},
+    {.name = "mutation",
+     .value = "NAME",
+     .help = "put a known bug back in (only in a build with -Dmutations=true)",
+     .parse = flags_parse_text,
+     FLAGS_FIELD(struct sim_flags, mutation)},
+    {.name = "first",
+     .help = "stop at the first seed that fails",
+     .parse = flags_parse_switch,
+     FLAGS_FIELD(struct sim_flags, first)},
+    {.name = "json",
+     .help = "one line of JSON for each seed and one for all",
+     .parse = flags_parse_switch,
+     FLAGS_FIELD(struct sim_flags, json)},
+    {.name = "log",
+     .help = "with --seed: the nodes' own log lines, on standard error",
+     .parse = flags_parse_switch,
+     FLAGS_FIELD(struct sim_flags, log)},
+};
+
+static const struct flags_command sim_command = {
+    .name = "sim",
+    .usage = "[--seed N | --seeds N] [OPTION...]",
+    .summary = "whole clusters of the real code under virtual time, each derived from one seed",
+    .details =
+        "Each seed: nodes and clients on a faulty network and faulty disks; crashes, pauses,\n"
+        "partitions; then a majority is healed and has to serve; then every node has to come to\n"
+        "the same state. The clients' history has to be linearizable.\n\n"
+        "Exit status: 0 all passed; 1 something happened that must not (safety); 2 something did\n"
+        "not happen that must (liveness); 3 a seed crashed; 64 the command line is wrong.\n",
+    .rows = rows,
+    .row_count = BASE_COUNT_OF(rows),
+};
+
+struct progress {
+    const struct sim_flags *flags;
+    uint64_t done, total, failed;
+    bool terminal;
+};
+
+static const char *
+verdict_name(enum sim_verdict verdict)
+{
+    static const char *const names[] = {"passed", "safety", "liveness", "crashed"};
+    return names[verdict];
+}
+
+static void
+print_replay(const struct sim_flags *flags, uint64_t seed)
+{
+    printf("  replay: skein sim --seed %" PRIu64, seed);
+    if (flags->nodes)
+        printf(" --nodes %" PRIu64, flags->nodes);
+    if (flags->seconds != 30)
+        printf(" --seconds %" PRIu64, flags->seconds);
+    if (flags->mutation)
+        printf(" --mutation %s", flags->mutation);
+    printf("\n");
+}
+
+static void
+print_json(uint64_t seed, const struct sim_run_result *result)
+{
+    char reason[2 * sizeof(result->reason)];
+    size_t at = 0;
+    for (const char *c = result->reason; *c && at + 2 < sizeof(reason); c++) {
+        if (*c == '"' || *c == '\\')
+            reason[at++] = '\\';
+        reason[at++] = (unsigned char)*c < 32 ? ' ' : *c;
+    }
+    reason[at] = '\0';
+    printf("{\"seed\":%" PRIu64 ",\"verdict\":\"%s\",\"reason\":\"%s\",\"checked\":%" PRIu64
+           ",\"failed\":%" PRIu64 ",\"unknown\":%" PRIu64 ",\"simulated_ns\":%" PRIu64
+           ",\"events\":%" PRIu64 ",\"trace_hash\":\"%016" PRIx64 "\",\"crashes\":%" PRIu64
+           ",\"elections\":%" PRIu64 ",\"joins\":%" PRIu64 "}\n",
+           seed, verdict_name(result->verdict), reason, result->checked_ops, result->failed_ops,
+           result->unknown_ops, result->simulated_ns, result->event_count, result->trace_hash,
+           result->crashes, result->elections, result->joins);
+}
+
+static void
+on_result(void *owner, uint64_t seed, const struct sim_run_result *result)
+{
+    struct progress *progress = owner;
+    progress->done++;
+    progress->failed += result->verdict != SIM_PASSED;
+    if (progress->flags->json) {
+        print_json(seed, result);
+    } else if (result->verdict != SIM_PASSED) {
+        printf("%sseed %" PRIu64 ": %s: %s\n", progress->terminal ? "\r" : "", seed,
+               verdict_name(result->verdict), result->reason);
+        print_replay(progress->flags, seed);
+    }
+    if (progress->terminal && !progress->flags->json)
+        printf("\r%" PRIu64 " of %" PRIu64 " seeds, %" PRIu64 " failed ", progress->done,
+               progress->total, progress->failed);
+    fflush(stdout);
+}
+
+static int
+run_one(const struct sim_flags *flags, struct sim_run_options *run)
+{
+    struct sim_run_result result;
+    run->seed = flags->seed;
+    run->log = flags->log;
+    run->report = flags->json ? NULL : stderr;
+    if (flags->trace) {
+        run->trace = fopen(flags->trace, "w");
+        if (!run->trace) {
+            fprintf(stderr, "skein sim: --trace: %s: %s\n", flags->trace, strerror(errno));
+            return 1;
+        }
+    }
+    sim_run(run, &result);
+    if (run->trace && fclose(run->trace) != 0) {
+        fprintf(stderr, "skein sim: --trace: %s: %s\n", flags->trace, strerror(errno));
+        return 1;
+    }
+    if (flags->json) {
+        print_json(flags->seed, &result);
+        return (int)result.verdict;
+    }
+    printf("seed %" PRIu64 ": %s%s%s\n", flags->seed, verdict_name(result.verdict),
+           result.reason[0] ? ": " : "", result.reason);
+    printf("  %" PRIu64 " operations checked, %" PRIu64 " refused, %" PRIu64 " unknown; %" PRIu64
+           " simulated seconds, %" PRIu64 " events, trace %016" PRIx64 "\n",
+           result.checked_ops, result.failed_ops, result.unknown_ops,
+           (uint64_t)(result.simulated_ns / SIM_SECOND), result.event_count, result.trace_hash);
+    printf("  %" PRIu64 " crashes, %" PRIu64 " exits, %" PRIu64 " elections, %" PRIu64
+           " disks joined, %" PRIu64 " blocks lost, %" PRIu64 " MiB at most on a node\n",
+           result.crashes, result.exits, result.elections, result.joins, result.lost_blocks,
+           result.memory_bytes_max >> 20);
+    if (result.verdict != SIM_PASSED)
+        print_replay(flags, flags->seed);
+    return (int)result.verdict;
+}
+
+static void
+print_sum(const struct sim_flags *flags, const struct sim_sweep_result *sum)
+{
+    double wall = (double)sum->wall_ns / 1e9, simulated = (double)sum->simulated_ns / 1e9;
+    if (flags->json)
+        printf("{\"passed\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"checked\":%" PRIu64
+               ",\"simulated_s\":%.0f,\"wall_s\":%.2f}\n",
+               sum->passed, sum->failed, sum->checked_ops, simulated, wall);
+    else
+        printf("%s%" PRIu64 " seeds passed, %" PRIu64 " failed; %" PRIu64
+               " operations checked; %.0f simulated seconds in %.1f s (%.0f a second)\n",
+               isatty(STDOUT_FILENO) ? "\r" : "", sum->passed, sum->failed, sum->checked_ops,
+               simulated, wall, wall > 0 ? simulated / wall : 0);
+}
+
+static int
+run_many(const struct sim_flags *flags, const struct sim_run_options *run)
+{
+    struct progress progress = {
+        .flags = flags, .total = flags->seeds, .terminal = isatty(STDOUT_FILENO)};
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    struct sim_sweep_options sweep = {.run = *run,
+                                      .first_seed = flags->start,
+                                      .seed_count = flags->seeds,
+                                      .job_count = (uint32_t)flags->jobs,
+                                      .stop_at_failure = flags->first,
+                                      .on_result = on_result,
+                                      .owner = &progress};
+    if (sweep.job_count == 0)
+        sweep.job_count = cpus > 0 ? (uint32_t)cpus : 1;
+    struct sim_sweep_result sum;
+    int rc = sim_sweep(&sweep, &sum);
+    if (rc < 0) {
+        fprintf(stderr, "skein sim: no process could be started: %s\n", skein_error_text(rc));
+        return SIM_CRASHED;
+    }
+    print_sum(flags, &sum);
+    return (int)sum.verdict;
+}
+
+/* Returns whether the named bug is in this process now. */
+static bool
+select_mutation(const char *name)
+{
+#ifdef SKEIN_MUTATIONS
+    enum mutation mutation = mutation_find(name);
+    if (mutation == MUTATION_COUNT) {
+        fprintf(stderr, "skein sim: --mutation: no such bug: \"%.64s\"; there are:", name);
+        for (enum mutation m = MUTATION_NONE; m < MUTATION_COUNT; m++)
+            fprintf(stderr, " %s", mutation_name(m));
+        fprintf(stderr, "\n");
+        return false;
+    }
+    mutation_select(mutation);
+    return true;
+#else
+    fprintf(stderr,
+            "skein sim: --mutation %.64s: this build has no known bugs in it; configure one with "
+            "-Dmutations=true\n",
+            name);
+    return false;
+#endif
+}
+
+int
+cmd_sim(int argc, char **argv)
+{
+    struct sim_flags flags = {0};
+    char **arguments;
+    int count;
+    enum flags_outcome outcome =
+        flags_parse(&sim_command, argc - 1, argv + 1, &flags, &arguments, &count);
+    if (outcome != FLAGS_RUN)
+        return flags_exit(outcome);
+    if ((flags.trace || flags.log) && !flags.seed) {
+        fprintf(stderr, "skein sim: --%s needs --seed: it is about one run\n",
+                flags.trace ? "trace" : "log");
+        return FLAGS_EXIT_USAGE;
+    }
+    if (flags.mutation && !select_mutation(flags.mutation))
+        return FLAGS_EXIT_USAGE;
+    struct sim_run_options run = {.node_count = (uint32_t)flags.nodes, .seconds = flags.seconds};
+    return flags.seed ? run_one(&flags, &run) : run_many(&flags, &run);
+}

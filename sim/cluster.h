@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_CLUSTER_H
+#define SIM_CLUSTER_H
+
+#include "core/fiber.h"
+#include "kv/node.h"
+#include "sim/disk.h"
+#include "sim/link.h"
+#include "sim/linear/linear.h"
+#include "sim/net.h"
+#include "sim/world.h"
+
+/*
+ * A cluster of production nodes (kv_node_open, unchanged), its clients and its troubles.
+ *
+ *   faults.c  -- crashes, partitions, disks --> node.c: one process a node, started again when it
+ * ends workload.c -- RESP over simulated TCP ----> nodes      history --> linear_check oracle.c  --
+ * looks at every node, often: one leader a term, equal states at equal indices, ... run.c     --
+ * the phases, and the verdict
+ */
+
+#define SIM_CLIENT_PORT 7000
+#define SIM_PEER_PORT 7100
+#define SIM_CLIENTS_MAX 8
+#define SIM_EPOCHS_MAX 1024
+
+enum sim_verdict {
+    SIM_PASSED = 0,
+    SIM_SAFETY = 1,   /* something happened that must not */
+    SIM_LIVENESS = 2, /* something did not happen that must */
+    SIM_CRASHED = 3   /* the process died: an assertion, a sanitizer, a signal */
+};
+
+/* What the seed decides about a run. */
+struct sim_plan {
+    uint64_t seed;
+    uint32_t node_count, client_count;
+    bool link_tcp; /* the real link over simulated sockets */
+    uint64_t tick_ns;
+    uint32_t election_ticks;
+    uint64_t segment_bytes, checkpoint_log_bytes, keep_log_bytes;
+    uint64_t command_timeout_ns, client_timeout_ns;
+    uint64_t think_ns_max;
+    uint64_t faults_from_ns, fault_gap_ns_max;
+    uint64_t safety_ns, liveness_ns;
+    uint32_t aimed_crash_per_mille; /* right after a node has answered a request for its vote, or
+                                       appended */
+    uint32_t weights[16];           /* of the faults, by enum sim_fault */
+};
+
+struct sim_cluster;
+
+struct sim_node {
+    struct sim_cluster *cluster;
+    struct sim_host *host;
+    struct kv_node *kv;         /* while it is open; in the host's arena */
+    struct core_waitq stopping; /* its main waits here; woken to end in an orderly way */
+    bool stop_asked, exited;
+    int exit_code;
+    char why[512];
+    struct sim_event restart_event, exit_event;
+    bool held_down; /* not started again by itself */
+    bool damaged;   /* a bit of its disk was flipped: it may refuse to start */
+    bool replaced;  /* its disk was wiped, and the cluster has not taken the new one in yet */
+    uint64_t last_log_time_ms, last_boot;
+    uint64_t exits, crashes, refusals;
+    char data_dir[16];
+    struct replica_peer peers[REPLICA_NODES_MAX];
+};
+
+struct sim_client;
+
+struct sim_cluster {
+    struct sim_world world;
+    struct sim_plan plan;
+    struct sim_links links;
+    struct sim_node nodes[REPLICA_NODES_MAX];
+    struct sim_host *client_host;
+    struct sim_client *clients;
+    struct linear_history *history;
+    bool workload_stopping;
+    uint32_t clients_done;
+    uint64_t unknown_count, failed_count;
+
+    struct sim_event fault_event, aimed_event, sample_event;
+    uint32_t aimed_node;
+    bool faults_on;
+    uint64_t fault_counts[16];
+
+    struct sim_oracle *oracle;
+    enum sim_verdict verdict; /* the first that was found */
+    char reason[768];
+    uint64_t checkpoints_taken, snapshots_installed, elections, forged_dropped, joins;
+};
+
+/* sim_violation - note the first one, and end the run. */
+void sim_violation(struct sim_cluster *cluster, enum sim_verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- node.c ---- */
+void sim_node_init(struct sim_cluster *cluster, uint32_t number);
+void sim_node_start(struct sim_node *node);
+void sim_node_crash(struct sim_node *node, bool power_loss, uint64_t restart_after_ns);
+/* sim_node_stop - SIGTERM; it is started again after it has ended. */
+void sim_node_stop(struct sim_node *node);
+/* sim_node_replace_disk - of a node that is down. */
+void sim_node_replace_disk(struct sim_node *node);
+bool sim_node_up(const struct sim_node *node);
+
+/* ---- faults.c ---- */
+void sim_faults_start(struct sim_cluster *cluster);
+/* sim_faults_stop - from now on nothing new breaks; what is broken stays so. */
+void sim_faults_stop(struct sim_cluster *cluster);
+/* sim_faults_heal_majority - a drawn majority works, among itself and with the clients; returns it
+ * as bits. */
+uint32_t sim_faults_heal_majority(struct sim_cluster *cluster);
+void sim_faults_heal_all(struct sim_cluster *cluster);
+
+/* ---- workload.c ---- */
+void sim_workload_start(struct sim_cluster *cluster);
+/* sim_workload_stop - the clients finish their operation, read every key once more, and end. */
+void sim_workload_stop(struct sim_cluster *cluster);
+bool sim_workload_done(const struct sim_cluster *cluster);
+/* sim_workload_mark / stuck_client - the clients (from 1) that have completed fewer than @count
+ * since the mark; 0: none. */
+void sim_workload_mark(struct sim_cluster *cluster);
+uint32_t sim_workload_stuck_client(const struct sim_cluster *cluster, uint64_t count);
+
+/* ---- oracle.c ---- */
+void sim_oracle_start(struct sim_cluster *cluster);
+void sim_oracle_close(struct sim_cluster *cluster);
+/* sim_oracle_converged - every node that is not damaged runs, and all have applied the same. */
+bool sim_oracle_converged(struct sim_cluster *cluster);
+
+#endif

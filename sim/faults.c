@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/faults.h"
+
+#include <stdio.h>
+
+#include "replica/envelope.h"
+#include "sim/cluster.h"
+
+#define MS SIM_MS
+
+static const char *const names[SIM_FAULT_COUNT] = {
+    "crash", "crash-all",   "stop",      "pause",     "split", "one-way", "isolate-leader",
+    "link",  "disk-errors", "disk-full", "disk-slow", "flip",  "wipe",    "clock"};
+_Static_assert(SIM_FAULT_COUNT <= 16, "a plan has room for the weights");
+
+const char *
+sim_fault_name(enum sim_fault fault)
+{
+    return fault < SIM_FAULT_COUNT ? names[fault] : NULL;
+}
+
+static struct sim_node *
+draw_node(struct sim_cluster *cluster)
+{
+    return &cluster->nodes[sim_draw(&cluster->world, 0, cluster->plan.node_count - 1)];
+}
+
+static struct sim_node *
+leader_of(struct sim_cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        if (sim_node_up(node) && node->kv && replica_leads(kv_node_replica(node->kv)))
+            return node;
+    }
+    return NULL;
+}
+
+static bool
+all_whole(const struct sim_cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
+        if (cluster->nodes[i].damaged || cluster->nodes[i].replaced)
+            return false;
+    return true;
+}
+
+static uint64_t
+restart_delay(struct sim_cluster *cluster)
+{
+    return sim_chance(&cluster->world, 600) ? sim_draw(&cluster->world, 1 * MS, 100 * MS)
+                                            : sim_draw(&cluster->world, 100 * MS, 5 * SIM_SECOND);
+}
+
+static void
+cut(struct sim_cluster *cluster, uint32_t a, uint32_t b, bool both)
+{
+    sim_net_block(cluster->world.net, a, b, true);
+    if (both)
+        sim_net_block(cluster->world.net, b, a, true);
+}
+
+static void
+split(struct sim_cluster *cluster)
+{
+    uint32_t count = cluster->plan.node_count;
+    uint64_t side = sim_draw(&cluster->world, 1, (1u << count) - 2);
+    for (uint32_t a = 1; a <= count; a++)
+        for (uint32_t b = a + 1; b <= count; b++)
+            if (((side >> (a - 1)) & 1) != ((side >> (b - 1)) & 1))
+                cut(cluster, a, b, true);
+}
+
+static void
+isolate(struct sim_cluster *cluster, uint32_t number, bool inbound, bool outbound)
+{
+    for (uint32_t other = 1; other <= cluster->plan.node_count; other++) {
+        if (other == number)
+            continue;
+        if (outbound)
+            sim_net_block(cluster->world.net, number, other, true);
+        if (inbound)
+            sim_net_block(cluster->world.net, other, number, true);
+    }
+}
+
+static void
+link_trouble(struct sim_cluster *cluster)
+{
+    struct sim_world *world = &cluster->world;
+    cluster->links.loss_per_mille = (uint32_t)sim_draw(world, 0, 100);
+    cluster->links.repeat_per_mille = (uint32_t)sim_draw(world, 0, 100);
+    cluster->links.delay_per_mille = (uint32_t)sim_draw(world, 0, 300);
+    cluster->links.delay_ns_max = sim_draw(world, 1 * MS, 2 * SIM_SECOND);
+    struct sim_net_options *net = sim_net_options(world->net);
+    net->tail_per_mille = (uint32_t)sim_draw(world, 0, 50);
+    net->tail_ns_max = sim_draw(world, 1 * MS, 500 * MS);
+}
+
+static void
+link_calm(struct sim_cluster *cluster)
+{
+    cluster->links.loss_per_mille = cluster->links.delay_per_mille = 0;
+    cluster->links.repeat_per_mille = 5;
+    cluster->links.delay_ns_max = 100 * MS;
+    struct sim_net_options *net = sim_net_options(cluster->world.net);
+    net->tail_per_mille = 5;
+    net->tail_ns_max = 20 * MS;
+}
+
+static void
+disk_calm(struct sim_node *node)
+{
+    *sim_disk_faults(node->host->disk) = (struct sim_disk_faults){.slow_factor = 1};
+}
+
+static void
+crash_all(struct sim_cluster *cluster)
+{
+    bool power_loss = sim_chance(&cluster->world, 800);
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
+        sim_node_crash(&cluster->nodes[i], power_loss, restart_delay(cluster));
+}
+
+/* A bit rots while the machine is off; what its node says to it is seen at the start. */
+static bool
+flip(struct sim_cluster *cluster, struct sim_node *node)
+{
+    char where[256];
+    if (!all_whole(cluster))
+        return false;
+    sim_node_crash(node, true, restart_delay(cluster));
+    if (node->host->state != SIM_HOST_DOWN ||
+        !sim_disk_flip_bit(node->host->disk, where, sizeof(where)))
+        return false;
+    node->damaged = true;
+    sim_trace_text(&cluster->world.trace, node->host->number, "flip", "%s", where);
+    return true;
+}
+
+static bool
+wipe(struct sim_cluster *cluster, struct sim_node *node)
+{
+    if (!all_whole(cluster) || !node->kv)
+        return false;
+    sim_node_crash(node, true, restart_delay(cluster));
+    sim_node_replace_disk(node);
+    return true;
+}
+
+/* A damaged node that cannot be used gets a new disk after a while. */
+static void
+mend_damaged(struct sim_cluster *cluster, uint32_t per_mille)
+{
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        if (!node->damaged || !sim_chance(&cluster->world, per_mille))
+            continue;
+        sim_node_crash(node, true, 0);
+        sim_node_replace_disk(node);
+        sim_event_at(&cluster->world, &node->restart_event,
+                     cluster->world.now_ns + restart_delay(cluster));
+    }
+}
+
+static bool
+begin_on_disk(struct sim_cluster *cluster, enum sim_fault fault, struct sim_node *node)
+{
+    struct sim_world *world = &cluster->world;
+    struct sim_disk_faults *disk = sim_disk_faults(node->host->disk);
+    if (fault == SIM_FAULT_DISK_ERRORS) {
+        disk->write_error_per_mille = (uint32_t)sim_draw(world, 0, 30);
+        disk->sync_error_per_mille = (uint32_t)sim_draw(world, 0, 100);
+    } else if (fault == SIM_FAULT_DISK_FULL) {
+        disk->capacity_bytes = sim_disk_used_bytes(node->host->disk) + sim_draw(world, 0, 1 << 19);
+    } else if (fault == SIM_FAULT_DISK_SLOW) {
+        disk->slow_factor = (uint32_t)sim_draw(world, 5, 500);
+    } else if (fault == SIM_FAULT_FLIP) {
+        return flip(cluster, node);
+    } else {
+        return wipe(cluster, node);
+    }
+    return true;
+}
+
+static bool
+begin(struct sim_cluster *cluster, enum sim_fault fault)
+{
+    struct sim_world *world = &cluster->world;
+    struct sim_node *node = draw_node(cluster), *leader = leader_of(cluster);
+    uint32_t number = node->host->number;
+    switch (fault) {
+    case SIM_FAULT_CRASH:
+        sim_node_crash(leader && sim_chance(world, 500) ? leader : node, sim_chance(world, 700),
+                       restart_delay(cluster));
+        return true;
+    case SIM_FAULT_CRASH_ALL:
+        crash_all(cluster);
+        return true;
+    case SIM_FAULT_STOP:
+        sim_node_stop(leader && sim_chance(world, 500) ? leader : node);
+        return true;
+    case SIM_FAULT_PAUSE:
+        sim_host_pause(leader && sim_chance(world, 600) ? leader->host : node->host,
+                       sim_draw(world, 10 * MS, 4 * SIM_SECOND));
+        return true;
+    case SIM_FAULT_SPLIT:
+        split(cluster);
+        return true;
+    case SIM_FAULT_ONE_WAY:
+        if (sim_chance(world, 500))
+            cut(cluster, number, 1 + number % cluster->plan.node_count, false);
+        else
+            isolate(cluster, number, sim_chance(world, 500), true);
+        return true;
+    case SIM_FAULT_ISOLATE_LEADER:
+        if (leader)
+            isolate(cluster, leader->host->number, sim_chance(world, 700), true);
+        return leader != NULL;
+    case SIM_FAULT_LINK:
+        link_trouble(cluster);
+        return true;
+    case SIM_FAULT_CLOCK:
+        node->host->wall_offset_ns =
+            (int64_t)sim_draw(world, 0, 20 * SIM_SECOND) - (int64_t)(10 * SIM_SECOND);
+        return true;
+    case SIM_FAULT_DISK_ERRORS:
+    case SIM_FAULT_DISK_FULL:
+    case SIM_FAULT_DISK_SLOW:
+    case SIM_FAULT_FLIP:
+    case SIM_FAULT_WIPE:
+        return begin_on_disk(cluster, fault, node);
+    case SIM_FAULT_COUNT:
+        break;
+    }
+    skein_unreachable();
+}
+
+static enum sim_fault
+draw_fault(struct sim_cluster *cluster)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < SIM_FAULT_COUNT; i++)
+        sum += cluster->plan.weights[i];
+    uint64_t pick = sim_draw(&cluster->world, 0, sum - 1);
+    int fault = 0;
+    while (pick >= cluster->plan.weights[fault])
+        pick -= cluster->plan.weights[fault++];
+    return (enum sim_fault)fault;
+}
+
+static void
+on_step(struct sim_event *event)
+{
+    struct sim_cluster *cluster = event->owner;
+    struct sim_world *world = &cluster->world;
+    if (!cluster->faults_on)
+        return;
+    if (sim_chance(world, 500))
+        sim_net_heal(world->net);
+    if (sim_chance(world, 400))
+        link_calm(cluster);
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
+        if (sim_chance(world, 500))
+            disk_calm(&cluster->nodes[i]);
+    mend_damaged(cluster, 300);
+    enum sim_fault fault = draw_fault(cluster);
+    bool done = begin(cluster, fault);
+    if (done)
+        cluster->fault_counts[fault]++;
+    sim_trace_text(&world->trace, 0, "fault", "%s%s", names[fault], done ? "" : " (not now)");
+    sim_event_at(world, event,
+                 world->now_ns + sim_draw(world, 20 * MS, cluster->plan.fault_gap_ns_max));
+}
+
+/* A crash just when something was promised: the instant that tells whether it was durable. */
+static void
+on_aimed(struct sim_event *event)
+{
+    struct sim_cluster *cluster = event->owner;
+    struct sim_node *node = &cluster->nodes[cluster->aimed_node - 1];
+    if (!cluster->faults_on || !sim_node_up(node))
+        return;
+    sim_trace_text(&cluster->world.trace, node->host->number, "fault", "aimed crash");
+    sim_node_crash(node, true, sim_draw(&cluster->world, 1 * MS, 60 * MS));
+}
+
+static void
+on_sent(void *owner, uint32_t from, uint32_t to, struct bytes message)
+{
+    struct sim_cluster *cluster = owner;
+    if (!cluster->faults_on || message.count <= ENVELOPE_RAFT_HEADER_BYTES ||
+        message.data[0] != ENVELOPE_RAFT)
+        return;
+    uint8_t type = message.data[ENVELOPE_RAFT_HEADER_BYTES];
+    uint32_t per_mille = type == RAFT_VOTE_RESPONSE     ? cluster->plan.aimed_crash_per_mille
+                         : type == RAFT_APPEND_RESPONSE ? cluster->plan.aimed_crash_per_mille / 50
+                                                        : 0;
+    if (cluster->aimed_event.slot != 0 || !sim_chance(&cluster->world, per_mille))
+        return;
+    cluster->aimed_node = from;
+    sim_event_at(&cluster->world, &cluster->aimed_event,
+                 cluster->world.now_ns + sim_draw(&cluster->world, 0, 150000));
+}
+
+void
+sim_faults_start(struct sim_cluster *cluster)
+{
+    cluster->fault_event = (struct sim_event){.fire = on_step, .owner = cluster};
+    cluster->aimed_event = (struct sim_event){.fire = on_aimed, .owner = cluster};
+    cluster->links.on_sent = on_sent;
+    cluster->links.owner = cluster;
+    cluster->faults_on = true;
+    link_calm(cluster);
+    sim_event_at(&cluster->world, &cluster->fault_event, cluster->plan.faults_from_ns);
+}
+
+void
+sim_faults_stop(struct sim_cluster *cluster)
+{
+    cluster->faults_on = false;
+    sim_event_cancel(&cluster->world, &cluster->fault_event);
+    sim_event_cancel(&cluster->world, &cluster->aimed_event);
+}
+
+static void
+heal_node(struct sim_cluster *cluster, struct sim_node *node)
+{
+    disk_calm(node);
+    node->held_down = false;
+    node->host->paused_until_ns = 0;
+    if (node->host->state == SIM_HOST_DOWN)
+        sim_node_start(node);
+    else if (sim_node_up(node))
+        sim_event_at(&cluster->world, &node->host->turn_event, cluster->world.now_ns);
+}
+
+/* What stays broken, in one of several ways. */
+static void
+keep_broken(struct sim_cluster *cluster, struct sim_node *node, uint32_t majority)
+{
+    struct sim_world *world = &cluster->world;
+    uint32_t number = node->host->number;
+    uint64_t way = sim_draw(world, 0, 3);
+    if (way == 0) {
+        node->held_down = true;
+        sim_event_cancel(world, &node->restart_event);
+        sim_node_crash(node, true, 0);
+        return;
+    }
+    for (uint32_t other = 1; other <= cluster->plan.node_count; other++) {
+        if (other == number || !((majority >> (other - 1)) & 1))
+            continue;
+        sim_net_block(world->net, number, other, way != 2);
+        sim_net_block(world->net, other, number, way != 3);
+    }
+}
+
+uint32_t
+sim_faults_heal_majority(struct sim_cluster *cluster)
+{
+    struct sim_world *world = &cluster->world;
+    uint32_t count = cluster->plan.node_count, quorum = count / 2 + 1, majority = 0, chosen = 0;
+    while (chosen < quorum) {
+        struct sim_node *node = draw_node(cluster);
+        uint32_t bit = 1u << (node->host->number - 1);
+        if ((majority & bit) || node->damaged || node->replaced)
+            continue;
+        majority |= bit;
+        chosen++;
+    }
+    sim_net_heal(world->net);
+    link_calm(cluster);
+    sim_trace_text(&world->trace, 0, "heal", "majority %u", majority);
+    for (uint32_t i = 0; i < count; i++) {
+        if ((majority >> i) & 1)
+            heal_node(cluster, &cluster->nodes[i]);
+        else
+            keep_broken(cluster, &cluster->nodes[i], majority);
+    }
+    return majority;
+}
+
+void
+sim_faults_heal_all(struct sim_cluster *cluster)
+{
+    sim_net_heal(cluster->world.net);
+    link_calm(cluster);
+    sim_trace_text(&cluster->world.trace, 0, "heal", "all");
+    mend_damaged(cluster, 1000);
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
+        heal_node(cluster, &cluster->nodes[i]);
+}

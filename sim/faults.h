@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_FAULTS_H
+#define SIM_FAULTS_H
+
+/*
+ * The kinds of trouble. Each step of the nemesis ends some of what is going on and begins one more.
+ *
+ * What can destroy data that was synced (a flipped bit, a wiped disk) meets one node at a time: the
+ * next one only when the cluster has taken the replaced disk in. Everything else meets any number.
+ */
+enum sim_fault {
+    SIM_FAULT_CRASH,
+    SIM_FAULT_CRASH_ALL,
+    SIM_FAULT_STOP, /* in an orderly way */
+    SIM_FAULT_PAUSE,
+    SIM_FAULT_SPLIT, /* two sides that do not hear each other */
+    SIM_FAULT_ONE_WAY,
+    SIM_FAULT_ISOLATE_LEADER,
+    SIM_FAULT_LINK, /* loss, repetition, delay */
+    SIM_FAULT_DISK_ERRORS,
+    SIM_FAULT_DISK_FULL,
+    SIM_FAULT_DISK_SLOW,
+    SIM_FAULT_FLIP,
+    SIM_FAULT_WIPE,
+    SIM_FAULT_CLOCK,
+    SIM_FAULT_COUNT
+};
+
+const char *sim_fault_name(enum sim_fault fault);
+
+#endif

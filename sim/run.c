@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/run.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "replica/state.h"
+#include "sim/faults.h"
+
+#define PHASE_SECONDS 30
+/* Time for elections, timeouts of commands on the way and reconnects, before a client has to get
+ * on. */
+#define SETTLE_NS (12 * SIM_SECOND)
+#define CONVERGE_NS (40 * SIM_SECOND)
+#define MEMORY_BYTES_MAX ((size_t)512 << 20)
+
+static uint64_t
+pick(struct prng *random, const uint64_t *values, size_t count)
+{
+    return values[prng_below(random, count)];
+}
+
+/* Some seeds have storms of elections, some have trouble with disks, some with the network, some
+ * with all. */
+static void
+draw_weights(struct sim_plan *plan, struct prng *random)
+{
+    static const uint32_t flavours[][SIM_FAULT_COUNT] = {
+        /* crash all stop pause split 1way isol link err full slow flip wipe clock */
+        {10, 2, 4, 6, 6, 6, 8, 8, 3, 1, 3, 1, 2, 3},    {30, 6, 4, 2, 1, 1, 3, 3, 0, 0, 2, 1, 1, 1},
+        {4, 0, 2, 8, 12, 12, 20, 12, 0, 0, 1, 0, 1, 2}, {8, 2, 2, 2, 1, 1, 2, 2, 12, 4, 8, 3, 4, 1},
+        {12, 1, 3, 10, 2, 4, 12, 20, 1, 0, 4, 0, 0, 4},
+    };
+    size_t flavour = (size_t)prng_below(random, BASE_COUNT_OF(flavours));
+    memcpy(plan->weights, flavours[flavour], sizeof(flavours[flavour]));
+    static const uint64_t aimed[] = {0, 0, 20, 100, 250};
+    plan->aimed_crash_per_mille = (uint32_t)pick(random, aimed, BASE_COUNT_OF(aimed));
+}
+
+static void
+draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct prng *random)
+{
+    static const uint64_t segments[] = {64 << 10, 128 << 10, 256 << 10};
+    static const uint64_t checkpoints[] = {8 << 10, 32 << 10, 128 << 10};
+    static const uint64_t keeps[] = {0, 4 << 10, 32 << 10};
+    uint64_t seconds = options->seconds ? options->seconds : PHASE_SECONDS;
+    *plan = (struct sim_plan){.seed = options->seed};
+    plan->node_count = prng_chance(random, 1, 5) ? 5 : 3;
+    if (options->node_count)
+        plan->node_count = options->node_count;
+    plan->client_count = (uint32_t)prng_range(random, 3, 6);
+    plan->link_tcp = prng_chance(random, 1, 5);
+    plan->tick_ns = prng_range(random, 20, 50) * SIM_MS;
+    plan->election_ticks = (uint32_t)prng_range(random, 5, 10);
+    plan->segment_bytes = pick(random, segments, BASE_COUNT_OF(segments));
+    plan->checkpoint_log_bytes = pick(random, checkpoints, BASE_COUNT_OF(checkpoints));
+    plan->keep_log_bytes = pick(random, keeps, BASE_COUNT_OF(keeps));
+    plan->command_timeout_ns = prng_range(random, 500, 3000) * SIM_MS;
+    plan->client_timeout_ns = prng_range(random, 500, 4000) * SIM_MS;
+    plan->think_ns_max = prng_range(random, 20, 200) * SIM_MS;
+    plan->faults_from_ns = SIM_TIME_START + prng_range(random, 0, 2000) * SIM_MS;
+    plan->fault_gap_ns_max = prng_range(random, 300, 2500) * SIM_MS;
+    plan->safety_ns = seconds * SIM_SECOND;
+    plan->liveness_ns = seconds * SIM_SECOND;
+    draw_weights(plan, random);
+}
+
+static void
+open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
+{
+    struct prng random;
+    *cluster = (struct sim_cluster){0};
+    prng_init(&random, options->seed * 2 + 1);
+    draw_plan(&cluster->plan, options, &random);
+    sim_world_open(&cluster->world, options->seed, options->trace);
+    cluster->world.owner = cluster;
+    cluster->world.log = options->log;
+    struct sim_net_options *net = sim_net_options(cluster->world.net);
+    net->latency_ns_min = prng_range(&random, 20000, 500000);
+    net->latency_ns_max = net->latency_ns_min + prng_range(&random, 50000, 5 * SIM_MS);
+    static const uint64_t pieces[] = {7, 500, 65536, 65536};
+    net->piece_bytes_max = pick(&random, pieces, BASE_COUNT_OF(pieces));
+    sim_links_init(&cluster->links, &cluster->world, cluster->plan.node_count);
+    cluster->links.forge_per_mille = 4;
+    for (uint32_t i = 1; i <= cluster->plan.node_count; i++)
+        sim_node_init(cluster, i);
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
+        sim_node_start(&cluster->nodes[i]);
+    sim_workload_start(cluster);
+    sim_oracle_start(cluster);
+}
+
+static void
+run_until(struct sim_cluster *cluster, uint64_t until_ns)
+{
+    if (cluster->verdict == SIM_PASSED && !sim_world_run(&cluster->world, until_ns))
+        sim_violation(cluster, SIM_LIVENESS,
+                      "more than %" PRIu64 " events: something goes round in circles",
+                      cluster->world.event_count_max);
+}
+
+/* With a majority healed every client has to get on: after the time to settle, and again and again.
+ */
+static void
+run_liveness(struct sim_cluster *cluster)
+{
+    uint64_t end_ns = cluster->world.now_ns + cluster->plan.liveness_ns;
+    uint64_t settle_ns =
+        cluster->plan.liveness_ns < SETTLE_NS ? cluster->plan.liveness_ns / 2 : SETTLE_NS;
+    sim_faults_stop(cluster);
+    uint32_t majority = sim_faults_heal_majority(cluster);
+    sim_workload_mark(cluster);
+    run_until(cluster, cluster->world.now_ns + settle_ns);
+    while (cluster->verdict == SIM_PASSED && cluster->world.now_ns < end_ns) {
+        uint32_t stuck = sim_workload_stuck_client(cluster, 1);
+        if (stuck) {
+            sim_violation(cluster, SIM_LIVENESS,
+                          "client %u got nowhere although the nodes of bits %u were healed", stuck,
+                          majority);
+            return;
+        }
+        sim_workload_mark(cluster);
+        uint64_t next_ns = cluster->world.now_ns + SETTLE_NS;
+        run_until(cluster, next_ns < end_ns ? next_ns : end_ns);
+        if (next_ns > end_ns)
+            return;
+    }
+}
+
+static void
+run_convergence(struct sim_cluster *cluster)
+{
+    uint64_t until_ns = cluster->world.now_ns + CONVERGE_NS;
+    sim_faults_heal_all(cluster);
+    sim_workload_stop(cluster);
+    while (cluster->verdict == SIM_PASSED && cluster->world.now_ns < until_ns) {
+        run_until(cluster, cluster->world.now_ns + 100 * SIM_MS);
+        if (sim_workload_done(cluster) && sim_oracle_converged(cluster))
+            break;
+    }
+    if (!sim_workload_done(cluster))
+        sim_violation(cluster, SIM_LIVENESS,
+                      "the clients could not read every key after all was healed");
+    else if (!sim_oracle_converged(cluster))
+        sim_violation(cluster, SIM_LIVENESS,
+                      "the members did not come to the same state after all was healed");
+    /* One more look at every state, all at the same index now. */
+    run_until(cluster, cluster->world.now_ns + 200 * SIM_MS);
+}
+
+static void
+check_history(struct sim_cluster *cluster, FILE *report)
+{
+    const struct linear_limits limits = {.step_count_max = 20000000,
+                                         .memory_bytes_max = (uint64_t)1 << 30};
+    enum linear_verdict verdict = linear_check(cluster->history, &limits, report);
+    if (verdict == LINEAR_VIOLATION)
+        sim_violation(cluster, SIM_SAFETY, "the history is not linearizable");
+    if (verdict == LINEAR_UNDECIDED)
+        sim_violation(cluster, SIM_SAFETY, "the history is too wide to be decided");
+    size_t checked = linear_checked_count(cluster->history);
+    uint64_t seconds = (cluster->plan.safety_ns + cluster->plan.liveness_ns) / SIM_SECOND;
+    uint64_t least = SIM_CHECKED_MIN * seconds / (2 * PHASE_SECONDS);
+    if (checked < least)
+        sim_violation(cluster, SIM_LIVENESS,
+                      "only %zu operations were checked, %" PRIu64 " are the least", checked,
+                      least);
+}
+
+/* Also after a failure to make progress: a history that does not fit says more. */
+static void
+check_history_too(struct sim_cluster *cluster, FILE *report)
+{
+    enum sim_verdict before = cluster->verdict;
+    char reason[sizeof(cluster->reason)];
+    memcpy(reason, cluster->reason, sizeof(reason));
+    cluster->verdict = SIM_PASSED;
+    check_history(cluster, report);
+    if (before == SIM_PASSED || cluster->verdict == SIM_SAFETY)
+        return;
+    cluster->verdict = before;
+    memcpy(cluster->reason, reason, sizeof(reason));
+}
+
+static void
+collect(struct sim_cluster *cluster, struct sim_run_result *result)
+{
+    result->checked_ops = linear_checked_count(cluster->history);
+    result->failed_ops = cluster->failed_count;
+    result->unknown_ops = cluster->unknown_count;
+    result->elections = cluster->elections;
+    result->joins = cluster->joins;
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        result->crashes += node->crashes;
+        result->exits += node->exits;
+        result->lost_blocks += sim_disk_stats(node->host->disk)->lost_blocks;
+        if (sim_node_up(node) && node->kv) {
+            const struct replica *replica = kv_node_replica(node->kv);
+            result->checkpoints += replica->counters.checkpoints_taken;
+            result->snapshots += replica->counters.snapshots_installed;
+            result->forged_dropped += replica->counters.forged_dropped;
+        }
+    }
+    for (uint32_t i = 0; i < cluster->world.host_count; i++) {
+        struct sim_host *host = cluster->world.hosts[i];
+        size_t bytes = host->arena ? arena_touched_bytes(host->arena) : 0;
+        bytes = bytes > host->arena_bytes_max ? bytes : host->arena_bytes_max;
+        if (bytes > result->memory_bytes_max)
+            result->memory_bytes_max = bytes;
+    }
+}
+
+void
+sim_run(const struct sim_run_options *options, struct sim_run_result *out_result)
+{
+    struct sim_cluster cluster;
+    *out_result = (struct sim_run_result){0};
+    open_cluster(&cluster, options);
+    sim_faults_start(&cluster);
+    run_until(&cluster, SIM_TIME_START + cluster.plan.safety_ns);
+    if (cluster.verdict == SIM_PASSED)
+        run_liveness(&cluster);
+    if (cluster.verdict == SIM_PASSED)
+        run_convergence(&cluster);
+    collect(&cluster, out_result);
+    if (cluster.verdict != SIM_SAFETY)
+        check_history_too(&cluster, options->report);
+    if (cluster.verdict == SIM_PASSED && out_result->memory_bytes_max > MEMORY_BYTES_MAX)
+        sim_violation(&cluster, SIM_SAFETY, "a node used %" PRIu64 " bytes of memory",
+                      out_result->memory_bytes_max);
+    out_result->verdict = cluster.verdict;
+    memcpy(out_result->reason, cluster.reason, sizeof(cluster.reason));
+    out_result->simulated_ns = cluster.world.now_ns - SIM_TIME_START;
+    out_result->event_count = cluster.world.event_count;
+    out_result->trace_hash = cluster.world.trace.hash;
+    sim_oracle_close(&cluster);
+    sim_links_deinit(&cluster.links);
+    for (uint32_t i = 0; i < cluster.plan.node_count; i++) {
+        sim_event_cancel(&cluster.world, &cluster.nodes[i].restart_event);
+        sim_event_cancel(&cluster.world, &cluster.nodes[i].exit_event);
+    }
+    sim_world_close(&cluster.world);
+    linear_history_close(cluster.history);
+    mem_free(cluster.clients);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_RUN_H
+#define SIM_RUN_H
+
+#include <stdio.h>
+
+#include "sim/cluster.h"
+
+/*
+ * One seed, from the first boot to the verdict.
+ *
+ *   0 s          faults                30 s   a majority healed       60 s   all healed
+ *   |--- safety ------------------------|--- liveness -----------------|--- convergence --> checks
+ *
+ * Checks in the end: every client got on while a majority was healed; all members come to the same
+ * state; every key is read once more; the history is linearizable; memory was bounded; enough was
+ * checked.
+ */
+
+#define SIM_CHECKED_MIN 600
+
+struct sim_run_options {
+    uint64_t seed;
+    uint32_t node_count; /* 0: by seed, 3 or 5 */
+    uint64_t seconds;    /* of each phase; 0: 30 */
+    FILE *trace;         /* NULL: none */
+    bool log;            /* the nodes' log lines to standard error */
+    FILE *report;        /* where a history that does not fit is explained; NULL: nowhere */
+};
+
+struct sim_run_result {
+    enum sim_verdict verdict;
+    char reason[768];
+    uint64_t checked_ops, failed_ops, unknown_ops;
+    uint64_t simulated_ns, event_count, trace_hash;
+    uint64_t crashes, exits, elections, joins, checkpoints, snapshots, forged_dropped, lost_blocks;
+    uint64_t memory_bytes_max;
+};
+
+/* sim_run - @out_result is filled in either case. */
+void sim_run(const struct sim_run_options *options, struct sim_run_result *out_result);
+
+#endif

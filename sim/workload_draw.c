@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/workload.h"
+
+static void
+put_arg(struct workload_op *op, const char *text)
+{
+    skein_assert(op->argc < WORKLOAD_ARGC_MAX);
+    op->argv[op->argc++] = (struct kv_arg){(const uint8_t *)text, strlen(text)};
+}
+
+static uint32_t
+epoch_of(const struct sim_cluster *cluster)
+{
+    uint64_t epoch = (cluster->world.now_ns - SIM_TIME_START) / WORKLOAD_EPOCH_NS;
+    return epoch < SIM_EPOCHS_MAX ? (uint32_t)epoch : SIM_EPOCHS_MAX - 1;
+}
+
+uint32_t
+workload_key_count(const struct sim_cluster *cluster)
+{
+    return (epoch_of(cluster) + 1) * WORKLOAD_KEYS;
+}
+
+static void
+name_key(struct workload_op *op, uint32_t key)
+{
+    uint32_t in_epoch = key % WORKLOAD_KEYS;
+    char kind = in_epoch < WORKLOAD_REGISTERS                       ? 'r'
+                : in_epoch < WORKLOAD_REGISTERS + WORKLOAD_COUNTERS ? 'c'
+                                                                    : 'l';
+    snprintf(op->key, sizeof(op->key), "%c%u.%u", kind, key / WORKLOAD_KEYS, in_epoch);
+}
+
+/* A value nobody else writes, of a drawn length. */
+static void
+draw_value(struct sim_client *client, struct workload_op *op, size_t bytes_max)
+{
+    int n = snprintf(op->arg, sizeof(op->arg), "%u:%llu;", client->number,
+                     (unsigned long long)++client->value_sequence);
+    size_t bytes = (size_t)n + (size_t)(core_random() % bytes_max);
+    if (core_random() % 16 == 0)
+        bytes *= 10;
+    bytes = bytes < WORKLOAD_VALUE_BYTES_MAX ? bytes : WORKLOAD_VALUE_BYTES_MAX;
+    memset(op->arg + n, 'a' + (int)(core_random() % 26), bytes - (size_t)n);
+    op->arg[bytes] = '\0';
+}
+
+static void
+draw_read(struct workload_op *op)
+{
+    op->kind = LINEAR_READ;
+    put_arg(op, "GET");
+    put_arg(op, op->key);
+}
+
+static void
+draw_delete(struct workload_op *op)
+{
+    op->kind = LINEAR_DELETE;
+    put_arg(op, "DEL");
+    put_arg(op, op->key);
+}
+
+static void
+draw_on_register(struct sim_client *client, struct workload_op *op)
+{
+    uint64_t dice = core_random() % 100;
+    if (dice < 40) {
+        draw_read(op);
+        return;
+    }
+    if (dice < 46) {
+        draw_delete(op);
+        return;
+    }
+    draw_value(client, op, 300);
+    put_arg(op, "SET");
+    put_arg(op, op->key);
+    put_arg(op, op->arg);
+    op->kind = dice < 76 ? LINEAR_WRITE : dice < 84 ? LINEAR_WRITE_NEW : LINEAR_WRITE_OLD;
+    if (dice >= 92)
+        op->kind = LINEAR_WRITE;
+    op->wants_old = dice >= 92;
+    if (op->wants_old)
+        put_arg(op, "GET");
+    else if (op->kind != LINEAR_WRITE)
+        put_arg(op, op->kind == LINEAR_WRITE_NEW ? "NX" : "XX");
+}
+
+static void
+draw_on_counter(struct workload_op *op)
+{
+    uint64_t dice = core_random() % 100;
+    if (dice < 30) {
+        draw_read(op);
+        return;
+    }
+    if (dice < 34) {
+        draw_delete(op);
+        return;
+    }
+    op->kind = LINEAR_ADD;
+    uint64_t by = 1 + core_random() % 9;
+    bool down = dice >= 80;
+    snprintf(op->arg, sizeof(op->arg), "%s%llu", down ? "-" : "", (unsigned long long)by);
+    put_arg(op, "INCRBY");
+    put_arg(op, op->key);
+    put_arg(op, op->arg);
+}
+
+static void
+draw_on_list(struct sim_client *client, struct workload_op *op)
+{
+    uint64_t dice = core_random() % 100;
+    if (dice < 40) {
+        draw_read(op);
+        return;
+    }
+    if (dice < 55) {
+        draw_delete(op);
+        return;
+    }
+    op->kind = LINEAR_APPEND;
+    draw_value(client, op, 2);
+    put_arg(op, "APPEND");
+    put_arg(op, op->key);
+    put_arg(op, op->arg);
+}
+
+/* Keys that expire: not in the history, but in every member's state. */
+static void
+draw_noise(struct sim_client *client, struct workload_op *op)
+{
+    op->recorded = false;
+    op->kind = LINEAR_WRITE;
+    snprintf(op->key, sizeof(op->key), "%u", 50 + (uint32_t)(core_random() % 2000));
+    draw_value(client, op, 600);
+    static const char *const names[] = {"x0", "x1", "x2", "x3"};
+    put_arg(op, "SET");
+    put_arg(op, names[core_random() % BASE_COUNT_OF(names)]);
+    put_arg(op, op->arg);
+    put_arg(op, "PX");
+    put_arg(op, op->key);
+}
+
+void
+workload_draw(struct sim_client *client, uint32_t count)
+{
+    uint32_t epoch = epoch_of(client->cluster);
+    for (uint32_t i = 0; i < count; i++) {
+        struct workload_op *op = &client->ops[i];
+        op->argc = 0;
+        op->arg[0] = '\0';
+        op->recorded = true;
+        op->wants_old = false;
+        if (core_random() % 20 == 0) {
+            draw_noise(client, op);
+            continue;
+        }
+        uint32_t key = epoch * WORKLOAD_KEYS + (uint32_t)(core_random() % WORKLOAD_KEYS);
+        if (core_random() % 12 == 0) { /* an older one: only read */
+            name_key(op, (uint32_t)(core_random() % (key + 1)));
+            draw_read(op);
+            continue;
+        }
+        name_key(op, key);
+        if (op->key[0] == 'r')
+            draw_on_register(client, op);
+        else if (op->key[0] == 'c')
+            draw_on_counter(op);
+        else
+            draw_on_list(client, op);
+    }
+}
+
+void
+workload_read(struct sim_client *client, uint32_t key)
+{
+    struct workload_op *op = &client->ops[0];
+    op->argc = 0;
+    op->arg[0] = '\0';
+    op->recorded = true;
+    op->wants_old = false;
+    name_key(op, key);
+    draw_read(op);
+}
