@@ -21,12 +21,12 @@
  * - Each block: CRC32C, the segment's generation, its own position; each batch: the offset that was
  *   synced before it.
  * - Hard state and log start are carried into each new segment before anything else.
- * - After a failed write or sync the log is *latched*: everything queued and everything later completes
- *   with -SKEIN_ELATCHED (the first one with the cause), for good.
+ * - After a failed write or sync the log is *latched*: everything queued and everything later
+ * completes with -SKEIN_ELATCHED (the first one with the cause), for good.
  *
- * Recovery tells torn from suspect: blocks behind the last whole batch that are zero or of an older generation, or
- * a batch that was never completed at the very end, are torn: it was never acknowledged. Anything else is suspect and
- * refuses to open, naming segment and offset.
+ * Recovery tells torn from suspect: blocks behind the last whole batch that are zero or of an older
+ * generation, or a batch that was never completed at the very end, are torn: it was never
+ * acknowledged. Anything else is suspect and refuses to open, naming segment and offset.
  */
 
 struct wal;
@@ -38,10 +38,10 @@ struct wal_identity {
 };
 
 struct wal_options {
-    const char *dir;             /* exists or is created */
+    const char *dir; /* exists or is created */
     struct wal_identity identity;
-    uint64_t segment_bytes;      /* 64 MiB; a multiple of 4096, 64 KiB to 1 GiB */
-    uint64_t queue_bytes_max;    /* 256 MiB queued and not durable: wal_submit refuses beyond */
+    uint64_t segment_bytes;   /* 64 MiB; a multiple of 4096, 64 KiB to 1 GiB */
+    uint64_t queue_bytes_max; /* 256 MiB queued and not durable: wal_submit refuses beyond */
 };
 
 /* What a log holds. **Ownership**: wal_recovery_deinit. */
@@ -57,45 +57,52 @@ struct wal_recovery {
 void wal_recovery_deinit(struct wal_recovery *recovery);
 
 /*
- * wal_open - open or create, recover, and start the writer fiber in @scope (core_scope_join it after wal_close).
- * @out_why: 512 bytes; on failure one line for a person: what, which file and offset, and the remedy.
- * **Returns** 0; -SKEIN_ECORRUPT: suspect; -SKEIN_EIDENTITY; -SKEIN_EFORMAT: an older or newer format;
- * -errno: the disk's. **Runs on** a fiber, suspends.
+ * wal_open - open or create, recover, and start the writer fiber in @scope (core_scope_join it
+ * after wal_close).
+ * @out_why: 512 bytes; on failure one line for a person: what, which file and offset, and the
+ * remedy.
+ * **Returns** 0; -SKEIN_ECORRUPT: suspect; -SKEIN_EIDENTITY; -SKEIN_EFORMAT: an older or newer
+ * format; -errno: the disk's. **Runs on** a fiber, suspends.
  */
 struct core_scope;
 int wal_open(struct wal **out_wal, const struct wal_options *options, struct core_scope *scope,
              struct wal_recovery *out_recovery, char out_why[512]) SKEIN_MUST_CHECK;
 
-/* One write. The submitter keeps it (and the entries) alive until on_durable; the log takes no references. */
+/* One write. The submitter keeps it (and the entries) alive until on_durable; the log takes no
+ * references. */
 struct wal_write {
     const struct raft_hard_state *hard_state; /* NULL: unchanged */
     const struct raft_snapshot *snapshot;     /* NULL, or the log restarts behind it */
     const struct raft_entry *entries;
     size_t entry_count;
-    bool sync;                                /* false: may wait for the next synced write (commit only) */
-    void (*on_durable)(struct wal_write *write, int status); /* 0 or negative; on the shard, not in submit */
+    bool sync; /* false: may wait for the next synced write (commit only) */
+    void (*on_durable)(struct wal_write *write,
+                       int status); /* 0 or negative; on the shard, not in submit */
     void *owner;
-    struct list link;                         /* the log's */
+    struct list link; /* the log's */
 };
 
-/* wal_submit - queue @write. **Returns** 0; -SKEIN_EAGAIN: queue_bytes_max; -SKEIN_ELATCHED: on_durable is not called. */
+/* wal_submit - queue @write. **Returns** 0; -SKEIN_EAGAIN: queue_bytes_max; -SKEIN_ELATCHED:
+ * on_durable is not called. */
 int wal_submit(struct wal *wal, struct wal_write *write) SKEIN_MUST_CHECK;
 
-/* wal_compact - entries up to @index are covered by a durable checkpoint (@index, @term): segments that hold nothing newer are
- * removed, after a segment that carries hard state and start is durable. Does not wait. */
+/* wal_compact - entries up to @index are covered by a durable checkpoint (@index, @term): segments
+ * that hold nothing newer are removed, after a segment that carries hard state and start is
+ * durable. Does not wait. */
 void wal_compact(struct wal *wal, uint64_t index, uint64_t term);
 
 struct wal_stats {
-    uint64_t writes;        /* batches made durable */
-    uint64_t write_bytes;   /* with padding */
+    uint64_t writes;      /* batches made durable */
+    uint64_t write_bytes; /* with padding */
     uint64_t submits;
     uint64_t segment_count;
     uint64_t queued_bytes;
-    int latched;            /* 0 or the code that latched it */
+    int latched; /* 0 or the code that latched it */
 };
 void wal_stats(const struct wal *wal, struct wal_stats *out_stats);
 
-/* wal_close - write what is queued, stop the writer. The scope's join waits for it. Then wal_free. */
+/* wal_close - write what is queued, stop the writer. The scope's join waits for it. Then wal_free.
+ */
 void wal_close(struct wal *wal);
 void wal_free(struct wal *wal);
 

@@ -74,8 +74,9 @@ bool kv_exec_is_past(const struct kv_exec *exec, int64_t expiry_ms);
  * exec_scan.c. */
 #define KV_EXEC_COMMANDS(X)                                                                       \
     X(append)                                                                                     \
-    X(dbsize) X(decr) X(decrby) X(del) X(exists) X(expire) X(expireat) X(expiretime) X(flushall)  \
-        X(get) X(getdel) X(getex) X(getrange) X(getset) X(incr) X(incrby) X(keys) X(mget) X(mset) \
+    X(dbsize)                                                                                     \
+    X(decr) X(decrby) X(del) X(exists) X(expire) X(expireat) X(expiretime) X(flushall) X(get)     \
+        X(getdel) X(getex) X(getrange) X(getset) X(incr) X(incrby) X(keys) X(mget) X(mset)        \
             X(msetnx) X(persist) X(pexpire) X(pexpireat) X(pexpiretime) X(psetex) X(pttl) X(scan) \
                 X(set) X(setex) X(setnx) X(setrange) X(strlen) X(ttl) X(type)
 #define X(name) \

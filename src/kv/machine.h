@@ -15,33 +15,35 @@
  *
  * Why the hash: kv/keyspace.h.
  *
- * A key is absent from the moment log time reaches its expiry. apply removes what has expired, a bounded number each time, in
- * the order of the 'x' keys: the same on every member.
+ * A key is absent from the moment log time reaches its expiry. apply removes what has expired, a
+ * bounded number each time, in the order of the 'x' keys: the same on every member.
  */
 
 struct kv_limits {
     uint64_t key_bytes_max;   /* 64 KiB */
     uint64_t value_bytes_max; /* 1 MiB */
-    uint64_t reply_bytes_max; /* 64 MiB: of one batch; a command whose reply would not fit is answered by an error */
+    uint64_t reply_bytes_max; /* 64 MiB: of one batch; a command whose reply would not fit is
+                                 answered by an error */
 };
 
 /* For replica_open: the config is a struct kv_limits (borrowed; NULL: the defaults). */
 extern const struct replica_machine_ops kv_machine_ops;
 
 struct kv_machine_stats {
-    uint64_t key_count;          /* not expired ones and those not yet removed */
+    uint64_t key_count; /* not expired ones and those not yet removed */
     uint64_t expiring_key_count;
     uint64_t expired_total;
-    uint64_t commands_total;     /* applied */
+    uint64_t commands_total; /* applied */
     struct store_stats table;
 };
 void kv_machine_stats(void *machine, struct kv_machine_stats *out_stats);
 
-/* kv_machine_next_expiry_ms - the earliest expiry, UINT64_MAX: none. The leader proposes an empty batch when its wall clock has
- * passed it (kv/expire.c), so that log time moves on. */
+/* kv_machine_next_expiry_ms - the earliest expiry, UINT64_MAX: none. The leader proposes an empty
+ * batch when its wall clock has passed it (kv/expire.c), so that log time moves on. */
 uint64_t kv_machine_next_expiry_ms(void *machine);
 
-/* kv_machine_checksum - over all keys, values and expiries in order, for the simulator's oracles. */
+/* kv_machine_checksum - over all keys, values and expiries in order, for the simulator's oracles.
+ */
 uint32_t kv_machine_checksum(void *machine);
 
 #endif

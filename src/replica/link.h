@@ -13,11 +13,13 @@
 /*
  * The seam between replicas: delivers *authenticated peer, message*.
  *
- * A link carries whole messages between the nodes of one cluster, at most once, not necessarily in order, possibly
- * never. What it vouches for is who sent a message: `from` in on_message is the peer's authenticated number, whatever the
- * message itself claims. Implementations: replica/link_tcp (connections; plain, loopback by default) and sim/.
+ * A link carries whole messages between the nodes of one cluster, at most once, not necessarily in
+ * order, possibly never. What it vouches for is who sent a message: `from` in on_message is the
+ * peer's authenticated number, whatever the message itself claims. Implementations:
+ * replica/link_tcp (connections; plain, loopback by default) and sim/.
  *
- * Bounds: each peer has a queue limited in bytes; what does not fit is dropped, counted and reported by -SKEIN_EAGAIN.
+ * Bounds: each peer has a queue limited in bytes; what does not fit is dropped, counted and
+ * reported by -SKEIN_EAGAIN.
  */
 
 #define REPLICA_NODES_MAX 15
@@ -33,24 +35,27 @@ struct replica_link;
 
 struct replica_link_handler {
     void *owner;
-    /* A message from the authenticated @from. @message is borrowed (take a reference to keep it). Called on
-     * the shard, from a fiber of the link; must not suspend. */
+    /* A message from the authenticated @from. @message is borrowed (take a reference to keep it).
+     * Called on the shard, from a fiber of the link; must not suspend. */
     void (*on_message)(void *owner, uint32_t from, struct bytes message);
     /* What was sent to @node lately may be lost (a connection broke, a queue was full). */
     void (*on_lost)(void *owner, uint32_t node);
 };
 
 struct replica_link_stats {
-    uint64_t sent, received;           /* messages */
+    uint64_t sent, received; /* messages */
     uint64_t sent_bytes, received_bytes;
-    uint64_t dropped_queue_full, dropped_unconnected, refused; /* refused: handshakes and frames that broke the protocol */
+    uint64_t dropped_queue_full, dropped_unconnected,
+        refused; /* refused: handshakes and frames that broke the protocol */
 };
 
 struct replica_link_ops {
     const char *name;
-    /* start - begin to listen, dial and deliver to @handler (borrowed until stop returns). May suspend. */
+    /* start - begin to listen, dial and deliver to @handler (borrowed until stop returns). May
+     * suspend. */
     int (*start)(struct replica_link *link, const struct replica_link_handler *handler);
-    /* send - queue one message for @node; takes a reference of its own. 0, -SKEIN_EAGAIN (queue full), -SKEIN_ENOTFOUND. */
+    /* send - queue one message for @node; takes a reference of its own. 0, -SKEIN_EAGAIN (queue
+     * full), -SKEIN_ENOTFOUND. */
     int (*send)(struct replica_link *link, uint32_t node, struct bytes message);
     /* connected - whether a message sent now has a way. */
     bool (*connected)(struct replica_link *link, uint32_t node);

@@ -12,14 +12,15 @@
 /*
  * The seam of state machines: what a user of the replicated log writes. Six callbacks.
  *
- * A machine is deterministic: the same commands in the same order give the same state and the same replies on
- * every member. It sees no clock; the log's time (milliseconds since 1970, never going back) comes with each command. All
- * calls are made on one shard, one at a time; only snapshot_save may suspend.
+ * A machine is deterministic: the same commands in the same order give the same state and the same
+ * replies on every member. It sees no clock; the log's time (milliseconds since 1970, never going
+ * back) comes with each command. All calls are made on one shard, one at a time; only snapshot_save
+ * may suspend.
  */
 
 struct replica_command {
-    uint64_t index;   /* of the log entry; several commands may share one */
-    uint64_t time_ms; /* log time */
+    uint64_t index;    /* of the log entry; several commands may share one */
+    uint64_t time_ms;  /* log time */
     struct bytes data; /* borrowed for the call; take a reference to keep parts of it */
 };
 
@@ -28,7 +29,8 @@ struct replica_sink {
     int (*write)(struct replica_sink *sink, const void *data, size_t count);
 };
 struct replica_source {
-    /* exactly @count bytes; -SKEIN_EEOF: none left; -SKEIN_ECORRUPT: damaged (the caller reports where). */
+    /* exactly @count bytes; -SKEIN_EEOF: none left; -SKEIN_ECORRUPT: damaged (the caller reports
+     * where). */
     int (*read)(struct replica_source *source, void *data, size_t count);
 };
 
@@ -37,15 +39,17 @@ struct replica_machine_ops {
     /* open - an empty machine. @config: what the program gave to replica_open. */
     int (*open)(void **out_machine, void *config);
     /*
-     * apply - one committed command. @reply: NULL on members where nobody waits; else the reply's bytes are
-     * appended to it. A command that cannot be carried out is answered in the reply; apply itself does not
-     * fail. Bytes that are no command at all (a peer's fault) change nothing and reply an error.
+     * apply - one committed command. @reply: NULL on members where nobody waits; else the reply's
+     * bytes are appended to it. A command that cannot be carried out is answered in the reply;
+     * apply itself does not fail. Bytes that are no command at all (a peer's fault) change nothing
+     * and reply an error.
      */
     void (*apply)(void *machine, const struct replica_command *command, struct wire_writer *reply);
-    /* query - a read that changes nothing; log time as of the last applied command in @command->time_ms. */
+    /* query - a read that changes nothing; log time as of the last applied command in
+     * @command->time_ms. */
     void (*query)(void *machine, const struct replica_command *command, struct wire_writer *reply);
-    /* snapshot_save - the state as it is at the call: whatever it needs it captures before its first write
-     * (which may suspend, and commands are applied meanwhile). */
+    /* snapshot_save - the state as it is at the call: whatever it needs it captures before its
+     * first write (which may suspend, and commands are applied meanwhile). */
     int (*snapshot_save)(void *machine, struct replica_sink *sink);
     /* snapshot_load - replace the whole state. On failure the machine is empty. */
     int (*snapshot_load)(void *machine, struct replica_source *source);

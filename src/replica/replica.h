@@ -24,12 +24,14 @@
  *   wal/                the log (disk/wal.h)
  *   checkpoint-*.skc    the newest complete checkpoint (disk/checkpoint.h)
  *
- * Who is a member (docs/design/0005-membership-of-disks.md). A raft id names a *disk*, not a machine: node number in the top
- * 16 bits, below it the 48-bit incarnation drawn when the directory was made. A new directory is *unborn*: it does not vote. When
- * every configured node is seen unborn the lowest-numbered one decides the first membership, durably, and the others adopt it. An
- * unborn node that meets members which know another incarnation of it has lost its disk: it asks to be let in, the leader replaces the
- * old incarnation by the new one through the log (remove, then add), and a snapshot brings it up to date. So an
- * emptied directory never votes with a memory it has lost.
+ * Who is a member (docs/design/0005-membership-of-disks.md). A raft id names a *disk*, not a
+ * machine: node number in the top 16 bits, below it the 48-bit incarnation drawn when the directory
+ * was made. A new directory is *unborn*: it does not vote. When every configured node is seen
+ * unborn the lowest-numbered one decides the first membership, durably, and the others adopt it. An
+ * unborn node that meets members which know another incarnation of it has lost its disk: it asks to
+ * be let in, the leader replaces the old incarnation by the new one through the log (remove, then
+ * add), and a snapshot brings it up to date. So an emptied directory never votes with a memory it
+ * has lost.
  */
 
 /* raft ids */
@@ -42,22 +44,23 @@ replica_raft_node(uint64_t raft_id)
 struct replica;
 
 struct replica_options {
-    const char *cluster_name;    /* 1 to 64 bytes; a directory or peer of another name is refused */
-    uint32_t node;               /* this node's number, in peers */
+    const char *cluster_name; /* 1 to 64 bytes; a directory or peer of another name is refused */
+    uint32_t node;            /* this node's number, in peers */
     const struct replica_peer *peers; /* every node of the cluster, this one included */
-    uint32_t peer_count;         /* 1 to REPLICA_NODES_MAX */
-    const char *data_dir;        /* created when absent; its parent must exist */
-    struct replica_link *link;   /* not started; the replica starts and stops (and so frees) it */
+    uint32_t peer_count;              /* 1 to REPLICA_NODES_MAX */
+    const char *data_dir;             /* created when absent; its parent must exist */
+    struct replica_link *link; /* not started; the replica starts and stops (and so frees) it */
     const struct replica_machine_ops *machine_ops;
     void *machine_config;
 
-    uint64_t tick_ns;                  /* 50 ms; a heartbeat each tick, an election after 10 to 20 */
-    uint32_t election_ticks;           /* 10 */
-    uint64_t segment_bytes;            /* of the log; 64 MiB */
-    uint64_t checkpoint_log_bytes;     /* 64 MiB: take a checkpoint when the log has grown by this since the last */
-    uint64_t keep_log_bytes;           /* 16 MiB of entries kept behind a checkpoint for slow followers */
-    uint64_t pending_bytes_max;        /* 64 MiB of requests waiting here; beyond it -SKEIN_EBUSY */
-    uint64_t command_bytes_max;        /* 16 MiB; a larger command is -SKEIN_ETOOBIG */
+    uint64_t tick_ns;              /* 50 ms; a heartbeat each tick, an election after 10 to 20 */
+    uint32_t election_ticks;       /* 10 */
+    uint64_t segment_bytes;        /* of the log; 64 MiB */
+    uint64_t checkpoint_log_bytes; /* 64 MiB: take a checkpoint when the log has grown by this since
+                                      the last */
+    uint64_t keep_log_bytes;    /* 16 MiB of entries kept behind a checkpoint for slow followers */
+    uint64_t pending_bytes_max; /* 64 MiB of requests waiting here; beyond it -SKEIN_EBUSY */
+    uint64_t command_bytes_max; /* 16 MiB; a larger command is -SKEIN_ETOOBIG */
 };
 
 /*
@@ -67,8 +70,8 @@ struct replica_options {
  * **Returns** 0; -SKEIN_EBUSY: another process has the directory; -SKEIN_EIDENTITY; -SKEIN_EFORMAT;
  * -SKEIN_ECORRUPT; -errno. **Runs on** a fiber, suspends.
  */
-int replica_open(struct replica **out_replica, const struct replica_options *options, struct core_scope *scope, char out_why[512])
-    SKEIN_MUST_CHECK;
+int replica_open(struct replica **out_replica, const struct replica_options *options,
+                 struct core_scope *scope, char out_why[512]) SKEIN_MUST_CHECK;
 
 enum replica_kind {
     REPLICA_WRITE, /* goes through the log */
@@ -79,27 +82,29 @@ enum replica_kind {
  * replica_submit - carry out one command, on whichever node leads, and give its reply.
  * @command: a reference is taken. @out_reply: **Ownership**: bytes_unref.
  *
- * On a follower the command is handed to the leader once. Commands of one fiber are carried out in its order (it
- * waits for each); writes submitted by several fibers in one turn share log entries.
+ * On a follower the command is handed to the leader once. Commands of one fiber are carried out in
+ * its order (it waits for each); writes submitted by several fibers in one turn share log entries.
  *
  * **Returns** 0: carried out, @out_reply set;
- *   -SKEIN_ENOLEADER: no leader before the deadline, or leadership was lost and another entry took the place: not
- *     applied, will not be;
- *   -SKEIN_EUNKNOWN: a write was handed to the log or the leader and its outcome is not known (deadline, connection or
- *     leadership lost): may have been or may yet be applied; a read never gives this;
+ *   -SKEIN_ENOLEADER: no leader before the deadline, or leadership was lost and another entry took
+ *     the place: not applied, will not be;
+ *   -SKEIN_EUNKNOWN: a write was handed to the log or the leader and its outcome is not known
+ *     (deadline, connection or leadership lost): may have been or may yet be applied; a read never
+ *     gives this;
  *   -SKEIN_EBUSY: pending_bytes_max: not applied;
  *   -SKEIN_ETOOBIG: not applied; -SKEIN_ELATCHED: the disk of this node failed, not applied;
- *   -SKEIN_ECANCELED: the fiber was cancelled (a write's outcome is unknown); -SKEIN_ECLOSED: stopping, not applied.
+ *   -SKEIN_ECANCELED: the fiber was cancelled (a write's outcome is unknown);
+ *   -SKEIN_ECLOSED: stopping, not applied.
  * **Runs on** the replica's shard, in a fiber, suspends.
  */
-int replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command, uint64_t deadline_ns,
-                   struct bytes *out_reply) SKEIN_MUST_CHECK;
+int replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command,
+                   uint64_t deadline_ns, struct bytes *out_reply) SKEIN_MUST_CHECK;
 
 enum replica_phase {
     REPLICA_FORMING, /* unborn; waiting for the other nodes' first start */
     REPLICA_JOINING, /* a new disk; waiting to be let in */
     REPLICA_RUNNING,
-    REPLICA_FAILED   /* the log is latched: votes, acknowledges and serves nothing */
+    REPLICA_FAILED /* the log is latched: votes, acknowledges and serves nothing */
 };
 const char *replica_phase_name(enum replica_phase phase);
 
@@ -108,16 +113,16 @@ struct replica_status {
     uint8_t cluster_id[16];
     struct raft_status raft;
     uint32_t node;
-    uint32_t leader_node;        /* 0: unknown */
+    uint32_t leader_node; /* 0: unknown */
     uint64_t log_time_ms;
     uint64_t checkpoint_index;
     uint64_t checkpoints_taken, snapshots_sent, snapshots_installed;
     uint64_t proposals, reads, forwarded;
-    uint64_t forged_dropped;     /* messages whose claimed sender is not the link's */
+    uint64_t forged_dropped; /* messages whose claimed sender is not the link's */
     uint64_t undecodable_dropped;
     uint64_t log_writes, log_write_bytes;
     struct replica_link_stats link;
-    char waiting_for[128];       /* phase FORMING: which nodes, for a person */
+    char waiting_for[128]; /* phase FORMING: which nodes, for a person */
 };
 void replica_status(struct replica *replica, struct replica_status *out_status);
 
@@ -128,12 +133,14 @@ uint64_t replica_log_time_ms(const struct replica *replica);
 /* replica_machine - the machine, to look at from its own shard (between calls; not to change). */
 void *replica_machine(struct replica *replica);
 
-/* replica_failure - 0, or why the replica stopped serving (phase FAILED); @out_why as in replica_open. */
+/* replica_failure - 0, or why the replica stopped serving (phase FAILED); @out_why as in
+ * replica_open. */
 int replica_failure(const struct replica *replica, char out_why[512]);
 
 /*
- * replica_stop - refuse new commands, wait for those under way, hand leadership over when leading, stop everything, close
- * the log. At @deadline_ns what is left is cut off. Frees the replica; the scope given to open can be joined after.
+ * replica_stop - refuse new commands, wait for those under way, hand leadership over when leading,
+ * stop everything, close the log. At @deadline_ns what is left is cut off. Frees the replica; the
+ * scope given to open can be joined after.
  */
 void replica_stop(struct replica *replica, uint64_t deadline_ns);
 
