@@ -45,8 +45,9 @@ docs: deps-docs  ## check the manual pages and render them to build/docs
 	@tools/docs $(BUILD)/docs
 
 install: build  ## install to PREFIX (/usr/local), below DESTDIR
-	@meson configure $(BUILD) --prefix $(PREFIX)
-	@ninja -C $(BUILD) $(NINJA_QUIET) skein
+	@meson introspect $(BUILD) --buildoptions | grep -q '"prefix", "value": "$(PREFIX)"' || \
+	    meson setup --reconfigure $(BUILD) --prefix $(PREFIX) >/dev/null
+	@ninja -C $(BUILD) $(NINJA_QUIET)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:  ## remove the build folder
@@ -58,7 +59,7 @@ deps-%:
 # Tests need more packages than the program: they are switched on when first asked for.
 configure-tests: deps-build deps-test $(BUILD)/build.ninja
 	@meson introspect $(BUILD) --buildoptions | grep -q '"tests", "value": true' || \
-	    meson configure $(BUILD) -Dtests=true
+	    meson setup --reconfigure $(BUILD) -Dtests=true >/dev/null
 
 $(BUILD)/build.ninja: | deps-build
 	@meson setup $(BUILD) -Dtests=false >/dev/null || { meson setup $(BUILD) -Dtests=false; exit 1; }
