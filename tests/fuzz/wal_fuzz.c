@@ -45,7 +45,6 @@ sealed_make(struct maker *maker, bool wild)
     if (maker->number == maker->count) {
         maker->number = 0;
         maker->count = (uint16_t)(1 + wire_get_u8(&maker->in) % 4);
-        maker->end = maker->at;
         maker->batch++;
     }
     bool carry = maker->at.block == 1;
@@ -68,6 +67,8 @@ sealed_make(struct maker *maker, bool wild)
         block.generation = wire_get_u8(&maker->in);
     }
     wal_block_seal(maker->raw, &block);
+    if (maker->number == maker->count)
+        maker->end = (struct wal_position){maker->at.segment, maker->at.block + 1};
 }
 
 static int
