@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: bytes of peers are decoded whole or refused; an id is taken once; an entry gives back what
+ * was put in; frames come out of any cut of the stream, and a broken one ends it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/prng.h"
+#include "replica/entry.h"
+#include "replica/envelope.h"
+#include "replica/link_frame.h"
+#include "replica/window.h"
+#include "skein/error.h"
+
+static void
+test_window(void **state)
+{
+    (void)state;
+    struct window *window = mem_zalloc(sizeof *window);
+    assert_true(window_take(window, 5));
+    assert_false(window_take(window, 5));
+    assert_true(window_take(window, 4));
+    assert_true(window_take(window, 5 + WINDOW_IDS - 1));
+    assert_false(window_take(window, 5));
+    assert_true(window_take(window, 6));
+    assert_false(window_take(window, 4));
+    assert_true(window_take(window, 10 * WINDOW_IDS));
+    assert_false(window_take(window, 7));
+    assert_true(window_take(window, 10 * WINDOW_IDS - 1));
+    assert_false(window_take(window, 10 * WINDOW_IDS));
+    mem_free(window);
+}
+
+static void
+test_entry(void **state)
+{
+    (void)state;
+    struct entry_writer writer;
+    struct entry_reader reader;
+    entry_begin(&writer, ENTRY_HEADER_BYTES + 3 * 4 + 5, 77, 3);
+    entry_add(&writer, bytes_borrow("abc", 3));
+    entry_add(&writer, bytes_borrow("", 0));
+    entry_add(&writer, bytes_borrow("de", 2));
+    struct bytes data = entry_end(&writer);
+    for (size_t count = 0; count < data.count; count++)
+        assert_int_equal(entry_open(&reader, bytes_borrow(data.data, count)), -SKEIN_EPROTO);
+    assert_int_equal(entry_open(&reader, data), 0);
+    assert_int_equal(reader.time_ms, 77);
+    assert_memory_equal(entry_next(&reader).data, "abc", 3);
+    assert_int_equal(entry_next(&reader).count, 0);
+    assert_memory_equal(entry_next(&reader).data, "de", 2);
+    assert_int_equal(reader.left, 0);
+    bytes_unref(&data);
+}
+
+static struct wire_writer
+some_forwards(void)
+{
+    struct wire_writer out = {0};
+    envelope_begin_items(&out, ENVELOPE_FORWARD, 9, 8);
+    struct envelope_forward item = {.id = 1, .left_ns = 5, .command = bytes_borrow("xyz", 3)};
+    envelope_add_forward(&out, &item);
+    item.id = 2;
+    item.read = 1;
+    envelope_add_forward(&out, &item);
+    return out;
+}
+
+static void
+test_forwards(void **state)
+{
+    (void)state;
+    struct wire_writer out = some_forwards();
+    struct envelope_items items;
+    struct envelope_forward item;
+    for (size_t count = 0; count < out.count; count++)
+        assert_true(envelope_check(bytes_borrow(out.data, count)) < 0);
+    assert_int_equal(envelope_open_items(&items, bytes_borrow(out.data, out.count)), 0);
+    assert_int_equal(items.token, 8);
+    assert_int_equal(envelope_next_forward(&items, &item), 0);
+    assert_int_equal(item.id, 1);
+    assert_int_equal(envelope_next_forward(&items, &item), 0);
+    assert_int_equal(item.read, 1);
+    assert_memory_equal(item.command.data, "xyz", 3);
+    assert_int_equal(envelope_next_forward(&items, &item), -SKEIN_ENOTFOUND);
+    wire_writer_deinit(&out);
+}
+
+static void
+test_garbage(void **state)
+{
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 2);
+    for (int i = 0; i < 50000; i++) {
+        uint8_t data[200];
+        size_t count = prng_below(&prng, sizeof data);
+        prng_fill(&prng, data, count);
+        if (count)
+            data[0] = (uint8_t)prng_below(&prng, 8);
+        (void)!envelope_check(bytes_borrow(data, count));
+    }
+}
+
+static void
+test_chunk(void **state)
+{
+    (void)state;
+    struct wire_writer out = {0};
+    struct envelope_chunk chunk = {.transfer = 3,
+                                   .snapshot = {.index = 5, .term = 2},
+                                   .file_bytes = 10,
+                                   .offset = 6,
+                                   .data = bytes_borrow("1234", 4)};
+    chunk.snapshot.config = (struct raft_config){.voters = {9}, .voter_count = 1};
+    struct envelope_chunk got;
+    envelope_put_chunk(&out, &chunk);
+    assert_int_equal(envelope_get_chunk(bytes_borrow(out.data, out.count), &got), 0);
+    assert_int_equal(got.snapshot.config.voters[0], 9);
+    assert_memory_equal(got.data.data, "1234", 4);
+    wire_writer_deinit(&out);
+    chunk.offset = 7; /* beyond its file */
+    envelope_put_chunk(&out, &chunk);
+    assert_int_equal(envelope_get_chunk(bytes_borrow(out.data, out.count), &got), -SKEIN_EPROTO);
+    wire_writer_deinit(&out);
+}
+
+static void
+put_frame(struct wire_writer *out, const void *payload, size_t count)
+{
+    uint8_t header[LINK_FRAME_HEADER_BYTES];
+    link_frame_header(header, payload, count);
+    wire_put_raw(out, header, sizeof header);
+    wire_put_raw(out, payload, count);
+}
+
+static void
+test_frames(void **state)
+{
+    (void)state;
+    struct wire_writer out = {0};
+    struct prng prng;
+    static uint8_t big[200000];
+    prng_init(&prng, 3);
+    prng_fill(&prng, big, sizeof big);
+    for (int i = 0; i < 20; i++)
+        put_frame(&out, big, 1 + prng_below(&prng, i % 5 == 0 ? sizeof big : 100));
+    for (int turn = 0; turn < 20; turn++) {
+        struct link_frame_parser parser = {.limit_bytes = sizeof big};
+        int frames = 0;
+        for (size_t at = 0; at < out.count;) {
+            size_t count = 1 + prng_below(&prng, turn % 2 ? 50 : 100000);
+            count = count < out.count - at ? count : out.count - at;
+            const uint8_t *data = out.data + at;
+            at += count;
+            struct bytes payload;
+            int rc;
+            while ((rc = link_frame_feed(&parser, &data, &count, &payload)) == 1) {
+                assert_memory_equal(payload.data, big, payload.count);
+                bytes_unref(&payload);
+                frames++;
+            }
+            assert_int_equal(rc, 0);
+        }
+        assert_int_equal(frames, 20);
+        link_frame_parser_deinit(&parser);
+    }
+    wire_writer_deinit(&out);
+}
+
+static int
+feed(const uint8_t *data, size_t count)
+{
+    struct link_frame_parser parser = {.limit_bytes = 100};
+    struct bytes payload;
+    int rc = link_frame_feed(&parser, &data, &count, &payload);
+    if (rc == 1)
+        bytes_unref(&payload);
+    link_frame_parser_deinit(&parser);
+    return rc;
+}
+
+static void
+test_broken_frames(void **state)
+{
+    (void)state;
+    struct wire_writer out = {0};
+    put_frame(&out, "hello", 5);
+    assert_int_equal(feed(out.data, out.count), 1);
+    out.data[9] ^= 1;
+    assert_int_equal(feed(out.data, out.count), -SKEIN_ECORRUPT);
+    wire_store(out.data, 0, 4);
+    assert_int_equal(feed(out.data, out.count), -SKEIN_ETOOBIG);
+    wire_store(out.data, 101, 4);
+    assert_int_equal(feed(out.data, out.count), -SKEIN_ETOOBIG);
+    wire_writer_deinit(&out);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_garbage), cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_frames),  cmocka_unit_test(test_forwards),
+        cmocka_unit_test(test_chunk),   cmocka_unit_test(test_window),
+        cmocka_unit_test(test_entry),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
