@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: strangers, wrong clusters and broken frames are refused, counted and change nothing; a link
+ * finds its peer again after the peer's restart; a peer that takes nothing costs a bounded queue.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/wire.h"
+#include "core/io.h"
+#include "core/shard.h"
+#include "core/uring.h"
+#include "replica/link_frame.h"
+#include "replica/link_tcp.h"
+#include "skein/error.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+#define QUEUE_BYTES ((uint64_t)1 << 20)
+
+struct end {
+    struct replica_link *link;
+    struct replica_link_handler handler;
+    uint64_t messages;
+    uint64_t bytes;
+    uint64_t lost;
+    uint32_t last_from;
+};
+
+struct fixture {
+    struct replica_peer peers[2];
+    struct end ends[2];
+};
+
+static void
+on_message(void *owner, uint32_t from, struct bytes message)
+{
+    struct end *end = owner;
+    end->messages++;
+    end->bytes += message.count;
+    end->last_from = from;
+}
+
+static void
+on_lost(void *owner, uint32_t node)
+{
+    struct end *end = owner;
+    (void)node;
+    end->lost++;
+}
+
+static int
+start(struct fixture *f, uint32_t node)
+{
+    struct end *end = &f->ends[node - 1];
+    struct link_tcp_options options = {.cluster_name = "test",
+                                       .node = node,
+                                       .peers = f->peers,
+                                       .peer_count = 2,
+                                       .queue_bytes_max = QUEUE_BYTES};
+    *end = (struct end){0};
+    end->handler = (struct replica_link_handler){end, on_message, on_lost};
+    int rc = link_tcp_open(&end->link, &options);
+    skein_assert(rc == 0);
+    return end->link->ops->start(end->link, &end->handler);
+}
+
+static void
+stop(struct fixture *f, uint32_t node)
+{
+    struct end *end = &f->ends[node - 1];
+    if (end->link)
+        end->link->ops->stop(end->link);
+    end->link = NULL;
+}
+
+static struct replica_link_stats
+stats(struct fixture *f, uint32_t node)
+{
+    struct replica_link_stats s;
+    f->ends[node - 1].link->ops->stats(f->ends[node - 1].link, &s);
+    return s;
+}
+
+#define WAIT(condition)                                                         \
+    for (uint64_t until_ns = core_deadline_in(10 * SECOND_NS); !(condition);) { \
+        skein_assert(core_now_ns() < until_ns);                                 \
+        skein_assert(core_sleep(core_deadline_in(SECOND_NS / 500)) == 0);       \
+    }
+
+static bool
+joined(struct fixture *f)
+{
+    return f->ends[0].link->ops->connected(f->ends[0].link, 2) &&
+           f->ends[1].link->ops->connected(f->ends[1].link, 1);
+}
+
+static int
+send_bytes(struct fixture *f, uint32_t from, size_t count)
+{
+    struct bytes message = bytes_of(bytes_new(count), count);
+    memset((uint8_t *)(uintptr_t)message.data, 'm', count);
+    struct replica_link *link = f->ends[from - 1].link;
+    int rc = link->ops->send(link, 3 - from, message);
+    bytes_unref(&message);
+    return rc;
+}
+
+static int
+dial(struct fixture *f, uint32_t node)
+{
+    int handle = core_connect(&f->peers[node - 1].addr, core_deadline_in(SECOND_NS));
+    skein_assert(handle >= 0);
+    return handle;
+}
+
+static void
+send_frame(int handle, const void *payload, size_t count)
+{
+    uint8_t header[LINK_FRAME_HEADER_BYTES];
+    link_frame_header(header, payload, count);
+    skein_assert(core_send(handle, header, sizeof header, core_deadline_in(SECOND_NS)) == 0);
+    skein_assert(core_send(handle, payload, count, core_deadline_in(SECOND_NS)) == 0);
+}
+
+static void
+send_hello(int handle, const char *name, uint32_t from, uint32_t to)
+{
+    struct link_hello hello = {.from = from, .to = to};
+    struct wire_writer out = {0};
+    memcpy(hello.name, name, strlen(name));
+    link_hello_encode(&out, &hello);
+    send_frame(handle, out.data, out.count);
+    wire_writer_deinit(&out);
+}
+
+/* The verdict, or -1 when the connection ends without one. */
+static int
+verdict(int handle)
+{
+    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
+    size_t have = 0;
+    while (have < sizeof frame) {
+        ssize_t n =
+            core_recv(handle, frame + have, sizeof frame - have, core_deadline_in(10 * SECOND_NS));
+        skein_assert(n != -SKEIN_ETIMEDOUT);
+        if (n <= 0)
+            return -1;
+        have += (size_t)n;
+    }
+    return frame[LINK_FRAME_HEADER_BYTES];
+}
+
+static void
+expect_end(int handle)
+{
+    uint8_t byte;
+    ssize_t n = core_recv(handle, &byte, 1, core_deadline_in(10 * SECOND_NS));
+    skein_assert(n <= 0 && n != -SKEIN_ETIMEDOUT);
+    core_close(handle);
+}
+
+static void
+strangers(struct fixture *f)
+{
+    skein_assert(start(f, 1) == 0);
+    static const char garbage[] = "GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n";
+    int handle = dial(f, 1);
+    skein_assert(core_send(handle, garbage, sizeof garbage, core_deadline_in(SECOND_NS)) == 0);
+    expect_end(handle);
+    handle = dial(f, 1);
+    send_frame(handle, "not a hello at all", 18);
+    skein_assert(verdict(handle) == -1);
+    core_close(handle);
+    skein_assert(stats(f, 1).refused == 2);
+
+    static const struct {
+        const char *name;
+        uint32_t from, to;
+        int verdict;
+    } cases[] = {{"prod", 2, 1, LINK_WRONG_CLUSTER},
+                 {"test", 2, 3, LINK_WRONG_NODE},
+                 {"test", 9, 1, LINK_WRONG_NODE},
+                 {"test", 1, 1, LINK_WRONG_NODE}};
+    for (size_t i = 0; i < BASE_COUNT_OF(cases); i++) {
+        handle = dial(f, 1);
+        send_hello(handle, cases[i].name, cases[i].from, cases[i].to);
+        skein_assert(verdict(handle) == cases[i].verdict);
+        expect_end(handle);
+    }
+    skein_assert(stats(f, 1).refused == 6);
+    skein_assert(f->ends[0].messages == 0);
+}
+
+static int
+dial_as_peer(struct fixture *f)
+{
+    int handle = dial(f, 1);
+    send_hello(handle, "test", 2, 1);
+    skein_assert(verdict(handle) == LINK_WELCOME);
+    return handle;
+}
+
+static void
+broken_frames(struct fixture *f)
+{
+    skein_assert(start(f, 1) == 0);
+    int handle = dial_as_peer(f);
+    send_frame(handle, "one", 3);
+    WAIT(f->ends[0].messages == 1);
+    skein_assert(f->ends[0].last_from == 2);
+    uint8_t header[LINK_FRAME_HEADER_BYTES];
+    link_frame_header(header, "two", 3);
+    skein_assert(core_send(handle, header, sizeof header, core_deadline_in(SECOND_NS)) == 0);
+    skein_assert(core_send(handle, "twO", 3, core_deadline_in(SECOND_NS)) == 0);
+    expect_end(handle);
+
+    handle = dial_as_peer(f);
+    wire_store(header, (uint64_t)REPLICA_MESSAGE_BYTES_MAX + 1, 4);
+    skein_assert(core_send(handle, header, sizeof header, core_deadline_in(SECOND_NS)) == 0);
+    expect_end(handle);
+    skein_assert(f->ends[0].messages == 1 && stats(f, 1).refused == 2);
+
+    /* A newer connection of the same peer ends the older one. */
+    int older = dial_as_peer(f), newer = dial_as_peer(f);
+    expect_end(older);
+    send_frame(newer, "three", 5);
+    WAIT(f->ends[0].messages == 2);
+    core_close(newer);
+}
+
+static void
+finds_its_peer_again(struct fixture *f)
+{
+    skein_assert(start(f, 1) == 0);
+    skein_assert(send_bytes(f, 1, 10) == -SKEIN_EAGAIN);
+    skein_assert(stats(f, 1).dropped_unconnected == 1);
+    skein_assert(start(f, 2) == 0);
+    WAIT(joined(f));
+    for (int i = 0; i < 100; i++)
+        skein_assert(send_bytes(f, 1, 1 + (size_t)i * 97) == 0);
+    WAIT(f->ends[1].messages == 100);
+    skein_assert(f->ends[1].last_from == 1);
+    stop(f, 2);
+    WAIT(f->ends[0].lost == 1);
+    skein_assert(start(f, 2) == 0);
+    WAIT(joined(f));
+    skein_assert(send_bytes(f, 1, 800000) == 0);
+    WAIT(f->ends[1].bytes == 800000);
+    struct bytes message = bytes_copy("x", 1);
+    skein_assert(f->ends[0].link->ops->send(f->ends[0].link, 7, message) == -SKEIN_ENOTFOUND);
+    bytes_unref(&message);
+}
+
+/* The test plays node 2: it takes the connection and then reads nothing. */
+static void
+full_queue(struct fixture *f)
+{
+    int listener = core_listen(&f->peers[1].addr, 4);
+    skein_assert(listener >= 0);
+    skein_assert(start(f, 1) == 0);
+    struct backend_addr from;
+    int handle = core_accept(listener, &from, core_deadline_in(5 * SECOND_NS));
+    skein_assert(handle >= 0);
+    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1] = {0};
+    link_frame_header(frame, frame + LINK_FRAME_HEADER_BYTES, 1);
+    skein_assert(core_send(handle, frame, sizeof frame, core_deadline_in(SECOND_NS)) == 0);
+    WAIT(f->ends[0].link->ops->connected(f->ends[0].link, 2));
+    uint64_t taken = 0;
+    while (taken < 1000 && send_bytes(f, 1, 64 << 10) == 0) {
+        taken++;
+        core_yield();
+    }
+    skein_assert(taken < 1000);
+    skein_assert(stats(f, 1).dropped_queue_full == 1);
+    core_close(handle);
+    core_close(listener);
+}
+
+static void
+port_in_use(struct fixture *f)
+{
+    skein_assert(start(f, 1) == 0);
+    struct end first = f->ends[0];
+    skein_assert(start(f, 1) == -EADDRINUSE);
+    stop(f, 1);
+    f->ends[0] = first;
+}
+
+struct run {
+    void (*fn)(struct fixture *f);
+};
+
+static int
+main_fiber(void *arg)
+{
+    struct run *run = arg;
+    struct fixture f = {0};
+    struct backend_addr any = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    int held[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        held[i] = core_listen(&any, 4);
+        f.peers[i].node = i + 1;
+        skein_assert(held[i] >= 0 && core_local_addr(held[i], &f.peers[i].addr) == 0);
+    }
+    core_close(held[0]);
+    core_close(held[1]);
+    run->fn(&f);
+    stop(&f, 1);
+    stop(&f, 2);
+    return 0;
+}
+
+static void
+run_case(void (*fn)(struct fixture *f))
+{
+    struct run run = {fn};
+    struct backend *backend;
+    struct core_shard *shard;
+    struct core_stack_pool *stacks = core_stack_pool_open();
+    skein_assert(uring_open(&backend, 1) == 0);
+    struct core_shard_options options = {.backend = backend, .stacks = stacks};
+    skein_assert(core_shard_open(&shard, &options) == 0);
+    skein_assert(core_shard_run(shard, main_fiber, &run) == 0);
+    core_shard_close(shard);
+    uring_close(backend);
+    core_stack_pool_close(stacks);
+}
+
+#define CASE(name)                        \
+    static void test_##name(void **state) \
+    {                                     \
+        (void)state;                      \
+        run_case(name);                   \
+    }
+CASE(strangers)
+CASE(broken_frames)
+CASE(port_in_use)
+CASE(finds_its_peer_again)
+CASE(full_queue)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_strangers),   cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_port_in_use), cmocka_unit_test(test_finds_its_peer_again),
+        cmocka_unit_test(test_full_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
