@@ -70,8 +70,14 @@ inbox_send(struct replica *replica, const struct raft_message *message)
 static bool
 is_genuine(struct replica *replica, uint32_t from, const struct raft_message *message)
 {
-    if (message->to != replica->raft_id)
+    if (message->to != replica->raft_id) {
+        if (replica_raft_node(message->to) == replica->options.node && !replica->other_disk_logged)
+            obs_log(OBS_WARN, "replica", "messages for another disk of this node",
+                    "node=%u from=%u why=\"a new disk has taken its place, or is being replaced\"",
+                    replica->options.node, from);
+        replica->other_disk_logged = true;
         return false;
+    }
     if (replica_raft_node(message->from) != from && !mutation_on(MUTATION_BELIEVE_SENDER)) {
         replica->counters.forged_dropped++;
         return false;

@@ -168,6 +168,7 @@ struct replica {
     enum replica_phase phase;
     int failure;
     char why[512];
+    bool other_disk_logged;
     bool stopping; /* nothing new is taken */
     bool ending;   /* the fibers end */
 
