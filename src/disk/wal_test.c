@@ -113,6 +113,39 @@ test_missing_segment(void **state)
     disk_test_run(missing_main, NULL);
 }
 
+static int
+directory_main(void *arg)
+{
+    char path[512];
+    struct test_log log = {0};
+    (void)arg;
+    assert_int_equal(test_log_try_open(&log, "/nowhere/at/all", 1 << 16), -ENOENT);
+    assert_non_null(strstr(log.why, "/nowhere/at/all: there is no such directory"));
+    snprintf(path, sizeof(path), "%s/file", dir);
+    disk_test_write(path, "x", 1);
+    assert_int_equal(test_log_try_open(&log, path, 1 << 16), -ENOTDIR);
+    assert_non_null(strstr(log.why, "a part of the path is a file"));
+    test_log_open(&log, dir, 1 << 16);
+    test_log_append(&log, 1, 1, 1, 10);
+    test_log_close(&log);
+    *disk_test_fault() = (struct disk_test_fault){
+        .kind = BACKEND_SYNC, .countdown = 1, .code = -EROFS, .sticky = true};
+    assert_int_equal(test_log_try_open(&log, dir, 1 << 16), -EROFS);
+    assert_non_null(strstr(log.why, "the file system is read-only"));
+    *disk_test_fault() = (struct disk_test_fault){0};
+    test_log_open(&log, dir, 1 << 16);
+    test_log_check(&log);
+    test_log_close(&log);
+    return 0;
+}
+
+static void
+test_bad_directory(void **state)
+{
+    (void)state;
+    disk_test_run(directory_main, NULL);
+}
+
 /* ---- what was written is there ---- */
 
 static int
@@ -446,11 +479,11 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_identity),     TEST(test_format),       TEST(test_missing_segment),
-        TEST(test_recover),      TEST(test_huge_entries), TEST(test_random),
-        TEST(test_group_commit), TEST(test_lazy_writes),  TEST(test_queue_bound),
-        TEST(test_compact),      TEST(test_latch),        TEST(test_half_write),
-        TEST(test_full_disk),
+        TEST(test_bad_directory),   TEST(test_identity),     TEST(test_format),
+        TEST(test_missing_segment), TEST(test_recover),      TEST(test_huge_entries),
+        TEST(test_random),          TEST(test_group_commit), TEST(test_lazy_writes),
+        TEST(test_queue_bound),     TEST(test_compact),      TEST(test_latch),
+        TEST(test_half_write),      TEST(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
