@@ -75,7 +75,7 @@ add_to_batch(struct kv_conn *conn, struct turn *turn, enum kv_command_kind kind)
     }
     if (!turn->count) {
         skein_assert(!batch->count);
-        kv_batch_begin(batch);
+        kv_batch_begin(batch, &conn->face->options.limits);
     }
     kv_batch_add(batch, parser->argv, parser->argc);
     if (kind == KV_WRITE)

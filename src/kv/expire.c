@@ -12,7 +12,7 @@ static int
 submit_empty(struct kv_expirer *expirer)
 {
     struct wire_writer out = {0};
-    kv_batch_begin(&out);
+    kv_batch_begin(&out, &expirer->limits);
     struct bytes command = bytes_copy(out.data, out.count);
     struct bytes reply = {0};
     wire_writer_deinit(&out);

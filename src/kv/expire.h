@@ -3,6 +3,7 @@
 #define KV_EXPIRE_H
 
 #include "core/fiber.h"
+#include "kv/batch.h"
 #include "replica/replica.h"
 
 /*
@@ -24,6 +25,7 @@
 
 struct kv_expirer {
     struct replica *replica;
+    struct kv_limits limits; /* of the empty batch */
     uint64_t command_timeout_ns;
 };
 

@@ -9,6 +9,7 @@
 #include "base/wire.h"
 #include "core/backend.h"
 #include "core/fiber.h"
+#include "kv/batch.h"
 #include "replica/replica.h"
 
 /*
@@ -33,6 +34,7 @@
 struct kv_face_options {
     struct replica *replica;    /* borrowed */
     struct backend_addr listen; /* port 0 picks a free one */
+    struct kv_limits limits;    /* written into every batch of this node; kv_limits_ok */
     uint64_t command_timeout_ns;
     uint64_t send_timeout_ns; /* a client that does not read its replies for so long is closed */
     uint32_t client_count_max;

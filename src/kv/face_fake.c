@@ -93,6 +93,7 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
     skein_assert(fake->batch_count < FAKE_BATCHES_MAX);
     fake->batches[fake->batch_count].kind = kind;
     fake->batches[fake->batch_count].count = reader.left;
+    fake->batches[fake->batch_count].limits = reader.limits;
     fake->batches[fake->batch_count++].bytes = command.count;
     fake->waiting++;
     while (fake->closed) {
@@ -156,10 +157,12 @@ fake_run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_optio
 {
     static const uint8_t loopback[16] = {[10] = 255, [11] = 255, [12] = 127, [15] = 1};
     struct fake fake = {.body = body};
-    fake.options = (struct kv_face_options){.command_timeout_ns = 5 * SECOND_NS,
-                                            .send_timeout_ns = 5 * SECOND_NS,
-                                            .client_count_max = 100,
-                                            .query_bytes_max = UINT64_C(4) << 20};
+    fake.options = (struct kv_face_options){
+        .limits = {.key_bytes_max = 3, .value_bytes_max = 5, .reply_bytes_max = 7},
+        .command_timeout_ns = 5 * SECOND_NS,
+        .send_timeout_ns = 5 * SECOND_NS,
+        .client_count_max = 100,
+        .query_bytes_max = UINT64_C(4) << 20};
     memcpy(fake.options.listen.ip, loopback, sizeof(loopback));
     if (configure)
         configure(&fake.options);

@@ -30,6 +30,7 @@ struct fake {
         enum replica_kind kind;
         uint32_t count;
         uint64_t bytes;
+        struct kv_limits limits;
     } batches[FAKE_BATCHES_MAX];
     uint32_t batch_count;
     uint32_t waiting; /* parked at the gate */

@@ -46,6 +46,11 @@ batches_body(struct fake *fake)
                   "$1\r\na\r\n+OK\r\n$1\r\nd\r\n:3\r\n");
     CHECK(&fake->check, fake->batch_count == 2);
     CHECK(&fake->check, fake->batches[1].kind == REPLICA_WRITE && fake->batches[1].count == 4);
+    for (int i = 0; i < 2; i++) {
+        CHECK(&fake->check, fake->batches[i].limits.key_bytes_max == 3);
+        CHECK(&fake->check, fake->batches[i].limits.value_bytes_max == 5);
+        CHECK(&fake->check, fake->batches[i].limits.reply_bytes_max == 7);
+    }
 
     fake_exchange(fake, "set b c\r\nping\r\nget d\r\nnone x\r\nget\r\nget e\r\nquit\r\nget f\r\n",
                   "+OK\r\n+PONG\r\n$1\r\nd\r\n-ERR unknown command 'none', with args beginning "

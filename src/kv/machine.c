@@ -14,13 +14,17 @@
 #define EXPIRE_COUNT_MAX 64
 /* A batch's arguments beyond this are not kept allocated for the next. */
 #define ARGV_KEPT_MAX 4096
-/* What the machine puts before a key. */
+/* What the machine puts before a key and before a value. */
 #define KEY_OVERHEAD_BYTES 9
+#define VALUE_OVERHEAD_BYTES 8
+
+_Static_assert(KV_KEY_BYTES_MAX <= STORE_KEY_BYTES_MAX - KEY_OVERHEAD_BYTES, "keys fit the table");
+_Static_assert(KV_VALUE_BYTES_MAX <= STORE_VALUE_BYTES_MAX - VALUE_OVERHEAD_BYTES,
+               "values fit the table");
 
 struct machine {
     uint64_t magic;
     struct keyspace keys;
-    struct kv_limits limits;
     uint64_t commands_total;
     struct kv_arg *argv;
     size_t argv_capacity;
@@ -37,15 +41,8 @@ machine_of(void *opaque)
 static int
 machine_open(void **out_machine, void *config)
 {
-    const struct kv_limits defaults = {
-        .key_bytes_max = 64 << 10, .value_bytes_max = 1 << 20, .reply_bytes_max = 64 << 20};
-    struct kv_limits limits = config ? *(const struct kv_limits *)config : defaults;
-    if (limits.key_bytes_max > STORE_KEY_BYTES_MAX - KEY_OVERHEAD_BYTES ||
-        limits.value_bytes_max > STORE_VALUE_BYTES_MAX - 8)
-        return -SKEIN_EINVALID;
     struct machine *machine = mem_zalloc(sizeof(*machine));
     machine->magic = MACHINE_MAGIC;
-    machine->limits = limits;
     int rc = kv_keyspace_init(&machine->keys);
     if (rc) {
         mem_free(machine);
@@ -109,12 +106,13 @@ run_batch(struct machine *machine, struct bytes batch, struct wire_writer *reply
 {
     struct kv_batch_reader reader;
     uint32_t argc;
+    int rc = kv_batch_open(&reader, batch);
+    skein_assert(rc == 0);
     size_t start = reply ? reply->count : 0;
     struct kv_exec exec = {.keys = &machine->keys,
-                           .limits = &machine->limits,
+                           .limits = &reader.limits,
                            .out = reply,
-                           .out_bytes_max = start + machine->limits.reply_bytes_max};
-    int rc = kv_batch_open(&reader, batch);
+                           .out_bytes_max = start + reader.limits.reply_bytes_max};
     while (rc == 0) {
         rc = kv_batch_next(&reader, &machine->argv, &machine->argv_capacity, &argc);
         if (rc)

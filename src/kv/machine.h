@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "kv/batch.h"
 #include "replica/machine.h"
 #include "store/table.h"
 
@@ -19,14 +20,8 @@
  * bounded number each time, in the order of the 'x' keys: the same on every member.
  */
 
-struct kv_limits {
-    uint64_t key_bytes_max;   /* 64 KiB */
-    uint64_t value_bytes_max; /* 1 MiB */
-    uint64_t reply_bytes_max; /* 64 MiB: of one batch; a command whose reply would not fit is
-                                 answered by an error */
-};
-
-/* For replica_open: the config is a struct kv_limits (borrowed; NULL: the defaults). */
+/* For replica_open. It takes no config: whatever decides about a command comes with the batch
+ * (kv/batch.h), so that members cannot differ by their flags. */
 extern const struct replica_machine_ops kv_machine_ops;
 
 struct kv_machine_stats {

@@ -23,15 +23,19 @@
 
 struct bench {
     void *machine;
+    struct kv_limits limits; /* of the batches */
     uint64_t time_ms;
     struct wire_writer reply;
 };
 
+static const struct kv_limits usual = {
+    .key_bytes_max = 64 << 10, .value_bytes_max = 1 << 20, .reply_bytes_max = 64 << 20};
+
 static struct bench
-bench_open(struct kv_limits *limits)
+bench_open(void *config)
 {
-    struct bench bench = {.time_ms = START_MS};
-    assert_int_equal(kv_machine_ops.open(&bench.machine, limits), 0);
+    struct bench bench = {.time_ms = START_MS, .limits = usual};
+    assert_int_equal(kv_machine_ops.open(&bench.machine, config), 0);
     return bench;
 }
 
@@ -76,7 +80,7 @@ static const char *
 call(struct bench *bench, const char *line, bool query)
 {
     struct wire_writer batch = {0};
-    kv_batch_begin(&batch);
+    kv_batch_begin(&batch, &bench->limits);
     add_line(&batch, line);
     run(bench, &batch, query);
     wire_writer_deinit(&batch);
@@ -107,6 +111,13 @@ check_rows(struct bench *bench, const struct row *rows, size_t count)
 #define SYNTAX "-ERR syntax error"
 #define OVERFLOW "-ERR increment or decrement would overflow"
 
+/* 64 KiB, 1 MiB, 64 MiB. */
+#define LIMITS "\0\0\1\0\0\0\x10\0\0\0\0\4"
+#define BYTES(text)            \
+    {                          \
+        text, sizeof(text) - 1 \
+    }
+
 static void
 test_unreadable_batches(void **state)
 {
@@ -114,17 +125,25 @@ test_unreadable_batches(void **state)
         const char *bytes;
         size_t count;
     } rows[] = {
-        {"", 0},
-        {"\1", 1},
-        {"\2\0\0\0\0", 5},
-        {"\1\0\0\0\0x", 6},
-        {"\1\1\0\0\0", 5},
-        {"\1\1\0\0\0\0\0\0\0\0\0\0\0", 13},
-        {"\1\1\0\0\0\xff\xff\xff\xff\0\0\0\0", 13},
-        {"\1\1\0\0\0\1\0\0\0\xff\xff\xff\xff", 13},
-        {"\1\xff\xff\xff\xff\1\0\0\0\0\0\0\0", 13},
-        {"\1\2\0\0\0\1\0\0\0\x06\0\0\0dbsize\1\0\0\0\x09\0\0\0short", 32},
+        BYTES(""),
+        BYTES("\1"),
+        BYTES("\1" LIMITS),
+        BYTES("\1" LIMITS "\0\0\0"),
+        BYTES("\2" LIMITS "\0\0\0\0"),
+        BYTES("\1" LIMITS "\0\0\0\0x"),
+        BYTES("\1" LIMITS "\1\0\0\0"),
+        BYTES("\1" LIMITS "\1\0\0\0\0\0\0\0\0\0\0\0"),
+        BYTES("\1" LIMITS "\1\0\0\0\xff\xff\xff\xff\0\0\0\0"),
+        BYTES("\1" LIMITS "\1\0\0\0\1\0\0\0\xff\xff\xff\xff"),
+        BYTES("\1" LIMITS "\xff\xff\xff\xff\1\0\0\0\0\0\0\0"),
+        BYTES("\1" LIMITS "\2\0\0\0\1\0\0\0\x06\0\0\0dbsize\1\0\0\0\x09\0\0\0short"),
+        /* One above each maximum. */
+        BYTES("\1\1\0\1\0\0\0\x10\0\0\0\0\4\0\0\0\0"),
+        BYTES("\1\0\0\1\0\xf9\xff\xff\x1f\0\0\0\4\0\0\0\0"),
+        BYTES("\1\0\0\1\0\0\0\x10\0\1\0\0\x40\0\0\0\0"),
     };
+    struct wire_writer most = {0};
+    const struct kv_limits maxima = {KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KV_REPLY_BYTES_MAX};
     struct bench bench = bench_open(NULL);
     for (int query = 0; query < 2; query++) {
         for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
@@ -136,12 +155,16 @@ test_unreadable_batches(void **state)
         }
     }
     struct wire_writer batch = {0};
-    kv_batch_begin(&batch);
+    kv_batch_begin(&batch, &usual);
     add_line(&batch, "set a 1");
     batch.count--;
     run(&bench, &batch, false);
     assert_string_equal(call(&bench, "dbsize", true), ":0\r\n");
     wire_writer_deinit(&batch);
+    kv_batch_begin(&most, &maxima);
+    run(&bench, &most, false);
+    assert_string_equal((char *)bench.reply.data, "");
+    wire_writer_deinit(&most);
     bench_close(&bench);
 }
 
@@ -404,7 +427,6 @@ test_expired_is_absent_everywhere(void **state)
 static void
 test_limits(void **state)
 {
-    struct kv_limits limits = {.key_bytes_max = 4, .value_bytes_max = 8, .reply_bytes_max = 200};
     static const char key_error[] = "-ERR key is larger than 4 bytes (--key-bytes-max)";
     static const char value_error[] = "-ERR value is larger than 8 bytes (--value-bytes-max)";
     static const char reply_error[] = "-ERR reply is larger than 200 bytes (--reply-bytes-max)";
@@ -423,7 +445,9 @@ test_limits(void **state)
         {"get a", "$8\r\n12345678\r\n"},
         {"mget a a a a a a a a a a a a a a", reply_error},
     };
-    struct bench bench = bench_open(&limits);
+    struct bench bench = bench_open(NULL);
+    bench.limits =
+        (struct kv_limits){.key_bytes_max = 4, .value_bytes_max = 8, .reply_bytes_max = 200};
     CHECK_ROWS(&bench, rows);
     char line[32];
     for (int i = 0; i < 50; i++) {
@@ -434,7 +458,7 @@ test_limits(void **state)
     /* The rest of the batch goes on, and writes that return values have a budget that every member
      * counts alike. */
     struct wire_writer batch = {0};
-    kv_batch_begin(&batch);
+    kv_batch_begin(&batch, &bench.limits);
     add_line(&batch, "keys *");
     for (int i = 0; i < 60; i++)
         add_line(&batch, "getset a 12345678");
@@ -449,8 +473,6 @@ test_limits(void **state)
     assert_string_equal(call(&bench, "exists a", true), ":1\r\n");
     wire_writer_deinit(&batch);
     bench_close(&bench);
-    limits.key_bytes_max = STORE_KEY_BYTES_MAX;
-    assert_int_equal(kv_machine_ops.open(&bench.machine, &limits), -SKEIN_EINVALID);
 }
 
 /* Adds a key for each bulk of the reply's second array; returns the cursor. */
@@ -597,10 +619,11 @@ draw_command(struct prng *prng, struct wire_writer *batch)
 }
 
 static void
-apply_random(struct bench *with, struct bench *without, struct prng *prng)
+apply_random(struct bench *with, struct bench *without, const struct kv_limits *limits,
+             struct prng *prng)
 {
     struct wire_writer batch = {0};
-    kv_batch_begin(&batch);
+    kv_batch_begin(&batch, limits);
     for (uint64_t n = prng_below(prng, 8); n > 0; n--)
         draw_command(prng, &batch);
     with->time_ms += prng_below(prng, 10);
@@ -633,7 +656,7 @@ test_members_agree(void **state)
         struct prng prng;
         prng_init(&prng, seed);
         for (int i = 0; i < 3000; i++) {
-            apply_random(&with, &without, &prng);
+            apply_random(&with, &without, &usual, &prng);
             if (i % 100 == 0)
                 check_equal(&with, &without);
             if (i % 1000 != 999)
@@ -650,6 +673,34 @@ test_members_agree(void **state)
         bench_close(&with);
         bench_close(&without);
     }
+}
+
+/* Nodes with different flags make batches by turns; two members, opened with different ones, stay
+ * alike. */
+static void
+test_limits_of_the_batch_decide(void **state)
+{
+    struct kv_limits own[] = {{.key_bytes_max = 2, .value_bytes_max = 2, .reply_bytes_max = 64},
+                              {.key_bytes_max = 4, .value_bytes_max = 9, .reply_bytes_max = 4},
+                              {.key_bytes_max = 3, .value_bytes_max = 3, .reply_bytes_max = 1024}};
+    struct bench with = bench_open(&own[0]), without = bench_open(&own[1]);
+    struct prng prng;
+    prng_init(&prng, 9);
+    for (int i = 0; i < 3000; i++) {
+        apply_random(&with, &without, &own[i % 3], &prng);
+        check_equal(&with, &without);
+    }
+    /* Each node's own limits, on both. */
+    for (int i = 0; i < 2; i++) {
+        with.limits = without.limits = own[i];
+        const char *wanted =
+            i ? "+OK\r\n" : "-ERR value is larger than 2 bytes (--value-bytes-max)\r\n";
+        assert_string_equal(call(&with, "set k 12345", false), wanted);
+        assert_string_equal(call(&without, "set k 12345", false), wanted);
+        check_equal(&with, &without);
+    }
+    bench_close(&with);
+    bench_close(&without);
 }
 
 static void
@@ -733,6 +784,7 @@ main(void)
         cmocka_unit_test(test_scan_errors),
         cmocka_unit_test(test_scan_returns_what_stays),
         cmocka_unit_test(test_members_agree),
+        cmocka_unit_test(test_limits_of_the_batch_decide),
         cmocka_unit_test(test_save_while_applying),
         cmocka_unit_test(test_damaged_snapshots),
         cmocka_unit_test(test_hash_is_fixed),

@@ -52,6 +52,7 @@ open_face(struct kv_node *node, char out_why[512])
     const struct kv_node_options *options = &node->options;
     struct kv_face_options face = {.replica = node->replica,
                                    .listen = options->listen,
+                                   .limits = options->limits,
                                    .command_timeout_ns = options->command_timeout_ns,
                                    .send_timeout_ns = 60 * SECOND_NS,
                                    .client_count_max = options->client_count_max,
@@ -60,6 +61,7 @@ open_face(struct kv_node *node, char out_why[512])
     if (rc < 0)
         return rc;
     node->expirer = (struct kv_expirer){.replica = node->replica,
+                                        .limits = options->limits,
                                         .command_timeout_ns = options->command_timeout_ns};
     rc = kv_expirer_start(&node->expirer, &node->expirer_scope);
     if (rc < 0)
@@ -70,10 +72,15 @@ open_face(struct kv_node *node, char out_why[512])
 int
 kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, char out_why[512])
 {
+    if (!kv_limits_ok(&options->limits)) {
+        snprintf(out_why, 512,
+                 "the limits of keys, values or replies are above %u, %u and %u bytes",
+                 KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KV_REPLY_BYTES_MAX);
+        return -SKEIN_EINVALID;
+    }
     struct kv_node *node = mem_zalloc(sizeof(*node));
     node->options = *options;
     node->options.replica.machine_ops = &kv_machine_ops;
-    node->options.replica.machine_config = &node->options.limits;
     core_scope_init(&node->replica_scope);
     core_scope_init(&node->expirer_scope);
     int rc = replica_open(&node->replica, &node->options.replica, &node->replica_scope, out_why);
