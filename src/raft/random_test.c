@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include "base/mutation.h"
 #include "raft/testnet.h"
 
 #define STEPS 30000
@@ -205,11 +204,6 @@ test_seeds(void **state)
 int
 main(void)
 {
-#ifdef SKEIN_MUTATIONS
-    const char *bug = getenv("RAFT_MUTATION");
-    if (bug)
-        mutation_select(mutation_find(bug));
-#endif
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_seeds)};
     return cmocka_run_group_tests_name("raft random", tests, NULL, NULL);
 }

@@ -3,9 +3,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutation.h"
 
 static const char *const type_names[] = {"?",
                                          "append",
@@ -58,6 +60,11 @@ say_message(struct testnet *net, uint64_t id, const char *what, const struct raf
 void
 testnet_init(struct testnet *net, uint32_t count, uint32_t voters, uint64_t seed)
 {
+#ifdef SKEIN_MUTATIONS
+    const char *bug = getenv("RAFT_MUTATION"); /* to see which test finds it */
+    if (bug)
+        mutation_select(mutation_find(bug));
+#endif
     *net = (struct testnet){.node_count = count};
     net->options = (struct raft_options){.seed = seed, .pre_vote = true, .check_quorum = true};
     for (uint64_t id = 1; id <= count; id++) {
