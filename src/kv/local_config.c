@@ -45,23 +45,30 @@ setting_value(const struct kv_face *face, const struct setting *setting, char ou
     return out;
 }
 
-static bool
-wanted(const struct setting *setting, const struct kv_arg *patterns, uint32_t count)
+/* The names are lower case and match in any case. */
+static void
+choose(struct kv_arg pattern, bool *chosen)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (kv_glob_match(patterns[i].data, patterns[i].count, setting->name,
-                          strlen(setting->name)))
-            return true;
-    return false;
+    uint8_t *lower = mem_alloc(pattern.count + 1);
+    for (size_t i = 0; i < pattern.count; i++) {
+        uint8_t c = pattern.data[i];
+        lower[i] = (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    }
+    for (size_t i = 0; i < BASE_COUNT_OF(settings); i++)
+        chosen[i] |=
+            kv_glob_match(lower, pattern.count, settings[i].name, strlen(settings[i].name));
+    mem_free(lower);
 }
 
 static void
 config_get(struct kv_local *local, const struct kv_arg *patterns, uint32_t count)
 {
-    bool chosen[BASE_COUNT_OF(settings)];
+    bool chosen[BASE_COUNT_OF(settings)] = {false};
     uint64_t found = 0;
+    for (uint32_t i = 0; i < count; i++)
+        choose(patterns[i], chosen);
     for (size_t i = 0; i < BASE_COUNT_OF(settings); i++)
-        found += chosen[i] = wanted(&settings[i], patterns, count);
+        found += chosen[i];
     kv_reply_array(local->out, 2 * found);
     for (size_t i = 0; i < BASE_COUNT_OF(settings); i++) {
         char number[32];

@@ -109,11 +109,32 @@ kv_local_select(struct kv_local *local, const struct kv_arg *argv, uint32_t argc
         kv_reply_simple(local->out, "OK");
 }
 
+/* The one user there is, who needs no password: as a Redis without users and passwords. */
+static bool
+is_user(const struct kv_arg *name)
+{
+    return name->count == 7 && memcmp(name->data, "default", 7) == 0;
+}
+
+static void
+wrong_user(struct kv_local *local)
+{
+    kv_reply_error(local->out, "WRONGPASS invalid username-password pair or user is disabled.");
+}
+
 void
 kv_local_auth(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
 {
-    kv_reply_error(local->out, "ERR AUTH <password> called without any password configured for the "
-                               "default user. Are you sure your configuration is correct?");
+    if (argc > 3)
+        kv_reply_error(local->out, "ERR syntax error");
+    else if (argc == 3 && is_user(&argv[1]))
+        kv_reply_simple(local->out, "OK");
+    else if (argc == 3)
+        wrong_user(local);
+    else
+        kv_reply_error(local->out,
+                       "ERR AUTH <password> called without any password configured for the "
+                       "default user. Are you sure your configuration is correct?");
 }
 
 static void
@@ -159,8 +180,12 @@ kv_local_hello(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
     }
     for (uint32_t i = 2; i < argc; i++) {
         if (kv_local_is(&argv[i], "auth") && i + 2 < argc) {
-            kv_local_auth(local, argv, argc);
-            return;
+            if (!is_user(&argv[i + 1])) {
+                wrong_user(local);
+                return;
+            }
+            i += 2;
+            continue;
         }
         if (!kv_local_is(&argv[i], "setname") || i + 1 >= argc) {
             kv_reply_errorf(local->out, "ERR Syntax error in HELLO option '%.*s'",

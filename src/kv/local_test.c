@@ -22,6 +22,10 @@ session_body(struct fake *fake)
     fake_exchange(fake, "select 1\r\nselect x\r\nselect 0\r\n",
                   "-ERR DB index is out of range\r\n"
                   "-ERR value is not an integer or out of range\r\n+OK\r\n");
+    fake_exchange(fake, "auth default x\r\nauth user x\r\nauth a b c\r\nhello 2 auth a b\r\n",
+                  "+OK\r\n-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+                  "-ERR syntax error\r\n"
+                  "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
     fake_exchange(fake, "auth x\r\n",
                   "-ERR AUTH <password> called without any password configured for the default "
                   "user. Are you sure your configuration is correct?\r\n");
@@ -96,7 +100,7 @@ config_body(struct fake *fake)
                   "-ERR wrong number of arguments for 'config|get' command\r\n"
                   "-ERR unknown subcommand 'set'. Try CONFIG HELP.\r\n");
     fake_exchange(fake, "config get nothing\r\n", "*0\r\n");
-    fake_exchange(fake, "CONFIG GET save\r\nconfig get app*nly\r\n",
+    fake_exchange(fake, "CONFIG GET save\r\nconfig get APP*nly\r\n",
                   "*2\r\n$4\r\nsave\r\n$0\r\n\r\n*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");
     fake_exchange(fake, "config get proto-max-bulk-len max*s\r\n",
                   "*4\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n"
