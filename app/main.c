@@ -19,9 +19,7 @@ static const struct command commands[] = {
     {"set", cmd_set, "set a key to a value"},
     {"del", cmd_del, "delete keys"},
     {"status", cmd_status, "the nodes of a cluster, as a table or JSON"},
-#ifdef SKEIN_SIM
     {"sim", cmd_sim, "simulate whole clusters from seeds"},
-#endif
     {"version", cmd_version, "version, kernel and features"},
 };
 

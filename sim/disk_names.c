@@ -219,7 +219,7 @@ int
 sim_disk_rename(struct sim_disk *disk, const char *from, const char *to)
 {
     struct sim_inode *from_directory, *to_directory;
-    char from_name[NAME_BYTES_MAX + 1], to_name[NAME_BYTES_MAX + 1];
+    char from_name[NAME_BYTES_MAX + 1] = "", to_name[NAME_BYTES_MAX + 1] = "";
     int rc = resolve_parent(disk, from, &from_directory, from_name);
     if (rc == 0)
         rc = resolve_parent(disk, to, &to_directory, to_name);

@@ -61,7 +61,7 @@ client_main(void *arg)
     if (rc >= 0)
         rc = core_send(scene->connect_rc, data, sizeof(data), CORE_NEVER);
     if (rc >= 0)
-        rc = core_shutdown(scene->connect_rc);
+        (void)!core_shutdown(scene->connect_rc);
     return core_sleep(CORE_NEVER);
 }
 
