@@ -146,12 +146,12 @@ forward_on_request(struct replica *replica, uint32_t from, struct bytes message)
     if (rc < 0 || !peer)
         return;
     struct session *session = find_session(peer, items.session);
-    if (items.token == 0 && !session)
+    /* Also for a token of another process of this node: its session would never begin otherwise. What
+     * carries that token is refused all the same. */
+    if (!session)
         session = begin_session(peer, items.session);
-    if (!session || session->token != items.token) {
-        /* An unknown session with a token is a former process's: it is told a token that is not its
-         * own. */
-        say_token(replica, peer, items.session, session ? session->token : core_random() | 1);
+    if (session->token != items.token) {
+        say_token(replica, peer, items.session, session->token);
         return;
     }
     session->used_ns = core_now_ns();
