@@ -88,11 +88,11 @@ on_mail(struct sim_event *event)
     }
     bool there = host->state == SIM_HOST_UP && host->link;
     if (there && (mail->notice || !sim_net_blocked(world->net, mail->claims, mail->to))) {
+        if (mail->claims != mail->from && links->on_forged)
+            links->on_forged(links->owner, mail->to, bytes_borrow(mail->data, mail->bytes));
         struct sim_context context = sim_host_enter(host);
         arrive(host->link, mail);
         sim_host_leave(context);
-        if (mail->claims != mail->from)
-            links->forged_delivered[mail->to]++;
         sim_trace_event(&world->trace, mail->to, "link.arrive", mail->from, mail->claims,
                         mail->bytes);
         mail_free(mail);
@@ -157,6 +157,31 @@ forge(struct sim_links *links, uint32_t claims, uint32_t to, struct bytes messag
     post(links, claims, from, to, message, sim_draw(links->world, 0, SIM_SECOND));
 }
 
+/* What a message is, for the trace. */
+static const char *
+name_of(struct bytes message)
+{
+    static const char *const kinds[] = {"?",          "raft",     "forward", "forward-reply",
+                                        "snap-chunk", "snap-ack", "genesis"};
+    static const char *const types[] = {"raft.?",
+                                        "raft.append",
+                                        "raft.append-response",
+                                        "raft.vote",
+                                        "raft.vote-response",
+                                        "raft.pre-vote",
+                                        "raft.pre-vote-response",
+                                        "raft.snapshot",
+                                        "raft.heartbeat",
+                                        "raft.heartbeat-response",
+                                        "raft.timeout-now"};
+    uint8_t kind = message.count > 0 ? message.data[0] : 0;
+    if (kind == ENVELOPE_RAFT && message.count > ENVELOPE_RAFT_HEADER_BYTES) {
+        uint8_t type = message.data[ENVELOPE_RAFT_HEADER_BYTES];
+        return types[type < BASE_COUNT_OF(types) ? type : 0];
+    }
+    return kinds[kind < BASE_COUNT_OF(kinds) ? kind : 0];
+}
+
 static int
 send_message(struct replica_link *base, uint32_t node, struct bytes message)
 {
@@ -173,7 +198,7 @@ send_message(struct replica_link *base, uint32_t node, struct bytes message)
     link->stats.sent++;
     link->stats.sent_bytes += message.count;
     links->sent++;
-    sim_trace_event(&links->world->trace, from, "link.send", node,
+    sim_trace_event(&links->world->trace, from, name_of(message), node,
                     crc32c(0, message.data, message.count), message.count);
     if (sim_net_blocked(links->world->net, from, node) ||
         sim_chance(links->world, links->loss_per_mille)) {
@@ -229,7 +254,6 @@ start(struct replica_link *base, const struct replica_link_handler *handler)
     if (rc < 0)
         return rc;
     link->host->link = link;
-    link->links->forged_delivered[link->host->number] = 0;
     return 0;
 }
 

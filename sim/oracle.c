@@ -2,6 +2,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "raft/codec.h"
+#include "replica/envelope.h"
 #include "replica/state.h"
 #include "sim/cluster.h"
 
@@ -32,6 +34,7 @@ struct sim_oracle {
     struct seen *applied; /* by index */
     size_t applied_count, applied_capacity;
     uint64_t checked[REPLICA_NODES_MAX]; /* applied entries of the present life looked at */
+    uint64_t forged[REPLICA_NODES_MAX];  /* delivered to the present life, and for it */
     uint64_t sample_count;
 };
 
@@ -76,6 +79,7 @@ check_applied(struct sim_cluster *cluster, struct sim_node *node, const struct r
         node->last_boot = node->host->boot;
         node->last_log_time_ms = 0;
         *checked = 0;
+        oracle->forged[number - 1] = 0;
     }
     if (replica->applied_index > (1u << 24))
         return;
@@ -153,9 +157,9 @@ look_at(struct sim_cluster *cluster, struct sim_node *node)
     if (!loading && cluster->oracle->sample_count % CHECKSUM_EVERY == 0)
         check_state(cluster, node, replica);
     note_joined(cluster, node, replica);
-    uint64_t forged = cluster->links.forged_delivered[node->host->number];
+    uint64_t forged = cluster->oracle->forged[node->host->number - 1];
     if (forged >= FORGED_ENOUGH && replica->counters.forged_dropped == 0 &&
-        replica->phase == REPLICA_RUNNING && !sim_host_paused(node->host))
+        !sim_host_paused(node->host))
         sim_violation(cluster, SIM_SAFETY,
                       "node %u got %" PRIu64 " messages of forged senders and counted none",
                       node->host->number, forged);
@@ -171,10 +175,33 @@ on_sample(struct sim_event *event)
     sim_event_at(&cluster->world, event, cluster->world.now_ns + SAMPLE_NS);
 }
 
+/* Only those count that a node which believes the claim would take: of its cluster and for its
+ * disk. */
+static void
+on_forged(void *owner, uint32_t to, struct bytes message)
+{
+    struct sim_cluster *cluster = owner;
+    struct sim_node *node = &cluster->nodes[to - 1];
+    if (!node->kv || node->exited || node->last_boot != node->host->boot)
+        return;
+    const struct replica *replica = kv_node_replica(node->kv);
+    struct raft_message decoded = {0};
+    struct bytes body = {.data = message.data + ENVELOPE_RAFT_HEADER_BYTES,
+                         .count = message.count - ENVELOPE_RAFT_HEADER_BYTES};
+    if (!replica->raft || replica->phase != REPLICA_RUNNING ||
+        memcmp(message.data + 1, replica->identity.map.cluster, 16) != 0 ||
+        raft_decode_message(body, &decoded) < 0)
+        return;
+    cluster->oracle->forged[to - 1] += decoded.to == replica->raft_id;
+    raft_message_deinit(&decoded);
+}
+
 void
 sim_oracle_start(struct sim_cluster *cluster)
 {
     cluster->oracle = mem_zalloc(sizeof(*cluster->oracle));
+    cluster->links.on_forged = on_forged;
+    cluster->links.owner = cluster;
     cluster->sample_event = (struct sim_event){.fire = on_sample, .owner = cluster};
     sim_event_at(&cluster->world, &cluster->sample_event, cluster->world.now_ns + SAMPLE_NS);
 }

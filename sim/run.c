@@ -8,6 +8,8 @@
 #include "sim/faults.h"
 
 #define PHASE_SECONDS 30
+/* Runs have some 5000 events a second; a storm has millions. */
+#define EVENTS_PER_SECOND_MAX 60000
 /* Time for elections, timeouts of commands on the way and reconnects, before a client has to get
  * on. */
 #define SETTLE_NS (12 * SIM_SECOND)
@@ -75,6 +77,8 @@ open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
     sim_world_open(&cluster->world, options->seed, options->trace);
     cluster->world.owner = cluster;
     cluster->world.log = options->log;
+    cluster->world.event_count_max =
+        EVENTS_PER_SECOND_MAX * 2 * cluster->plan.safety_ns / SIM_SECOND;
     struct sim_net_options *net = sim_net_options(cluster->world.net);
     net->latency_ns_min = prng_range(&random, 20000, 500000);
     net->latency_ns_max = net->latency_ns_min + prng_range(&random, 50000, 5 * SIM_MS);

@@ -9,7 +9,7 @@
 #include "sim/disk.h"
 #include "sim/net.h"
 
-#define EVENT_COUNT_MAX 40000000ull
+#define EVENT_COUNT_MAX 5000000ull
 
 void
 sim_world_open(struct sim_world *world, uint64_t seed, FILE *trace)
