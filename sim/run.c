@@ -12,7 +12,7 @@
 #define EVENTS_PER_SECOND_MAX 60000
 /* Time for elections, timeouts of commands on the way and reconnects, before a client has to get
  * on. */
-#define SETTLE_NS (12 * SIM_SECOND)
+#define SETTLE_NS (15 * SIM_SECOND)
 #define CONVERGE_NS (40 * SIM_SECOND)
 #define MEMORY_BYTES_MAX ((size_t)512 << 20)
 
@@ -82,7 +82,7 @@ open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
     struct sim_net_options *net = sim_net_options(cluster->world.net);
     net->latency_ns_min = prng_range(&random, 20000, 500000);
     net->latency_ns_max = net->latency_ns_min + prng_range(&random, 50000, 5 * SIM_MS);
-    static const uint64_t pieces[] = {7, 500, 65536, 65536};
+    static const uint64_t pieces[] = {100, 500, 65536, 65536};
     net->piece_bytes_max = pick(&random, pieces, BASE_COUNT_OF(pieces));
     sim_links_init(&cluster->links, &cluster->world, cluster->plan.node_count);
     cluster->links.forge_per_mille = 4;
