@@ -13,6 +13,20 @@ driver_signal(struct replica *replica)
     core_wake_all(&replica->driver_wake);
 }
 
+/* A peer that cannot be served from the log waits for a snapshot, and there is none yet. */
+static void
+note_wanted_checkpoint(struct replica *replica)
+{
+    struct raft_status status;
+    if (!replica_is_leader(replica) || replica->checkpoint_wanted || replica->checkpoint_busy)
+        return;
+    raft_status(replica->raft, &status);
+    if (!status.wants_checkpoint)
+        return;
+    replica->checkpoint_wanted = true;
+    core_wake_all(&replica->checkpoint_wake);
+}
+
 static void
 tick(struct replica *replica, uint64_t now_ns)
 {
@@ -23,8 +37,10 @@ tick(struct replica *replica, uint64_t now_ns)
     replica->next_tick_ns += replica->options.tick_ns;
     if (replica->next_tick_ns <= now_ns)
         replica->next_tick_ns = now_ns + replica->options.tick_ns;
-    if (replica->raft)
+    if (replica->raft) {
         raft_tick(replica->raft);
+        note_wanted_checkpoint(replica);
+    }
     request_expire(replica, now_ns);
 }
 
