@@ -126,19 +126,22 @@ take_reply(struct replica *replica, struct request *request, const struct envelo
 }
 
 /*
- * The peer's process gives us @token: what was sent with none has had no effect; what was sent with
- * another went to a former process of it, which answers no more.
+ * The peer's process does not take @rejected and names @token instead (0: it does not know us,
+ * begin anew). What was sent with no token has had no effect; what was sent with another went to a
+ * former process, which answers no more. A late repeat of such an answer finds nothing that it
+ * applies to.
  */
 static void
-take_token(struct replica *replica, struct peer *peer, uint64_t token)
+take_token(struct replica *replica, struct peer *peer, uint64_t rejected, uint64_t token)
 {
-    peer->token = token;
+    if (peer->token == rejected)
+        peer->token = token;
     for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
         list_for_each_safe (link, &replica->forwards[i]) {
             struct request *request = LIST_ENTRY(link, struct request, link);
-            if (request->target != peer->node || request->target_token == token)
+            if (request->target != peer->node || request->target_token != rejected)
                 continue;
-            if (request->kind == REPLICA_READ || request->target_token == 0)
+            if (request->kind == REPLICA_READ || rejected == 0)
                 request_requeue(replica, request);
             else
                 request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);
@@ -158,8 +161,7 @@ forward_on_reply(struct replica *replica, uint32_t from, struct bytes message)
         return;
     while ((rc = envelope_next_reply(&items, &reply)) == 0) {
         if (reply.outcome == ENVELOPE_SESSION) {
-            if (items.token != 0 && items.token != peer->token)
-                take_token(replica, peer, items.token);
+            take_token(replica, peer, reply.id, items.token);
             continue;
         }
         struct request *request = find(replica, reply.id, from);

@@ -96,13 +96,15 @@ begin_session(struct peer *peer, uint64_t id)
     *oldest->window = (struct window){0};
     oldest->session = id;
     oldest->token = core_random() | 1;
+    oldest->used_ns = core_now_ns();
     return oldest;
 }
 
 static void
-say_token(struct replica *replica, struct peer *peer, uint64_t session, uint64_t token)
+say_token(struct replica *replica, struct peer *peer, uint64_t session, uint64_t rejected,
+          uint64_t token)
 {
-    struct envelope_reply item = {.outcome = ENVELOPE_SESSION};
+    struct envelope_reply item = {.id = rejected, .outcome = ENVELOPE_SESSION};
     flush_peer(replica, peer);
     put_reply(replica, peer, session, token, &item);
     flush_peer(replica, peer);
@@ -146,12 +148,12 @@ forward_on_request(struct replica *replica, uint32_t from, struct bytes message)
     if (rc < 0 || !peer)
         return;
     struct session *session = find_session(peer, items.session);
-    /* Also for a token of another process of this node: its session would never begin otherwise. What
-     * carries that token is refused all the same. */
+    /* Also for a token of another process of this node: its session would never begin otherwise.
+     * What carries that token is refused all the same. */
     if (!session)
         session = begin_session(peer, items.session);
     if (session->token != items.token) {
-        say_token(replica, peer, items.session, session->token);
+        say_token(replica, peer, items.session, items.token, session->token);
         return;
     }
     session->used_ns = core_now_ns();
