@@ -18,6 +18,9 @@ on_durable(struct wal_write *write, int status)
     struct durable_write *done = write->owner;
     done->status = status;
     list_push_back(&done->replica->durable, &done->link);
+    /* At once: the driver may be waiting for a checkpoint that waits for this. */
+    done->replica->writes_durable++;
+    core_wake_all(&done->replica->progress_wake);
     driver_signal(done->replica);
 }
 
@@ -52,7 +55,6 @@ static void
 finish_write(struct replica *replica, struct durable_write *write)
 {
     struct raft_ready *ready = &write->ready;
-    replica->writes_durable++;
     if (ready->entry_count > 0)
         replica->entry_writes_ahead--;
     for (size_t i = 0; write->status == 0 && i < ready->response_count; i++) {
@@ -79,7 +81,6 @@ ready_complete(struct replica *replica)
     while (!list_is_empty(&replica->durable) && replica->phase != REPLICA_FAILED)
         finish_write(replica,
                      LIST_ENTRY(list_pop_front(&replica->durable), struct durable_write, link));
-    core_wake_all(&replica->progress_wake);
     if (replica->held && replica->phase != REPLICA_FAILED)
         submit(replica, replica->held);
 }
