@@ -32,6 +32,7 @@ struct workload_op {
 struct sim_client {
     struct sim_cluster *cluster;
     uint32_t number; /* from 1 */
+    uint32_t node;   /* where it is, or was last */
     struct kv_client *connection;
     uint64_t value_sequence;
     uint64_t done_count, mark_count;
