@@ -51,6 +51,7 @@ start() {
     shift
     for _ in 1 2 3 4 5; do
         peer_port=$((peer_port + 1))
+        : >"$log" # before the child does it: the last run's lines must not be taken for its own
         "$skein" serve --node 1 --peers "1=127.0.0.1:$peer_port" --listen 127.0.0.1:0 \
             --tick-ms 10 "$@" >"$dir/stdout" 2>"$log" </dev/null &
         pid=$!

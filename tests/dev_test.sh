@@ -33,6 +33,7 @@ start() {
     # A collision with somebody else's ports is a clear error: take others.
     for try in 1 2 3 4 5; do
         base=$((21000 + ($$ * 7 + try * 131) % 8000))
+        : >"$dir/out" # before the child does it: the last run's lines must not be taken for its own
         "$skein" dev --data "$dir/data" --base-port "$base" >"$dir/out" 2>"$dir/err" </dev/null &
         dev=$!
         until_line 30 "^Ready" && return 0
