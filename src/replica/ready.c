@@ -18,9 +18,6 @@ on_durable(struct wal_write *write, int status)
     struct durable_write *done = write->owner;
     done->status = status;
     list_push_back(&done->replica->durable, &done->link);
-    /* At once: the driver may be waiting for a checkpoint that waits for this. */
-    done->replica->writes_durable++;
-    core_wake_all(&done->replica->progress_wake);
     driver_signal(done->replica);
 }
 
@@ -46,7 +43,6 @@ submit(struct replica *replica, struct durable_write *write)
                      replica->wal_dir, skein_error_name(rc));
         return;
     }
-    replica->writes_submitted++;
     if (write->ready.entry_count > 0)
         replica->entry_writes_ahead++;
 }

@@ -200,7 +200,7 @@ struct replica {
     uint64_t inbox_bytes;
     struct list durable;        /* completed writes, in order */
     struct durable_write *held; /* the log's queue was full */
-    uint64_t writes_submitted, writes_durable, entry_writes_ahead;
+    uint64_t entry_writes_ahead;
 
     /* requests */
     struct list queue;
@@ -223,7 +223,7 @@ struct replica {
     bool checkpoint_busy, checkpoint_wanted;
     uint32_t sends_active;
     struct core_waitq checkpoint_wake;
-    struct core_waitq progress_wake; /* a write became durable, a checkpoint ended */
+    struct core_waitq progress_wake; /* a checkpoint ended */
     struct snapshot_receive receive;
 
     struct replica_status counters; /* only its counts */
