@@ -72,17 +72,44 @@ bool kv_exec_is_past(const struct kv_exec *exec, int64_t expiry_ms);
 
 /* The commands: kv/exec_string.c, exec_set.c, exec_number.c, exec_key.c, exec_expire.c,
  * exec_scan.c. */
-#define KV_EXEC_COMMANDS(X)                                                                       \
-    X(append)                                                                                     \
-    X(dbsize)                                                                                     \
-    X(decr) X(decrby) X(del) X(exists) X(expire) X(expireat) X(expiretime) X(flushall) X(get)     \
-        X(getdel) X(getex) X(getrange) X(getset) X(incr) X(incrby) X(keys) X(mget) X(mset)        \
-            X(msetnx) X(persist) X(pexpire) X(pexpireat) X(pexpiretime) X(psetex) X(pttl) X(scan) \
-                X(set) X(setex) X(setnx) X(setrange) X(strlen) X(ttl) X(type)
-#define X(name) \
-    void kv_exec_cmd_##name(struct kv_exec *exec, const struct kv_arg *argv, uint32_t argc);
-KV_EXEC_COMMANDS(X)
-#undef X
+#define KV_EXEC_COMMAND(name) \
+    void kv_exec_cmd_##name(struct kv_exec *exec, const struct kv_arg *argv, uint32_t argc)
+KV_EXEC_COMMAND(append);
+KV_EXEC_COMMAND(dbsize);
+KV_EXEC_COMMAND(decr);
+KV_EXEC_COMMAND(decrby);
+KV_EXEC_COMMAND(del);
+KV_EXEC_COMMAND(exists);
+KV_EXEC_COMMAND(expire);
+KV_EXEC_COMMAND(expireat);
+KV_EXEC_COMMAND(expiretime);
+KV_EXEC_COMMAND(flushall);
+KV_EXEC_COMMAND(get);
+KV_EXEC_COMMAND(getdel);
+KV_EXEC_COMMAND(getex);
+KV_EXEC_COMMAND(getrange);
+KV_EXEC_COMMAND(getset);
+KV_EXEC_COMMAND(incr);
+KV_EXEC_COMMAND(incrby);
+KV_EXEC_COMMAND(keys);
+KV_EXEC_COMMAND(mget);
+KV_EXEC_COMMAND(mset);
+KV_EXEC_COMMAND(msetnx);
+KV_EXEC_COMMAND(persist);
+KV_EXEC_COMMAND(pexpire);
+KV_EXEC_COMMAND(pexpireat);
+KV_EXEC_COMMAND(pexpiretime);
+KV_EXEC_COMMAND(psetex);
+KV_EXEC_COMMAND(pttl);
+KV_EXEC_COMMAND(scan);
+KV_EXEC_COMMAND(set);
+KV_EXEC_COMMAND(setex);
+KV_EXEC_COMMAND(setnx);
+KV_EXEC_COMMAND(setrange);
+KV_EXEC_COMMAND(strlen);
+KV_EXEC_COMMAND(ttl);
+KV_EXEC_COMMAND(type);
+#undef KV_EXEC_COMMAND
 
 /* kv_data_command_find - among the machine's own rows (kv/command_data.c), any case; NULL: none of
  * them. */
