@@ -8,6 +8,7 @@
 #include "core/io.h"
 #include "kv/conn.h"
 #include "net/addr.h"
+#include "net/listen.h"
 #include "obs/log.h"
 #include "skein/error.h"
 
@@ -104,7 +105,7 @@ begin_listening(struct kv_face *face, char out_why[512])
 {
     char text[NET_ADDR_TEXT_BYTES];
     net_addr_format(&face->options.listen, text);
-    int handle = core_listen(&face->options.listen, BACKLOG);
+    int handle = net_listen(&face->options.listen, BACKLOG);
     if (handle < 0) {
         snprintf(
             out_why, 512, "cannot listen for clients on %s: %s%s", text, skein_error_text(handle),

@@ -74,7 +74,7 @@ struct kv_face {
 };
 
 /* kv_face_open - listen and begin to serve. @out_why: one line on failure.
- * **Returns** 0, or as core_listen and core_spawn. **Runs on** a fiber, suspends. */
+ * **Returns** 0, or as net_listen and core_spawn. **Runs on** a fiber, suspends. */
 int kv_face_open(struct kv_face **out_face, const struct kv_face_options *options,
                  char out_why[512]) SKEIN_MUST_CHECK;
 /* kv_face_stop - both phases, then free. **Runs on** a fiber, suspends, also a cancelled one. */

@@ -32,7 +32,7 @@ struct kv_node;
 
 /*
  * kv_node_open - open the replica, then listen. @out_why: one line on failure. **Returns** as
- * replica_open and core_listen.
+ * replica_open and net_listen.
  */
 int kv_node_open(struct kv_node **out_node, const struct kv_node_options *options,
                  char out_why[512]) SKEIN_MUST_CHECK;

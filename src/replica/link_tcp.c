@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "net/listen.h"
 #include "core/io.h"
 #include "skein/error.h"
 
@@ -38,7 +39,7 @@ tcp_start(struct replica_link *link, const struct replica_link_handler *handler)
     struct link_tcp *tcp = of_link(link);
     skein_assert(!tcp->started);
     tcp->handler = handler;
-    int rc = core_listen(&tcp->listen_addr, 64);
+    int rc = net_listen(&tcp->listen_addr, 64);
     if (rc < 0)
         return rc;
     tcp->listener = rc;
