@@ -19,7 +19,7 @@
 #define VALUE_OVERHEAD_BYTES 8
 
 _Static_assert(KV_KEY_BYTES_MAX <= STORE_KEY_BYTES_MAX - KEY_OVERHEAD_BYTES, "keys fit the table");
-_Static_assert(KV_VALUE_BYTES_MAX <= STORE_VALUE_BYTES_MAX - VALUE_OVERHEAD_BYTES,
+_Static_assert(KV_VALUE_BYTES_MAX + VALUE_OVERHEAD_BYTES <= STORE_VALUE_BYTES_MAX,
                "values fit the table");
 
 struct machine {
