@@ -52,7 +52,7 @@ static const struct flags_row rows[] = {
     {.name = "seconds",
      .value = "N",
      .fallback = "30",
-     .help = "simulated seconds with faults, and again with a majority healed",
+     .help = "simulated seconds with faults; as many, 30 at least, follow with a majority healed",
      .parse = flags_parse_number,
      FLAGS_FIELD(struct sim_flags, seconds),
      .min = 5,

@@ -43,9 +43,8 @@ struct sim_plan {
     uint64_t think_ns_max;
     uint64_t faults_from_ns, fault_gap_ns_max;
     uint64_t safety_ns, liveness_ns;
-    uint32_t aimed_crash_per_mille; /* right after a node has answered a request for its vote, or
-                                       appended */
-    uint32_t weights[16];           /* of the faults, by enum sim_fault */
+    uint32_t aimed_per_mille; /* trouble at the very instant of a vote (faults.c, on_sent) */
+    uint32_t weights[16];     /* of the faults, by enum sim_fault */
 };
 
 struct sim_cluster;

@@ -285,22 +285,37 @@ on_aimed(struct sim_event *event)
     sim_node_crash(node, true, sim_draw(&cluster->world, 1 * MS, 60 * MS));
 }
 
+static bool
+aims(struct sim_cluster *cluster)
+{
+    return sim_chance(&cluster->world, cluster->plan.aimed_per_mille);
+}
+
+/*
+ * Trouble just when it hurts: a candidate that only some can hear, and whoever has promised
+ * something to it dies before or after that is durable.
+ */
 static void
 on_sent(void *owner, uint32_t from, uint32_t to, struct bytes message)
 {
     struct sim_cluster *cluster = owner;
+    struct sim_world *world = &cluster->world;
     if (!cluster->faults_on || message.count <= ENVELOPE_RAFT_HEADER_BYTES ||
         message.data[0] != ENVELOPE_RAFT)
         return;
     uint8_t type = message.data[ENVELOPE_RAFT_HEADER_BYTES];
-    uint32_t per_mille = type == RAFT_VOTE_RESPONSE     ? cluster->plan.aimed_crash_per_mille
-                         : type == RAFT_APPEND_RESPONSE ? cluster->plan.aimed_crash_per_mille / 50
-                                                        : 0;
-    if (cluster->aimed_event.slot != 0 || !sim_chance(&cluster->world, per_mille))
+    if (type == RAFT_VOTE && aims(cluster)) {
+        sim_trace_text(&world->trace, from, "fault", "not heard by %u", to);
+        cut(cluster, from, to, false);
+    }
+    bool response =
+        type == RAFT_VOTE_RESPONSE || (type == RAFT_APPEND_RESPONSE && sim_chance(world, 10));
+    if (!response || cluster->aimed_event.slot != 0 || !aims(cluster))
         return;
     cluster->aimed_node = from;
-    sim_event_at(&cluster->world, &cluster->aimed_event,
-                 cluster->world.now_ns + sim_draw(&cluster->world, 0, 150000));
+    sim_event_at(world, &cluster->aimed_event, world->now_ns + sim_draw(world, 0, 150000));
+    if (type == RAFT_VOTE_RESPONSE && sim_chance(world, 500))
+        isolate(cluster, to, false, true);
 }
 
 void

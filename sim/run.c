@@ -35,15 +35,15 @@ draw_weights(struct sim_plan *plan, struct prng *random)
     };
     size_t flavour = (size_t)prng_below(random, BASE_COUNT_OF(flavours));
     memcpy(plan->weights, flavours[flavour], sizeof(flavours[flavour]));
-    static const uint64_t aimed[] = {0, 0, 20, 100, 250};
-    plan->aimed_crash_per_mille = (uint32_t)pick(random, aimed, BASE_COUNT_OF(aimed));
+    static const uint64_t aimed[] = {0, 0, 100, 300, 600};
+    plan->aimed_per_mille = (uint32_t)pick(random, aimed, BASE_COUNT_OF(aimed));
 }
 
 static void
 draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct prng *random)
 {
     static const uint64_t segments[] = {64 << 10, 128 << 10, 256 << 10};
-    static const uint64_t checkpoints[] = {8 << 10, 32 << 10, 128 << 10};
+    static const uint64_t checkpoints[] = {2 << 10, 8 << 10, 32 << 10, 128 << 10};
     static const uint64_t keeps[] = {0, 4 << 10, 32 << 10};
     uint64_t seconds = options->seconds ? options->seconds : PHASE_SECONDS;
     *plan = (struct sim_plan){.seed = options->seed};
@@ -63,7 +63,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->faults_from_ns = SIM_TIME_START + prng_range(random, 0, 2000) * SIM_MS;
     plan->fault_gap_ns_max = prng_range(random, 300, 2500) * SIM_MS;
     plan->safety_ns = seconds * SIM_SECOND;
-    plan->liveness_ns = seconds * SIM_SECOND;
+    plan->liveness_ns = (seconds > PHASE_SECONDS ? seconds : PHASE_SECONDS) * SIM_SECOND;
     draw_weights(plan, random);
 }
 
@@ -109,8 +109,7 @@ static void
 run_liveness(struct sim_cluster *cluster)
 {
     uint64_t end_ns = cluster->world.now_ns + cluster->plan.liveness_ns;
-    uint64_t settle_ns =
-        cluster->plan.liveness_ns < SETTLE_NS ? cluster->plan.liveness_ns / 2 : SETTLE_NS;
+    uint64_t settle_ns = SETTLE_NS;
     sim_faults_stop(cluster);
     uint32_t majority = sim_faults_heal_majority(cluster);
     sim_workload_mark(cluster);

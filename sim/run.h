@@ -22,7 +22,7 @@
 struct sim_run_options {
     uint64_t seed;
     uint32_t node_count; /* 0: by seed, 3 or 5 */
-    uint64_t seconds;    /* of each phase; 0: 30 */
+    uint64_t seconds;    /* with faults; 0: 30. The liveness phase is as long, 30 at least */
     FILE *trace;         /* NULL: none */
     bool log;            /* the nodes' log lines to standard error */
     FILE *report;        /* where a history that does not fit is explained; NULL: nowhere */

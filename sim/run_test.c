@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a run is derived from its seed alone (the same trace twice, byte for byte, another one for
+ * another seed), whole clusters pass, a child that dies is a result with its seed, and with a known
+ * bug the simulator sees it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/mutation.h"
+#include "sim/sweep.h"
+
+#define SECONDS 10
+
+static char *
+trace_of(uint64_t seed, size_t *out_bytes, struct sim_run_result *out_result)
+{
+    char *text = NULL;
+    FILE *file = open_memstream(&text, out_bytes);
+    assert_non_null(file);
+    struct sim_run_options options = {.seed = seed, .seconds = SECONDS, .trace = file};
+    sim_run(&options, out_result);
+    assert_int_equal(fclose(file), 0);
+    return text;
+}
+
+static void
+a_seed_gives_the_same_trace_twice(void **state)
+{
+    uint64_t hash = 0;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct sim_run_result first, second;
+        size_t first_bytes, second_bytes;
+        char *a = trace_of(seed, &first_bytes, &first);
+        char *b = trace_of(seed, &second_bytes, &second);
+        assert_int_equal(first.verdict, SIM_PASSED);
+        assert_true(first_bytes > 100000);
+        assert_int_equal(first_bytes, second_bytes);
+        assert_memory_equal(a, b, first_bytes);
+        assert_int_equal(first.trace_hash, second.trace_hash);
+        assert_int_not_equal(first.trace_hash, hash);
+        hash = first.trace_hash;
+        free(a);
+        free(b);
+    }
+}
+
+static void
+the_trace_costs_no_event(void **state)
+{
+    struct sim_run_result with, without;
+    size_t bytes;
+    free(trace_of(5, &bytes, &with));
+    struct sim_run_options options = {.seed = 5, .seconds = SECONDS};
+    sim_run(&options, &without);
+    assert_int_equal(with.trace_hash, without.trace_hash);
+    assert_int_equal(with.event_count, without.event_count);
+}
+
+struct tally {
+    uint64_t seen, seeds_sum, checked_ops, checkpoints, snapshots, crashes, elections;
+};
+
+static void
+on_result(void *owner, uint64_t seed, const struct sim_run_result *result)
+{
+    struct tally *tally = owner;
+    tally->seen++;
+    tally->seeds_sum += seed;
+    tally->checked_ops += result->checked_ops;
+    tally->checkpoints += result->checkpoints;
+    tally->snapshots += result->snapshots;
+    tally->crashes += result->crashes;
+    tally->elections += result->elections;
+    if (result->verdict != SIM_PASSED)
+        print_error("seed %d: %s\n", (int)seed, result->reason);
+}
+
+/* A second in which nothing happens proves nothing: what the runs are for has to have happened. */
+static void
+seeds_pass_and_much_happens(void **state)
+{
+    struct tally tally = {0};
+    struct sim_sweep_result sum;
+    struct sim_sweep_options options = {.run.seconds = SECONDS,
+                                        .first_seed = 10,
+                                        .seed_count = 12,
+                                        .job_count = 2,
+                                        .on_result = on_result,
+                                        .owner = &tally};
+    assert_int_equal(sim_sweep(&options, &sum), 0);
+    assert_int_equal(sum.failed, 0);
+    assert_int_equal(sum.passed, 12);
+    assert_int_equal(tally.seen, 12);
+    assert_int_equal(tally.seeds_sum, 12 * 10 + 66);
+    assert_int_equal(sum.checked_ops, tally.checked_ops);
+    assert_true(tally.checked_ops > 12 * 200);
+    assert_true(tally.checkpoints > 100);
+    assert_true(tally.snapshots > 5);
+    assert_true(tally.crashes > 20);
+    assert_true(tally.elections > 20);
+}
+
+static void
+all_sizes_of_a_cluster_serve(void **state)
+{
+    for (uint32_t nodes = 1; nodes <= 5; nodes += 2) {
+        struct sim_run_result result;
+        struct sim_run_options options = {.seed = 3, .seconds = SECONDS, .node_count = nodes};
+        sim_run(&options, &result);
+        if (result.verdict != SIM_PASSED)
+            print_error("%u nodes: %s\n", nodes, result.reason);
+        assert_int_equal(result.verdict, SIM_PASSED);
+    }
+}
+
+static void
+known_bugs_are_seen(void **state)
+{
+#ifdef SKEIN_MUTATIONS
+    struct sim_sweep_result sum;
+    struct sim_sweep_options options = {
+        .first_seed = 1, .seed_count = 20, .job_count = 2, .stop_at_failure = true};
+    mutation_select(MUTATION_NO_TRUNCATE);
+    assert_int_equal(sim_sweep(&options, &sum), 0);
+    mutation_select(MUTATION_NONE);
+    assert_true(sum.failed > 0);
+    assert_int_equal(sum.verdict, SIM_SAFETY);
+#else
+    skip();
+#endif
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_seed_gives_the_same_trace_twice),
+        cmocka_unit_test(the_trace_costs_no_event),
+        cmocka_unit_test(seeds_pass_and_much_happens),
+        cmocka_unit_test(all_sizes_of_a_cluster_serve),
+        cmocka_unit_test(known_bugs_are_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
