@@ -80,6 +80,8 @@ struct sim_cluster {
     bool workload_stopping;
     uint32_t clients_done;
     uint64_t unknown_count, failed_count;
+    uint32_t epoch; /* of the keys (workload.h) */
+    uint64_t epoch_began_ns, epoch_unknown_count;
 
     struct sim_event fault_event, aimed_event, sample_event;
     uint32_t aimed_node;

@@ -151,7 +151,8 @@ deliver(struct sim_end *from, struct segment *segment)
         finish_recv(to);
     } else {
         if (to->rx_capacity - to->rx_count < segment->bytes) {
-            memmove(to->rx, to->rx + to->rx_at, to->rx_count - to->rx_at);
+            if (to->rx_at < to->rx_count)
+                memmove(to->rx, to->rx + to->rx_at, to->rx_count - to->rx_at);
             to->rx_count -= to->rx_at;
             to->rx_at = 0;
             while (to->rx_capacity - to->rx_count < segment->bytes)

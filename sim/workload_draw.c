@@ -12,16 +12,25 @@ put_arg(struct workload_op *op, const char *text)
 }
 
 static uint32_t
-epoch_of(const struct sim_cluster *cluster)
+epoch_of(struct sim_cluster *cluster)
 {
-    uint64_t epoch = (cluster->world.now_ns - SIM_TIME_START) / WORKLOAD_EPOCH_NS;
-    return epoch < SIM_EPOCHS_MAX ? (uint32_t)epoch : SIM_EPOCHS_MAX - 1;
+    uint64_t now_ns = cluster->world.now_ns;
+    if (cluster->epoch_began_ns == 0)
+        cluster->epoch_began_ns = now_ns;
+    if (cluster->epoch < SIM_EPOCHS_MAX &&
+        (now_ns - cluster->epoch_began_ns > WORKLOAD_EPOCH_NS ||
+         cluster->unknown_count > cluster->epoch_unknown_count + WORKLOAD_EPOCH_UNKNOWN_MAX)) {
+        cluster->epoch++;
+        cluster->epoch_began_ns = now_ns;
+        cluster->epoch_unknown_count = cluster->unknown_count;
+    }
+    return cluster->epoch;
 }
 
 uint32_t
 workload_key_count(const struct sim_cluster *cluster)
 {
-    return (epoch_of(cluster) + 1) * WORKLOAD_KEYS;
+    return (cluster->epoch + 1) * WORKLOAD_KEYS;
 }
 
 static void
