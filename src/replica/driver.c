@@ -90,8 +90,9 @@ driver_run(void *arg)
     core_shield(true);
     while (!replica->ending) {
         if (replica->phase == REPLICA_FAILED) {
-            replica->signalled = false;
             request_finish_all(replica, -SKEIN_ELATCHED);
+            /* Ending a request signals, too: whoever signals from here on has to find it unset. */
+            replica->signalled = false;
             (void)!core_wait(&replica->driver_wake, CORE_NEVER);
             continue;
         }
