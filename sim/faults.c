@@ -122,6 +122,15 @@ crash_all(struct sim_cluster *cluster)
         sim_node_crash(&cluster->nodes[i], power_loss, restart_delay(cluster));
 }
 
+/* One draw a statement: the order in which arguments are evaluated is the compiler's. */
+static void
+crash_one(struct sim_cluster *cluster, struct sim_node *leader, struct sim_node *other)
+{
+    struct sim_node *node = sim_chance(&cluster->world, 500) ? leader : other;
+    bool power_loss = sim_chance(&cluster->world, 700);
+    sim_node_crash(node, power_loss, restart_delay(cluster));
+}
+
 /* A bit rots while the machine is off; what its node says to it is seen at the start. */
 static bool
 flip(struct sim_cluster *cluster, struct sim_node *node)
@@ -191,8 +200,7 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
     uint32_t number = node->host->number;
     switch (fault) {
     case SIM_FAULT_CRASH:
-        sim_node_crash(leader && sim_chance(world, 500) ? leader : node, sim_chance(world, 700),
-                       restart_delay(cluster));
+        crash_one(cluster, leader ? leader : node, node);
         return true;
     case SIM_FAULT_CRASH_ALL:
         crash_all(cluster);
@@ -201,8 +209,8 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
         sim_node_stop(leader && sim_chance(world, 500) ? leader : node);
         return true;
     case SIM_FAULT_PAUSE:
-        sim_host_pause(leader && sim_chance(world, 600) ? leader->host : node->host,
-                       sim_draw(world, 10 * MS, 4 * SIM_SECOND));
+        node = leader && sim_chance(world, 600) ? leader : node;
+        sim_host_pause(node->host, sim_draw(world, 10 * MS, 4 * SIM_SECOND));
         return true;
     case SIM_FAULT_SPLIT:
         split(cluster);
