@@ -118,6 +118,20 @@ check_options(const struct replica_options *options, uint32_t nodes[REPLICA_NODE
     return 0;
 }
 
+/*
+ * What an earlier process has renamed and died before it could sync is to be seen now, and would be gone
+ * with the power: nothing is built on it before it is durable.
+ */
+static int
+sync_names(struct replica *replica, char out_why[512])
+{
+    int rc = core_sync_directory(replica->data_dir);
+    if (rc < 0)
+        snprintf(out_why, 512, "%.400s: cannot be synced: %s", replica->data_dir,
+                 skein_error_text(rc));
+    return rc;
+}
+
 static int
 lock_directory(struct replica *replica, char out_why[512])
 {
@@ -142,7 +156,7 @@ lock_directory(struct replica *replica, char out_why[512])
     replica->lock = rc;
     rc = core_lock(replica->lock);
     if (rc == 0)
-        return 0;
+        return sync_names(replica, out_why);
     snprintf(out_why, 512,
              "%.300s: another process uses this data directory; stop it, or give this node a "
              "directory of its own",
