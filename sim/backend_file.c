@@ -64,12 +64,12 @@ perform_write(struct sim_op *sop, struct sim_handle *file, uint32_t block_per_mi
 {
     struct backend_op *op = sop->op;
     struct sim_disk *disk = sop->host->disk;
-    bool dsync = durable && (op->flags & BACKEND_DSYNC);
+    uint32_t flags = (durable ? op->flags & BACKEND_DSYNC : 0) | (file->flags & BACKEND_DIRECT);
     if (!(file->flags & BACKEND_RDWR))
         return -EBADF;
     if ((file->flags & BACKEND_DIRECT) && !is_aligned(op))
         return -EINVAL;
-    return sim_disk_write(disk, file->inode, op->iov, op->iov_count, op->offset, dsync,
+    return sim_disk_write(disk, file->inode, op->iov, op->iov_count, op->offset, flags,
                           block_per_mille);
 }
 
