@@ -119,8 +119,8 @@ check_options(const struct replica_options *options, uint32_t nodes[REPLICA_NODE
 }
 
 /*
- * What an earlier process has renamed and died before it could sync is to be seen now, and would be gone
- * with the power: nothing is built on it before it is durable.
+ * What an earlier process has renamed and died before it could sync is to be seen now, and would be
+ * gone with the power: nothing is built on it before it is durable.
  */
 static int
 sync_names(struct replica *replica, char out_why[512])
@@ -137,11 +137,16 @@ lock_directory(struct replica *replica, char out_why[512])
 {
     char path[4200], parent[4100];
     int rc = core_mkdir(replica->data_dir, 0755);
-    if (rc == 0) {
+    bool is_new = rc == 0;
+    if (is_new || rc == -EEXIST) {
+        /* Also when it is there: whoever made it may have died, or failed, before this. A parent
+         * that may not be opened was not made by us. */
         snprintf(parent, sizeof parent, "%s/..", replica->data_dir);
         rc = core_sync_directory(parent);
+        if (!is_new && (rc == -EACCES || rc == -EPERM || rc == -EROFS))
+            rc = 0;
     }
-    if (rc < 0 && rc != -EEXIST) {
+    if (rc < 0) {
         snprintf(out_why, 512, "%.400s: cannot be made: %s", replica->data_dir,
                  skein_error_text(rc));
         return rc;
