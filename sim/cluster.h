@@ -130,6 +130,8 @@ uint32_t sim_workload_stuck_client(const struct sim_cluster *cluster, uint64_t c
 /* ---- oracle.c ---- */
 void sim_oracle_start(struct sim_cluster *cluster);
 void sim_oracle_close(struct sim_cluster *cluster);
+/* sim_oracle_on_sent - a RAFT message of node @from is on its way. */
+void sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, struct bytes message);
 /* sim_oracle_converged - every node that is not damaged runs, and all have applied the same. */
 bool sim_oracle_converged(struct sim_cluster *cluster);
 

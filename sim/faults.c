@@ -308,10 +308,13 @@ on_sent(void *owner, uint32_t from, uint32_t to, struct bytes message)
 {
     struct sim_cluster *cluster = owner;
     struct sim_world *world = &cluster->world;
-    if (!cluster->faults_on || message.count <= ENVELOPE_RAFT_HEADER_BYTES ||
-        message.data[0] != ENVELOPE_RAFT)
+    if (message.count <= ENVELOPE_RAFT_HEADER_BYTES || message.data[0] != ENVELOPE_RAFT)
         return;
     uint8_t type = message.data[ENVELOPE_RAFT_HEADER_BYTES];
+    if (type == RAFT_APPEND_RESPONSE)
+        sim_oracle_on_sent(cluster, from, message);
+    if (!cluster->faults_on)
+        return;
     if (type == RAFT_VOTE && aims(cluster)) {
         sim_trace_text(&world->trace, from, "fault", "not heard by %u", to);
         cut(cluster, from, to, false);

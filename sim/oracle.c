@@ -13,6 +13,7 @@
  *   - one leader a term (Raft section 5.2)
  *   - what is applied at an index has the same term everywhere, for ever (section 5.4.3)
  *   - the state at an index has the same checksum everywhere
+ *   - a node that comes back has what it had acknowledged and what was committed
  *   - log time never goes back in a process
  *   - forged messages are counted, not believed
  */
@@ -28,7 +29,13 @@ struct seen {
     bool has_checksum;
 };
 
+/* The newest acknowledgement of a node: its log is the leader's of @term, up to @index. */
+struct promise {
+    uint64_t raft_id, index, term;
+};
+
 struct sim_oracle {
+    struct promise promises[REPLICA_NODES_MAX];
     uint32_t *leaders; /* by term; 0: none seen */
     size_t leader_count, leader_capacity;
     struct seen *applied; /* by index */
@@ -101,6 +108,47 @@ check_applied(struct sim_cluster *cluster, struct sim_node *node, const struct r
     node->last_log_time_ms = replica->log_time_ms;
 }
 
+/*
+ * An entry of the leader's own term is the only one of that term at its index: when that one was
+ * committed, whoever has acknowledged it has it for ever.
+ */
+static void
+check_promise(struct sim_cluster *cluster, struct sim_node *node, const struct replica *replica,
+              const struct raft_status *status)
+{
+    struct sim_oracle *oracle = cluster->oracle;
+    const struct promise *promise = &oracle->promises[node->host->number - 1];
+    if (promise->raft_id != replica->raft_id || promise->index >= oracle->applied_count ||
+        oracle->applied[promise->index].node == 0 ||
+        oracle->applied[promise->index].term != promise->term)
+        return;
+    uint64_t term = raft_entry_term(replica->raft, promise->index);
+    if (status->last_index < promise->index || (term != 0 && term != promise->term))
+        sim_violation(cluster, SIM_SAFETY,
+                      "node %u has forgotten index %" PRIu64 " of term %" PRIu64
+                      ", which it had acknowledged and which was committed",
+                      node->host->number, promise->index, promise->term);
+}
+
+void
+sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, struct bytes message)
+{
+    struct sim_oracle *oracle = cluster->oracle;
+    struct raft_message decoded = {0};
+    struct bytes body = {.data = message.data + ENVELOPE_RAFT_HEADER_BYTES,
+                         .count = message.count - ENVELOPE_RAFT_HEADER_BYTES};
+    if (!oracle || raft_decode_message(body, &decoded) < 0)
+        return;
+    struct promise *promise = &oracle->promises[from - 1];
+    if (decoded.type == RAFT_APPEND_RESPONSE && !decoded.reject && decoded.index < (1u << 24)) {
+        bool is_newer = promise->raft_id != decoded.from || promise->term < decoded.term ||
+                        (promise->term == decoded.term && promise->index < decoded.index);
+        if (is_newer)
+            *promise = (struct promise){decoded.from, decoded.index, decoded.term};
+    }
+    raft_message_deinit(&decoded);
+}
+
 static void
 check_state(struct sim_cluster *cluster, struct sim_node *node, struct replica *replica)
 {
@@ -152,8 +200,10 @@ look_at(struct sim_cluster *cluster, struct sim_node *node)
     check_leader(cluster, node->host->number, &status);
     /* While a snapshot is loaded the machine is between two states. */
     bool loading = status.first_index > replica->applied_index + 1;
-    if (!loading)
+    if (!loading) {
         check_applied(cluster, node, replica);
+        check_promise(cluster, node, replica, &status);
+    }
     if (!loading && cluster->oracle->sample_count % CHECKSUM_EVERY == 0)
         check_state(cluster, node, replica);
     note_joined(cluster, node, replica);
