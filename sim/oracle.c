@@ -13,6 +13,7 @@
  *   - one leader a term (Raft section 5.2)
  *   - what is applied at an index has the same term everywhere, for ever (section 5.4.3)
  *   - the state at an index has the same checksum everywhere
+ *   - a leader commits entries of its own term, older ones only with them (section 5.4.2)
  *   - a node that comes back has what it had acknowledged and what was committed
  *   - log time never goes back in a process
  *   - forged messages are counted, not believed
@@ -34,7 +35,13 @@ struct promise {
     uint64_t raft_id, index, term;
 };
 
+/* How far a leader had committed when it was last looked at. */
+struct reign {
+    uint64_t boot, term, commit;
+};
+
 struct sim_oracle {
+    struct reign reigns[REPLICA_NODES_MAX];
     struct promise promises[REPLICA_NODES_MAX];
     uint32_t *leaders; /* by term; 0: none seen */
     size_t leader_count, leader_capacity;
@@ -63,6 +70,26 @@ check_leader(struct sim_cluster *cluster, uint32_t number, const struct raft_sta
         sim_violation(cluster, SIM_SAFETY, "nodes %u and %u both lead in term %" PRIu64,
                       oracle->leaders[term], number, term);
     oracle->leaders[term] = number;
+}
+
+static void
+check_commit(struct sim_cluster *cluster, struct sim_node *node, const struct replica *replica,
+             const struct raft_status *status)
+{
+    struct reign *reign = &cluster->oracle->reigns[node->host->number - 1];
+    uint64_t term = status->hard_state.term, commit = status->hard_state.commit;
+    if (status->role != RAFT_LEADER) {
+        *reign = (struct reign){0};
+        return;
+    }
+    bool goes_on = reign->boot == node->host->boot && reign->term == term;
+    uint64_t entry_term = raft_entry_term(replica->raft, commit);
+    if (goes_on && commit > reign->commit && entry_term != 0 && entry_term != term)
+        sim_violation(cluster, SIM_SAFETY,
+                      "node %u leads in term %" PRIu64 " and committed index %" PRIu64
+                      " of term %" PRIu64 " by counting",
+                      node->host->number, term, commit, entry_term);
+    *reign = (struct reign){node->host->boot, term, commit};
 }
 
 static struct seen *
@@ -198,6 +225,7 @@ look_at(struct sim_cluster *cluster, struct sim_node *node)
     struct raft_status status;
     raft_status(replica->raft, &status);
     check_leader(cluster, node->host->number, &status);
+    check_commit(cluster, node, replica, &status);
     /* While a snapshot is loaded the machine is between two states. */
     bool loading = status.first_index > replica->applied_index + 1;
     if (!loading) {
