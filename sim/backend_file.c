@@ -60,16 +60,16 @@ perform_open(struct sim_op *sop)
 }
 
 static int64_t
-perform_write(struct sim_op *sop, struct sim_handle *file, uint32_t block_per_mille)
+perform_write(struct sim_op *sop, struct sim_handle *file, uint32_t block_per_mille, bool durable)
 {
     struct backend_op *op = sop->op;
     struct sim_disk *disk = sop->host->disk;
-    bool dsync = (op->flags & BACKEND_DSYNC) != 0;
+    uint32_t flags = (durable ? op->flags & BACKEND_DSYNC : 0) | (file->flags & BACKEND_DIRECT);
     if (!(file->flags & BACKEND_RDWR))
         return -EBADF;
     if ((file->flags & BACKEND_DIRECT) && !is_aligned(op))
         return -EINVAL;
-    return sim_disk_write(disk, file->inode, op->iov, op->iov_count, op->offset, dsync,
+    return sim_disk_write(disk, file->inode, op->iov, op->iov_count, op->offset, flags,
                           block_per_mille);
 }
 
@@ -90,11 +90,11 @@ perform_on_handle(struct sim_op *sop)
     }
     if (op->kind == BACKEND_WRITE) {
         if (sim_chance(world, faults->write_error_per_mille)) {
-            perform_write(sop, file, (uint32_t)sim_draw(world, 0, 1000));
+            perform_write(sop, file, (uint32_t)sim_draw(world, 0, 1000), false);
             sim_trace_event(&world->trace, sop->host->number, "disk.write-error", op->offset, 0, 0);
             return -EIO;
         }
-        return perform_write(sop, file, 1000);
+        return perform_write(sop, file, 1000, true);
     }
     if (op->kind == BACKEND_SYNC) {
         if (sim_chance(world, faults->sync_error_per_mille)) {
@@ -148,8 +148,12 @@ sim_file_cut(struct sim_op *sop)
         return;
     struct sim_handle *file = sim_handle_get(&sop->host->backend, op->handle, SIM_HANDLE_FILE);
     if (op->kind == BACKEND_WRITE) {
+        /* What has arrived may lie in a cache still: to be read by the next process, and lost with
+         * the power. */
+        uint32_t block_per_mille = (uint32_t)sim_draw(world, 0, 4) * 250;
+        bool durable = sim_chance(world, 500);
         if (file)
-            perform_write(sop, file, (uint32_t)sim_draw(world, 0, 4) * 250);
+            perform_write(sop, file, block_per_mille, durable);
         return;
     }
     if (sim_chance(world, 500))

@@ -190,7 +190,7 @@ sim_disk_read(struct sim_disk *disk, struct sim_inode *inode, const struct iovec
 /* The new content of one block: the durable one is set aside when it was clean. */
 static void
 block_write(struct sim_disk *disk, struct sim_block *block, size_t in_block, const uint8_t *from,
-            size_t n, bool dsync)
+            size_t n, uint32_t flags)
 {
     bool to_zero = n == SIM_BLOCK_BYTES && memcmp(from, zeros, n) == 0;
     uint8_t *data = NULL;
@@ -201,7 +201,7 @@ block_write(struct sim_disk *disk, struct sim_block *block, size_t in_block, con
             memcpy(data, block->data ? block->data : zeros, SIM_BLOCK_BYTES);
         memcpy(data + in_block, from, n);
     }
-    if (dsync) {
+    if (flags & BACKEND_DSYNC) {
         block_clear(disk, block);
         block->data = data;
         return;
@@ -212,6 +212,7 @@ block_write(struct sim_disk *disk, struct sim_block *block, size_t in_block, con
         block->synced = block->data;
     block->data = data;
     block->dirty = true;
+    block->direct = (flags & BACKEND_DIRECT) != 0;
     block->stamp = disk->next_stamp++;
 }
 
@@ -235,7 +236,7 @@ gather(const struct iovec *iov, int iov_count, size_t skip, uint8_t *out, size_t
 
 int64_t
 sim_disk_write(struct sim_disk *disk, struct sim_inode *inode, const struct iovec *iov,
-               int iov_count, uint64_t offset, bool dsync, uint32_t block_per_mille)
+               int iov_count, uint64_t offset, uint32_t flags, uint32_t block_per_mille)
 {
     size_t bytes = 0;
     for (int v = 0; v < iov_count; v++)
@@ -260,13 +261,13 @@ sim_disk_write(struct sim_disk *disk, struct sim_inode *inode, const struct iove
         if (block_per_mille >= 1000 || sim_chance(disk->world, block_per_mille)) {
             gather(iov, iov_count, done, scratch, n);
             block_write(disk, &inode->blocks[(offset + done) / SIM_BLOCK_BYTES], in_block, scratch,
-                        n, dsync);
+                        n, flags);
         }
         done += n;
     }
     if (end > inode->size_bytes)
         set_size(disk, inode, end);
-    if (dsync && inode->synced_size_bytes < end)
+    if ((flags & BACKEND_DSYNC) && inode->synced_size_bytes < end)
         inode->synced_size_bytes = end;
     return (int64_t)bytes;
 }
@@ -311,7 +312,7 @@ sim_disk_sync_failed(struct sim_disk *disk, struct sim_inode *inode, uint64_t st
 {
     disk->stats.sync_errors++;
     for (size_t i = 0; i < inode->block_count; i++)
-        if (inode->blocks[i].dirty && inode->blocks[i].stamp < stamp)
+        if (inode->blocks[i].dirty && !inode->blocks[i].direct && inode->blocks[i].stamp < stamp)
             inode->blocks[i].stamp = STAMP_LOST;
 }
 
@@ -336,11 +337,11 @@ sim_disk_resize(struct sim_disk *disk, struct sim_inode *inode, uint64_t bytes, 
     for (size_t i = (size_t)((bytes + SIM_BLOCK_BYTES - 1) / SIM_BLOCK_BYTES);
          i < inode->block_count; i++)
         if (inode->blocks[i].data)
-            block_write(disk, &inode->blocks[i], 0, zeros, SIM_BLOCK_BYTES, false);
+            block_write(disk, &inode->blocks[i], 0, zeros, SIM_BLOCK_BYTES, 0);
     size_t in_block = (size_t)(bytes % SIM_BLOCK_BYTES);
     size_t last = (size_t)(bytes / SIM_BLOCK_BYTES);
     if (in_block > 0 && last < inode->block_count && inode->blocks[last].data)
-        block_write(disk, &inode->blocks[last], in_block, zeros, SIM_BLOCK_BYTES - in_block, false);
+        block_write(disk, &inode->blocks[last], in_block, zeros, SIM_BLOCK_BYTES - in_block, 0);
     set_size(disk, inode, bytes);
     return 0;
 }

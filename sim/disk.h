@@ -25,8 +25,9 @@
  * - A file is 4 KiB blocks. A write with BACKEND_DSYNC makes its own blocks and the size durable,
  * nothing else.
  * - A sync covers the writes that were complete when it was submitted.
- * - A sync that fails loses its dirty blocks in silence: a later sync "succeeds" and does not cover
- * them (fsyncgate), until they are written again.
+ * - A sync that fails loses the dirty blocks of the page cache in silence: they are read as before,
+ *   a later sync "succeeds" and does not cover them (fsyncgate), until they are written again. What
+ *   was written past the cache (BACKEND_DIRECT) is in the device, and a later sync covers it.
  * - A write in flight at the crash may be there in part, block by block.
  *
  * Blocks of zeros cost no memory. Paths are absolute, components separated by '/'.
@@ -70,10 +71,10 @@ int sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,
 void sim_disk_release(struct sim_disk *disk, struct sim_inode *inode, bool held_lock);
 int64_t sim_disk_read(struct sim_disk *disk, struct sim_inode *inode, const struct iovec *iov,
                       int iov_count, uint64_t offset);
-/* sim_disk_write - @block_per_mille: of the blocks it covers, how many are written at all (1000:
- * every one; less only for a write that a crash cut). */
+/* sim_disk_write - @flags: BACKEND_DSYNC, BACKEND_DIRECT. @block_per_mille: of the blocks it
+ * covers, how many are written at all (1000: every one; less only for a write that a crash cut). */
 int64_t sim_disk_write(struct sim_disk *disk, struct sim_inode *inode, const struct iovec *iov,
-                       int iov_count, uint64_t offset, bool dsync, uint32_t block_per_mille);
+                       int iov_count, uint64_t offset, uint32_t flags, uint32_t block_per_mille);
 /* sim_disk_stamp - what a sync submitted now will cover. */
 uint64_t sim_disk_stamp(const struct sim_disk *disk);
 void sim_disk_sync(struct sim_disk *disk, struct sim_inode *inode, uint64_t stamp);

@@ -13,6 +13,7 @@ struct sim_block {
     uint8_t *synced; /* while dirty: what is durable; NULL: zeros */
     uint64_t stamp;  /* of the last write while dirty; STAMP_LOST: no sync covers it any more */
     bool dirty;
+    bool direct; /* that write went past the page cache */
 };
 
 struct sim_entry {

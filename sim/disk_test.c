@@ -29,7 +29,8 @@ put(struct sim_disk *disk, struct sim_inode *inode, uint64_t block, char fill, b
     uint8_t data[SIM_BLOCK_BYTES];
     memset(data, fill, sizeof(data));
     struct iovec iov = {data, sizeof(data)};
-    assert_int_equal(sim_disk_write(disk, inode, &iov, 1, block * SIM_BLOCK_BYTES, dsync, 1000),
+    assert_int_equal(sim_disk_write(disk, inode, &iov, 1, block * SIM_BLOCK_BYTES,
+                                    dsync ? BACKEND_DSYNC : 0, 1000),
                      SIM_BLOCK_BYTES);
 }
 
@@ -143,10 +144,16 @@ a_failed_sync_is_not_mended_by_the_next(void **state)
         sync_path(disk, "/");
         put(disk, file, 0, 'o', true);
         put(disk, file, 0, 'n', false);
+        uint8_t direct[SIM_BLOCK_BYTES];
+        memset(direct, 'd', sizeof(direct));
+        struct iovec iov = {direct, sizeof(direct)};
+        assert_int_equal(sim_disk_write(disk, file, &iov, 1, SIM_BLOCK_BYTES, BACKEND_DIRECT, 1000),
+                         SIM_BLOCK_BYTES);
         sim_disk_sync_failed(disk, file, sim_disk_stamp(disk));
         sim_disk_sync(disk, file, sim_disk_stamp(disk));
         sim_disk_process_died(disk, true);
         lost_count += get(disk, file, 0) == 'o';
+        assert_int_equal(get(disk, file, 1), 'd');
         sim_disk_release(disk, file, false);
         sim_disk_close(disk);
         sim_world_close(&world);
@@ -191,7 +198,7 @@ a_full_disk_says_so_and_takes_overwrites(void **state)
     sim_disk_faults(disk)->capacity_bytes = SIM_BLOCK_BYTES;
     uint8_t byte = 1;
     struct iovec iov = {&byte, 1};
-    assert_int_equal(sim_disk_write(disk, file, &iov, 1, SIM_BLOCK_BYTES, false, 1000), -ENOSPC);
+    assert_int_equal(sim_disk_write(disk, file, &iov, 1, SIM_BLOCK_BYTES, 0, 1000), -ENOSPC);
     assert_int_equal(sim_disk_resize(disk, file, 3 * SIM_BLOCK_BYTES, false), -ENOSPC);
     put(disk, file, 0, 'b', true);
     assert_int_equal(get(disk, file, 0), 'b');

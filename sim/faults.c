@@ -36,9 +36,12 @@ leader_of(struct sim_cluster *cluster)
     return NULL;
 }
 
+/* Whether a disk may be lost: a majority keeps what it had. */
 static bool
 all_whole(const struct sim_cluster *cluster)
 {
+    if (cluster->plan.node_count < 3)
+        return false;
     for (uint32_t i = 0; i < cluster->plan.node_count; i++)
         if (cluster->nodes[i].damaged || cluster->nodes[i].replaced)
             return false;
@@ -60,15 +63,18 @@ cut(struct sim_cluster *cluster, uint32_t a, uint32_t b, bool both)
         sim_net_block(cluster->world.net, b, a, true);
 }
 
-static void
+static bool
 split(struct sim_cluster *cluster)
 {
     uint32_t count = cluster->plan.node_count;
+    if (count < 2)
+        return false;
     uint64_t side = sim_draw(&cluster->world, 1, (1u << count) - 2);
     for (uint32_t a = 1; a <= count; a++)
         for (uint32_t b = a + 1; b <= count; b++)
             if (((side >> (a - 1)) & 1) != ((side >> (b - 1)) & 1))
                 cut(cluster, a, b, true);
+    return true;
 }
 
 static void
@@ -213,9 +219,10 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
         sim_host_pause(node->host, sim_draw(world, 10 * MS, 4 * SIM_SECOND));
         return true;
     case SIM_FAULT_SPLIT:
-        split(cluster);
-        return true;
+        return split(cluster);
     case SIM_FAULT_ONE_WAY:
+        if (cluster->plan.node_count < 2)
+            return false;
         if (sim_chance(world, 500))
             cut(cluster, number, 1 + number % cluster->plan.node_count, false);
         else

@@ -144,11 +144,10 @@ delay_of(struct sim_links *links, uint32_t from, uint32_t to)
 static void
 forge(struct sim_links *links, uint32_t claims, uint32_t to, struct bytes message)
 {
-    uint32_t others = links->node_count - 2;
-    if (message.data[0] != ENVELOPE_RAFT || others == 0 ||
+    if (message.count == 0 || message.data[0] != ENVELOPE_RAFT || links->node_count < 3 ||
         !sim_chance(links->world, links->forge_per_mille))
         return;
-    uint32_t pick = (uint32_t)sim_draw(links->world, 1, others), from = 0;
+    uint32_t pick = (uint32_t)sim_draw(links->world, 1, links->node_count - 2), from = 0;
     while (pick > 0) {
         from++;
         pick -= from != claims && from != to;

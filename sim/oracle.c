@@ -193,7 +193,10 @@ check_state(struct sim_cluster *cluster, struct sim_node *node, struct replica *
     seen->checksum = checksum;
 }
 
-/* A new disk is taken in when the leader's configuration has it and it has caught up with that. */
+/*
+ * A new disk is taken in when every node knows it as a member: before that there may be majorities
+ * that are none without the old one (a configuration takes effect when it is applied).
+ */
 static void
 note_joined(struct sim_cluster *cluster, struct sim_node *node, const struct replica *replica)
 {
@@ -201,17 +204,17 @@ note_joined(struct sim_cluster *cluster, struct sim_node *node, const struct rep
         return;
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *other = &cluster->nodes[i];
-        if (other == node || !sim_node_up(other) || !other->kv ||
-            !replica_leads(kv_node_replica(other->kv)))
-            continue;
-        const struct replica *leader = kv_node_replica(other->kv);
-        for (uint32_t v = 0; v < leader->config.voter_count; v++)
-            if (leader->config.voters[v] == replica->raft_id &&
-                replica->applied_index + 50 > leader->applied_index) {
-                node->replaced = false;
-                cluster->joins++;
-            }
+        if (!sim_node_up(other) || !other->kv || other->exited)
+            return;
+        const struct raft_config *config = &kv_node_replica(other->kv)->config;
+        bool known = false;
+        for (uint32_t v = 0; v < config->voter_count; v++)
+            known = known || config->voters[v] == replica->raft_id;
+        if (!known)
+            return;
     }
+    node->replaced = false;
+    cluster->joins++;
 }
 
 static void

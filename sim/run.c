@@ -29,12 +29,17 @@ draw_weights(struct sim_plan *plan, struct prng *random)
 {
     static const uint32_t flavours[][SIM_FAULT_COUNT] = {
         /* crash all stop pause split 1way isol link err full slow flip wipe clock */
-        {10, 2, 4, 6, 6, 6, 8, 8, 3, 1, 3, 1, 2, 3},    {30, 6, 4, 2, 1, 1, 3, 3, 0, 0, 2, 1, 1, 1},
-        {4, 0, 2, 8, 12, 12, 20, 12, 0, 0, 1, 0, 1, 2}, {8, 2, 2, 2, 1, 1, 2, 2, 12, 4, 8, 3, 4, 1},
+        {10, 2, 4, 6, 6, 6, 8, 8, 3, 1, 3, 1, 2, 3},
+        {30, 6, 4, 2, 1, 1, 3, 3, 0, 0, 2, 1, 1, 1},
+        {4, 0, 2, 8, 12, 12, 20, 12, 0, 0, 1, 0, 1, 2},
+        {8, 2, 2, 2, 1, 1, 2, 2, 12, 4, 8, 3, 4, 1},
         {12, 1, 3, 10, 2, 4, 12, 20, 1, 0, 4, 0, 0, 4},
+        {20, 0, 1, 4, 2, 4, 30, 2, 0, 0, 12, 0, 0, 0},
     };
     size_t flavour = (size_t)prng_below(random, BASE_COUNT_OF(flavours));
     memcpy(plan->weights, flavours[flavour], sizeof(flavours[flavour]));
+    if (flavour == BASE_COUNT_OF(flavours) - 1) /* leaders come and go before they are done */
+        plan->fault_gap_ns_max = prng_range(random, 150, 800) * SIM_MS;
     static const uint64_t aimed[] = {0, 0, 100, 300, 600};
     plan->aimed_per_mille = (uint32_t)pick(random, aimed, BASE_COUNT_OF(aimed));
 }
@@ -43,14 +48,14 @@ static void
 draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct prng *random)
 {
     static const uint64_t segments[] = {64 << 10, 128 << 10, 256 << 10};
-    static const uint64_t checkpoints[] = {2 << 10, 8 << 10, 32 << 10, 128 << 10};
+    static const uint64_t checkpoints[] = {256, 2 << 10, 8 << 10, 32 << 10, 128 << 10};
     static const uint64_t keeps[] = {0, 4 << 10, 32 << 10};
     uint64_t seconds = options->seconds ? options->seconds : PHASE_SECONDS;
     *plan = (struct sim_plan){.seed = options->seed};
     plan->node_count = prng_chance(random, 1, 5) ? 5 : 3;
     if (options->node_count)
         plan->node_count = options->node_count;
-    plan->client_count = (uint32_t)prng_range(random, 3, 6);
+    plan->client_count = (uint32_t)prng_range(random, 3, SIM_CLIENTS_MAX);
     plan->link_tcp = prng_chance(random, 1, 5);
     plan->tick_ns = prng_range(random, 20, 50) * SIM_MS;
     plan->election_ticks = (uint32_t)prng_range(random, 5, 10);

@@ -13,7 +13,7 @@
 /* Keys of an epoch are left alone (but for reads) when the next one begins, so that operations
  * whose outcome is unknown do not pile up on one key: the checker's cost grows with them. */
 #define WORKLOAD_EPOCH_NS (6 * SIM_SECOND)
-#define WORKLOAD_EPOCH_UNKNOWN_MAX 16
+#define WORKLOAD_EPOCH_UNKNOWN_MAX 12
 #define WORKLOAD_REGISTERS 3
 #define WORKLOAD_COUNTERS 1
 #define WORKLOAD_LISTS 1
