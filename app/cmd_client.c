@@ -6,7 +6,7 @@
 #include "app/commands.h"
 #include "app/nodes.h"
 #include "app/world.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "net/addr.h"
 #include "skein/error.h"
 
@@ -103,8 +103,8 @@ connect_any(const struct client_call *call, struct kv_client **out_client, uint6
     for (uint32_t i = 0; i < nodes->count; i++) {
         /* A node that does not answer at all may take its share of the time, not all of it. */
         uint64_t share_ns = call->options.timeout_ns / (nodes->count + 1);
-        rc = kv_client_connect(out_client, &nodes->list[i], core_deadline_in(share_ns));
-        if (rc == 0 || core_now_ns() >= deadline_ns)
+        rc = kv_client_connect(out_client, &nodes->list[i], skein_deadline_in(share_ns));
+        if (rc == 0 || skein_now_ns() >= deadline_ns)
             return rc;
     }
     return rc;
@@ -114,7 +114,7 @@ static int
 client_main(void *arg)
 {
     const struct client_call *call = arg;
-    uint64_t deadline_ns = core_deadline_in(call->options.timeout_ns);
+    uint64_t deadline_ns = skein_deadline_in(call->options.timeout_ns);
     struct kv_client *client;
     struct kv_reply reply = {.type = KV_REPLY_NULL};
     char text[NET_ADDR_TEXT_BYTES];

@@ -11,8 +11,10 @@
 #include "app/dev.h"
 #include "app/flags.h"
 #include "app/world.h"
-#include "core/io.h"
-#include "core/shard.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
+#include "skein/shard.h"
 #include "core/uring.h"
 #include "net/addr.h"
 #include "skein/error.h"
@@ -49,11 +51,11 @@ static const struct flags_command dev_command = {
 static int
 check_port(uint32_t port)
 {
-    struct backend_addr addr;
+    struct skein_addr addr;
     char why[128];
     int rc = net_addr_parse("127.0.0.1:1", &addr, why);
     addr.port = (uint16_t)port;
-    int handle = rc < 0 ? rc : core_listen(&addr, 1);
+    int handle = rc < 0 ? rc : skein_socket_listen(&addr, 1);
     if (handle < 0) {
         fprintf(stderr,
                 "skein dev: port %" PRIu32 ": %s; end what uses it (another skein dev?) or choose "
@@ -61,7 +63,7 @@ check_port(uint32_t port)
                 port, skein_error_text(handle));
         return handle;
     }
-    return core_close(handle);
+    return skein_close(handle);
 }
 
 static int
@@ -75,7 +77,7 @@ prepare(struct dev *dev)
     }
     if (rc < 0)
         return rc;
-    rc = core_mkdir(dev->options.data_dir, 0755);
+    rc = skein_file_mkdir(dev->options.data_dir, 0755);
     if (rc < 0 && rc != -EEXIST) {
         fprintf(stderr,
                 "skein dev: %s: cannot be made: %s; choose another folder with --data (its parent "
@@ -111,9 +113,9 @@ stop(struct dev *dev)
     }
     dev_event(dev, "stopping (again: at once)");
     dev->stopping = true;
-    core_wake_all(&dev->changed);
+    skein_wake_all(&dev->changed);
     for (uint32_t i = 0; i < dev->options.nodes; i++)
-        core_wake_all(&dev->nodes[i].changed);
+        skein_wake_all(&dev->nodes[i].changed);
 }
 
 static void
@@ -122,7 +124,7 @@ watch_signals(void *arg)
     struct dev *dev = arg;
     for (;;) {
         struct signalfd_siginfo info;
-        if (uring_wait_readable(dev->signal_fd, CORE_NEVER) < 0)
+        if (uring_wait_readable(dev->signal_fd, SKEIN_NEVER) < 0)
             return;
         if (read(dev->signal_fd, &info, sizeof(info)) != sizeof(info))
             continue;
@@ -137,26 +139,26 @@ static int
 dev_main(void *arg)
 {
     struct dev *dev = arg;
-    struct core_scope scope, watch;
+    struct skein_scope scope, watch;
     if (prepare(dev) < 0)
         return 1;
-    core_scope_init(&scope);
-    core_scope_init(&watch);
-    core_waitq_init(&dev->changed);
+    skein_scope_init(&scope);
+    skein_scope_init(&watch);
+    skein_waitq_init(&dev->changed);
     dev_event(dev, "starting %" PRIu32 " node%s, data in %s", dev->options.nodes,
               dev->options.nodes > 1 ? "s" : "", dev->options.data_dir);
-    int rc = core_spawn(&watch, "signals", watch_signals, dev, CORE_STACK_SMALL);
+    int rc = skein_spawn(&watch, "signals", watch_signals, dev, SKEIN_STACK_SMALL);
     for (uint32_t i = 0; i < dev->options.nodes && rc == 0; i++)
-        rc = core_spawn(&scope, "node", dev_node_run, &dev->nodes[i], CORE_STACK_SMALL);
+        rc = skein_spawn(&scope, "node", dev_node_run, &dev->nodes[i], SKEIN_STACK_SMALL);
     if (rc == 0)
-        rc = core_spawn(&scope, "status", dev_status_run, dev, CORE_STACK_SMALL);
+        rc = skein_spawn(&scope, "status", dev_status_run, dev, SKEIN_STACK_SMALL);
     if (rc < 0) {
         fprintf(stderr, "skein dev: %s\n", skein_error_text(rc));
         stop(dev);
     }
-    core_scope_join(&scope);
-    core_scope_cancel(&watch);
-    core_scope_join(&watch);
+    skein_scope_join(&scope);
+    skein_scope_cancel(&watch);
+    skein_scope_join(&watch);
     return rc < 0 ? 1 : 0;
 }
 

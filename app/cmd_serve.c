@@ -20,7 +20,7 @@
 struct serve {
     struct serve_config *config;
     struct kv_node *node;
-    struct core_waitq ended;
+    struct skein_waitq ended;
     int signal_fd;
     int signal;  /* the one that came first; 0: none */
     int failure; /* of the replica */
@@ -33,7 +33,7 @@ watch_signals(void *arg)
     struct serve *serve = arg;
     for (;;) {
         struct signalfd_siginfo info;
-        if (uring_wait_readable(serve->signal_fd, CORE_NEVER) < 0)
+        if (uring_wait_readable(serve->signal_fd, SKEIN_NEVER) < 0)
             return;
         if (read(serve->signal_fd, &info, sizeof(info)) != sizeof(info))
             continue;
@@ -45,7 +45,7 @@ watch_signals(void *arg)
         }
         serve->signal = (int)info.ssi_signo;
         obs_log(OBS_INFO, "serve", "stopping", "signal=%u", info.ssi_signo);
-        core_wake_all(&serve->ended);
+        skein_wake_all(&serve->ended);
     }
 }
 
@@ -57,7 +57,7 @@ watch_node(void *arg)
     if (rc == -SKEIN_ECANCELED)
         return;
     serve->failure = rc;
-    core_wake_all(&serve->ended);
+    skein_wake_all(&serve->ended);
 }
 
 /* Sockets are descriptors: ask for as many as the system permits. */
@@ -104,35 +104,35 @@ static int
 serve_main(void *arg)
 {
     struct serve *serve = arg;
-    struct core_scope scope, watch;
+    struct skein_scope scope, watch;
     char text[NET_ADDR_TEXT_BYTES];
-    core_scope_init(&scope);
-    core_scope_init(&watch);
-    core_waitq_init(&serve->ended);
+    skein_scope_init(&scope);
+    skein_scope_init(&watch);
+    skein_waitq_init(&serve->ended);
     raise_descriptor_limit(serve->config->node.client_count_max);
-    int rc = core_spawn(&scope, "signals", watch_signals, serve, CORE_STACK_SMALL);
+    int rc = skein_spawn(&scope, "signals", watch_signals, serve, SKEIN_STACK_SMALL);
     if (rc == 0)
         rc = open_node(serve);
     if (rc < 0)
         goto end;
-    struct backend_addr addr = kv_node_addr(serve->node);
+    struct skein_addr addr = kv_node_addr(serve->node);
     obs_log(OBS_INFO, "serve", "listening", "node=%" PRIu32 " addr=%s pid=%d",
             serve->config->node.replica.node, net_addr_format(&addr, text), (int)getpid());
-    rc = core_spawn(&watch, "node", watch_node, serve, CORE_STACK_SMALL);
+    rc = skein_spawn(&watch, "node", watch_node, serve, SKEIN_STACK_SMALL);
     while (rc == 0 && !serve->signal && !serve->failure)
-        rc = core_wait(&serve->ended, CORE_NEVER);
+        rc = skein_wait(&serve->ended, SKEIN_NEVER);
     if (rc == 0)
         rc = serve->failure;
-    core_scope_cancel(&watch);
-    core_scope_join(&watch);
+    skein_scope_cancel(&watch);
+    skein_scope_join(&watch);
     kv_node_stop(serve->node);
 end:
     if (rc < 0)
         fail(serve, rc);
     else
         obs_log(OBS_INFO, "serve", "stopped", NULL);
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
     return rc < 0 ? 1 : 0;
 }
 

@@ -6,7 +6,7 @@
 #include "app/commands.h"
 #include "app/nodes.h"
 #include "app/world.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "net/addr.h"
 #include "skein/error.h"
 
@@ -119,7 +119,7 @@ status_main(void *arg)
         char addr[NET_ADDR_TEXT_BYTES], role[24];
         net_addr_format(&status->options.nodes.list[i], addr);
         int rc = nodes_info(&status->options.nodes.list[i], &text,
-                            core_deadline_in(status->options.timeout_ns));
+                            skein_deadline_in(status->options.timeout_ns));
         if (status->options.json)
             print_json(status, addr, rc, text);
         else

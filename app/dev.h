@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "replica/link.h"
 
 /*
@@ -48,7 +48,7 @@ struct dev_node {
     uint64_t started_ns;
     uint32_t restarts;
     uint32_t backoff_ms;
-    struct core_waitq changed; /* it ended, or dev is stopping */
+    struct skein_waitq changed; /* it ended, or dev is stopping */
     char data_dir[4096];
     char log_path[4096 + 8];
 
@@ -61,7 +61,7 @@ struct dev_node {
 struct dev {
     struct dev_options options;
     struct dev_node nodes[DEV_NODES_MAX];
-    struct core_waitq changed; /* stopping */
+    struct skein_waitq changed; /* stopping */
     int signal_fd;
     bool stopping;
     bool terminal;   /* standard output is one: the table is drawn */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "app/dev.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "skein/error.h"
 
 #define MS_NS ((uint64_t)1000000)
@@ -29,7 +29,7 @@ dev_node_init(struct dev_node *node, struct dev *dev, uint32_t number)
     node->dev = dev;
     node->number = number;
     node->backoff_ms = BACKOFF_MS_MIN;
-    core_waitq_init(&node->changed);
+    skein_waitq_init(&node->changed);
     int bytes = snprintf(node->data_dir, sizeof(node->data_dir), "%s/node-%" PRIu32,
                          dev->options.data_dir, number);
     if (bytes < 0 || (size_t)bytes >= sizeof(node->data_dir))
@@ -98,7 +98,7 @@ start(struct dev_node *node)
     if (rc < 0)
         return rc;
     node->pid = pid;
-    node->started_ns = core_now_ns();
+    node->started_ns = skein_now_ns();
     dev_event(node->dev, "node %" PRIu32 ": started, pid %d, clients on 127.0.0.1:%" PRIu32,
               node->number, (int)pid, node->dev->options.base_port + node->number - 1);
     return 0;
@@ -117,7 +117,7 @@ dev_node_reap(struct dev *dev)
             node->pid = 0;
             node->wait_status = wait_status;
             node->answers = false;
-            core_wake_all(&node->changed);
+            skein_wake_all(&node->changed);
         }
     }
 }
@@ -140,19 +140,19 @@ describe_end(const struct dev_node *node, char *out, size_t out_bytes)
 static void
 stop(struct dev_node *node)
 {
-    uint64_t deadline_ns = core_deadline_in(STOP_NS);
+    uint64_t deadline_ns = skein_deadline_in(STOP_NS);
     if (node->pid == 0)
         return;
     kill(node->pid, SIGTERM);
     kill(node->pid, SIGCONT);
     while (node->pid != 0) {
-        if (core_wait(&node->changed, deadline_ns) == 0)
+        if (skein_wait(&node->changed, deadline_ns) == 0)
             continue;
         if (node->pid == 0)
             break;
         dev_event(node->dev, "node %" PRIu32 ": does not stop, killing it", node->number);
         kill(node->pid, SIGKILL);
-        deadline_ns = CORE_NEVER;
+        deadline_ns = SKEIN_NEVER;
     }
     dev_event(node->dev, "node %" PRIu32 ": stopped", node->number);
 }
@@ -161,8 +161,8 @@ stop(struct dev_node *node)
 static void
 back_off(struct dev_node *node)
 {
-    uint64_t deadline_ns = core_deadline_in(node->backoff_ms * MS_NS);
-    while (!node->dev->stopping && core_wait(&node->changed, deadline_ns) == 0)
+    uint64_t deadline_ns = skein_deadline_in(node->backoff_ms * MS_NS);
+    while (!node->dev->stopping && skein_wait(&node->changed, deadline_ns) == 0)
         ;
     node->backoff_ms =
         node->backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : node->backoff_ms * 2;
@@ -182,17 +182,17 @@ dev_node_run(void *arg)
                      skein_error_text(rc));
         } else {
             while (node->pid != 0 && !dev->stopping)
-                if (core_wait(&node->changed, CORE_NEVER) < 0)
+                if (skein_wait(&node->changed, SKEIN_NEVER) < 0)
                     break;
             if (dev->stopping)
                 break;
-            if (core_now_ns() - node->started_ns > WELL_NS)
+            if (skein_now_ns() - node->started_ns > WELL_NS)
                 node->backoff_ms = BACKOFF_MS_MIN;
             describe_end(node, how, sizeof(how));
         }
         if (dev->options.no_restart) {
             dev_event(dev, "node %" PRIu32 ": %s", node->number, how);
-            while (!dev->stopping && core_wait(&node->changed, CORE_NEVER) == 0)
+            while (!dev->stopping && skein_wait(&node->changed, SKEIN_NEVER) == 0)
                 ;
             break;
         }

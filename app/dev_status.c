@@ -4,7 +4,7 @@
 
 #include "app/dev.h"
 #include "app/nodes.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "net/addr.h"
 #include "skein/error.h"
 
@@ -18,7 +18,7 @@
 static void
 ask(struct dev_node *node)
 {
-    struct backend_addr addr;
+    struct skein_addr addr;
     struct bytes text = {0};
     char waiting_for[sizeof(node->waiting_for)], why[128];
     pid_t pid = node->pid;
@@ -26,7 +26,7 @@ ask(struct dev_node *node)
     if (pid == 0 || net_addr_parse("127.0.0.1:1", &addr, why) < 0)
         return;
     addr.port = (uint16_t)(node->dev->options.base_port + node->number - 1);
-    if (nodes_info(&addr, &text, core_deadline_in(ANSWER_NS)) < 0)
+    if (nodes_info(&addr, &text, skein_deadline_in(ANSWER_NS)) < 0)
         return;
     node->answers = node->pid == pid;
     nodes_text(text, "phase", node->phase, sizeof(node->phase));
@@ -81,7 +81,7 @@ void
 dev_status_run(void *arg)
 {
     struct dev *dev = arg;
-    uint64_t trim_ns = core_deadline_in(TRIM_NS);
+    uint64_t trim_ns = skein_deadline_in(TRIM_NS);
     while (!dev->stopping) {
         for (uint32_t i = 0; i < dev->options.nodes && !dev->stopping; i++)
             ask(&dev->nodes[i]);
@@ -90,14 +90,14 @@ dev_status_run(void *arg)
         announce(dev);
         if (dev->greeted)
             dev_draw(dev);
-        if (core_now_ns() >= trim_ns) {
+        if (skein_now_ns() >= trim_ns) {
             for (uint32_t i = 0; i < dev->options.nodes; i++)
                 dev_log_trim(&dev->nodes[i]);
-            trim_ns = core_deadline_in(TRIM_NS);
+            trim_ns = skein_deadline_in(TRIM_NS);
         }
         /* Woken only when dev is stopping; the deadline is the rule. */
         uint64_t pause_ns = dev->leader ? SLOW_NS : FAST_NS;
-        if (core_wait(&dev->changed, core_deadline_in(pause_ns)) == -SKEIN_ECANCELED)
+        if (skein_wait(&dev->changed, skein_deadline_in(pause_ns)) == -SKEIN_ECANCELED)
             return;
     }
 }

@@ -92,6 +92,6 @@ flags_parse_fn flags_parse_number;
 flags_parse_fn flags_parse_bytes;
 flags_parse_fn flags_parse_text;    /* const char *; not empty; min to max bytes when max is set */
 flags_parse_fn flags_parse_switch;  /* bool; in the environment 1, 0, true, false, yes, no */
-flags_parse_fn flags_parse_address; /* struct backend_addr */
+flags_parse_fn flags_parse_address; /* struct skein_addr */
 
 #endif

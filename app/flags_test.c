@@ -21,7 +21,7 @@ struct options {
     uint32_t small;
     const char *text;
     bool on;
-    struct backend_addr addr;
+    struct skein_addr addr;
 };
 
 static const struct flags_row rows[] = {

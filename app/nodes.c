@@ -21,7 +21,7 @@ nodes_parse(const struct flags_row *row, const char *text, void *field, char out
             return -SKEIN_EINVALID;
         }
         snprintf(one, sizeof(one), "%.*s", (int)(bytes < 120 ? bytes : 120), text);
-        struct backend_addr *addr = &nodes.list[nodes.count];
+        struct skein_addr *addr = &nodes.list[nodes.count];
         if (net_addr_parse(one, addr, reason) < 0 || addr->port == 0) {
             snprintf(out_why, 256, "a list of addresses like 127.0.0.1:7001,127.0.0.1:7002");
             return -SKEIN_EINVALID;
@@ -36,7 +36,7 @@ nodes_parse(const struct flags_row *row, const char *text, void *field, char out
 }
 
 int
-nodes_info(const struct backend_addr *addr, struct bytes *out_text, uint64_t deadline_ns)
+nodes_info(const struct skein_addr *addr, struct bytes *out_text, uint64_t deadline_ns)
 {
     static const char *const argv[] = {"INFO", "stats", "skein"};
     struct kv_client *client;

@@ -15,7 +15,7 @@
 #define NODES_MAX 16
 
 struct nodes {
-    struct backend_addr list[NODES_MAX];
+    struct skein_addr list[NODES_MAX];
     uint32_t count;
 };
 
@@ -30,7 +30,7 @@ flags_parse_fn nodes_parse;
  * bytes_unref.
  * **Returns** 0, -SKEIN_EPROTO (no text came), else as kv_client_call.
  */
-int nodes_info(const struct backend_addr *addr, struct bytes *out_text,
+int nodes_info(const struct skein_addr *addr, struct bytes *out_text,
                uint64_t deadline_ns) SKEIN_MUST_CHECK;
 
 /* One "key:value" line of an INFO text, as a view into it. */

@@ -157,7 +157,7 @@ static int
 check_plaintext(const struct serve_config *config, char out_why[256])
 {
     char text[NET_ADDR_TEXT_BYTES];
-    const struct backend_addr *open_addr = NULL;
+    const struct skein_addr *open_addr = NULL;
     const char *flag = "--listen";
     if (config->allow_plaintext)
         return 0;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "core/uring.h"
 #include "skein/error.h"
 
@@ -36,23 +36,23 @@ int
 world_run(const char *command, int (*main_fn)(void *arg), void *arg)
 {
     struct backend *backend;
-    struct core_shard *shard;
+    struct skein_shard *shard;
     int rc = uring_open(&backend, HELPER_COUNT);
     if (rc < 0) {
         fprintf(stderr, "skein %s: io_uring: %s\n", command, remedy(rc));
         return 1;
     }
-    struct core_stack_pool *stacks = core_stack_pool_open();
-    struct core_shard_options options = {.backend = backend, .stacks = stacks};
-    rc = core_shard_open(&shard, &options);
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
+    struct skein_shard_options options = {.backend = backend, .stacks = stacks};
+    rc = skein_shard_open(&shard, &options);
     if (rc == 0) {
-        rc = core_shard_run(shard, main_fn, arg);
-        core_shard_close(shard);
+        rc = skein_shard_run(shard, main_fn, arg);
+        skein_shard_close(shard);
     } else {
         fprintf(stderr, "skein %s: shard: %s\n", command, skein_error_text(rc));
         rc = 1;
     }
-    core_stack_pool_close(stacks);
+    skein_stack_pool_close(stacks);
     uring_close(backend);
     return rc;
 }
@@ -60,7 +60,7 @@ world_run(const char *command, int (*main_fn)(void *arg), void *arg)
 static uint64_t
 sink_wall_ns(void *owner)
 {
-    return core_wall_ns();
+    return skein_wall_ns();
 }
 
 static void

@@ -143,7 +143,7 @@ sim_backend_init(struct sim_backend *backend, struct sim_host *host)
 void
 sim_backend_drop(struct sim_backend *backend, bool power_loss)
 {
-    struct list *link;
+    struct skein_list *link;
     while ((link = list_pop_front(&backend->ops))) {
         struct sim_op *sop = LIST_ENTRY(link, struct sim_op, link);
         sim_event_cancel(backend->host->world, &sop->event);

@@ -32,7 +32,7 @@ struct sim_handle {
 };
 
 struct sim_op {
-    struct list link; /* the backend's ops */
+    struct skein_list link; /* the backend's ops */
     struct backend_op *op;
     struct sim_host *host;
     struct sim_event event;

@@ -18,7 +18,7 @@ sim_file_latency_ns(struct sim_op *sop)
     struct sim_world *world = sop->host->world;
     struct backend_op *op = sop->op;
     bool durable =
-        op->kind == BACKEND_SYNC || (op->kind == BACKEND_WRITE && (op->flags & BACKEND_DSYNC));
+        op->kind == BACKEND_SYNC || (op->kind == BACKEND_WRITE && (op->flags & SKEIN_FILE_DSYNC));
     uint64_t latency_ns = durable ? sim_draw(world, 80000, 400000) : sim_draw(world, 5000, 60000);
     if (sim_chance(world, 10))
         latency_ns += sim_draw(world, 0, 20 * SIM_MS);
@@ -64,10 +64,11 @@ perform_write(struct sim_op *sop, struct sim_handle *file, uint32_t block_per_mi
 {
     struct backend_op *op = sop->op;
     struct sim_disk *disk = sop->host->disk;
-    uint32_t flags = (durable ? op->flags & BACKEND_DSYNC : 0) | (file->flags & BACKEND_DIRECT);
-    if (!(file->flags & BACKEND_RDWR))
+    uint32_t flags =
+        (durable ? op->flags & SKEIN_FILE_DSYNC : 0) | (file->flags & SKEIN_FILE_DIRECT);
+    if (!(file->flags & SKEIN_FILE_RDWR))
         return -EBADF;
-    if ((file->flags & BACKEND_DIRECT) && !is_aligned(op))
+    if ((file->flags & SKEIN_FILE_DIRECT) && !is_aligned(op))
         return -EINVAL;
     return sim_disk_write(disk, file->inode, op->iov, op->iov_count, op->offset, flags,
                           block_per_mille);
@@ -84,7 +85,7 @@ perform_on_handle(struct sim_op *sop)
     if (!file)
         return -EBADF;
     if (op->kind == BACKEND_READ) {
-        if ((file->flags & BACKEND_DIRECT) && !is_aligned(op))
+        if ((file->flags & SKEIN_FILE_DIRECT) && !is_aligned(op))
             return -EINVAL;
         return sim_disk_read(disk, file->inode, op->iov, op->iov_count, op->offset);
     }
@@ -130,7 +131,7 @@ sim_file_perform(struct sim_op *sop)
     if (op->kind == BACKEND_RENAME)
         return sim_disk_rename(disk, op->path, op->path2);
     if (op->kind == BACKEND_UNLINK)
-        return sim_disk_unlink(disk, op->path, (op->flags & BACKEND_DIRECTORY) != 0);
+        return sim_disk_unlink(disk, op->path, (op->flags & SKEIN_FILE_DIRECTORY) != 0);
     if (op->kind == BACKEND_MKDIR)
         return sim_disk_mkdir(disk, op->path);
     if (op->kind == BACKEND_LIST)

@@ -2,7 +2,7 @@
 #ifndef SIM_CLUSTER_H
 #define SIM_CLUSTER_H
 
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "kv/node.h"
 #include "sim/disk.h"
 #include "sim/link.h"
@@ -52,8 +52,8 @@ struct sim_cluster;
 struct sim_node {
     struct sim_cluster *cluster;
     struct sim_host *host;
-    struct kv_node *kv;         /* while it is open; in the host's arena */
-    struct core_waitq stopping; /* its main waits here; woken to end in an orderly way */
+    struct kv_node *kv;          /* while it is open; in the host's arena */
+    struct skein_waitq stopping; /* its main waits here; woken to end in an orderly way */
     bool stop_asked, exited;
     int exit_code;
     char why[512];

@@ -201,7 +201,7 @@ block_write(struct sim_disk *disk, struct sim_block *block, size_t in_block, con
             memcpy(data, block->data ? block->data : zeros, SIM_BLOCK_BYTES);
         memcpy(data + in_block, from, n);
     }
-    if (flags & BACKEND_DSYNC) {
+    if (flags & SKEIN_FILE_DSYNC) {
         block_clear(disk, block);
         block->data = data;
         return;
@@ -212,7 +212,7 @@ block_write(struct sim_disk *disk, struct sim_block *block, size_t in_block, con
         block->synced = block->data;
     block->data = data;
     block->dirty = true;
-    block->direct = (flags & BACKEND_DIRECT) != 0;
+    block->direct = (flags & SKEIN_FILE_DIRECT) != 0;
     block->stamp = disk->next_stamp++;
 }
 
@@ -267,7 +267,7 @@ sim_disk_write(struct sim_disk *disk, struct sim_inode *inode, const struct iove
     }
     if (end > inode->size_bytes)
         set_size(disk, inode, end);
-    if ((flags & BACKEND_DSYNC) && inode->synced_size_bytes < end)
+    if ((flags & SKEIN_FILE_DSYNC) && inode->synced_size_bytes < end)
         inode->synced_size_bytes = end;
     return (int64_t)bytes;
 }

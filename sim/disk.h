@@ -22,12 +22,12 @@
  *                                        +-- crash: the unsynced ones are undone from some drawn
  * point on
  *
- * - A file is 4 KiB blocks. A write with BACKEND_DSYNC makes its own blocks and the size durable,
- * nothing else.
+ * - A file is 4 KiB blocks. A write with SKEIN_FILE_DSYNC makes its own blocks and the size
+ * durable, nothing else.
  * - A sync covers the writes that were complete when it was submitted.
  * - A sync that fails loses the dirty blocks of the page cache in silence: they are read as before,
  *   a later sync "succeeds" and does not cover them (fsyncgate), until they are written again. What
- *   was written past the cache (BACKEND_DIRECT) is in the device, and a later sync covers it.
+ *   was written past the cache (SKEIN_FILE_DIRECT) is in the device, and a later sync covers it.
  * - A write in flight at the crash may be there in part, block by block.
  *
  * Blocks of zeros cost no memory. Paths are absolute, components separated by '/'.
@@ -71,7 +71,7 @@ int sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,
 void sim_disk_release(struct sim_disk *disk, struct sim_inode *inode, bool held_lock);
 int64_t sim_disk_read(struct sim_disk *disk, struct sim_inode *inode, const struct iovec *iov,
                       int iov_count, uint64_t offset);
-/* sim_disk_write - @flags: BACKEND_DSYNC, BACKEND_DIRECT. @block_per_mille: of the blocks it
+/* sim_disk_write - @flags: SKEIN_FILE_DSYNC, SKEIN_FILE_DIRECT. @block_per_mille: of the blocks it
  * covers, how many are written at all (1000: every one; less only for a write that a crash cut). */
 int64_t sim_disk_write(struct sim_disk *disk, struct sim_inode *inode, const struct iovec *iov,
                        int iov_count, uint64_t offset, uint32_t flags, uint32_t block_per_mille);
@@ -80,12 +80,12 @@ uint64_t sim_disk_stamp(const struct sim_disk *disk);
 void sim_disk_sync(struct sim_disk *disk, struct sim_inode *inode, uint64_t stamp);
 void sim_disk_sync_failed(struct sim_disk *disk, struct sim_inode *inode, uint64_t stamp);
 int sim_disk_resize(struct sim_disk *disk, struct sim_inode *inode, uint64_t bytes, bool shrink);
-int sim_disk_stat(struct sim_disk *disk, const char *path, struct backend_stat *out_stat);
+int sim_disk_stat(struct sim_disk *disk, const char *path, struct skein_stat *out_stat);
 int sim_disk_rename(struct sim_disk *disk, const char *from, const char *to);
 int sim_disk_unlink(struct sim_disk *disk, const char *path, bool directory);
 int sim_disk_mkdir(struct sim_disk *disk, const char *path);
 /* sim_disk_list - names in byte order, allocated in @arena. */
-int sim_disk_list(struct sim_disk *disk, const char *path, struct backend_names *out_names,
+int sim_disk_list(struct sim_disk *disk, const char *path, struct skein_names *out_names,
                   struct mem_arena *arena);
 /* sim_disk_lock - 0 or -EWOULDBLOCK. */
 int sim_disk_lock(struct sim_inode *inode);

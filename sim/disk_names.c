@@ -176,9 +176,9 @@ sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,
     if (rc < 0)
         return rc;
     struct sim_inode *inode = name[0] ? entry_get(directory, name) : directory;
-    if (inode && (flags & BACKEND_CREATE) && (flags & BACKEND_EXCLUSIVE))
+    if (inode && (flags & SKEIN_FILE_CREATE) && (flags & SKEIN_FILE_EXCLUSIVE))
         return -EEXIST;
-    if (!inode && !(flags & BACKEND_CREATE))
+    if (!inode && !(flags & SKEIN_FILE_CREATE))
         return -ENOENT;
     if (!inode) {
         if (disk->faults.capacity_bytes > 0 &&
@@ -190,11 +190,11 @@ sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,
         change_name(disk, directory, name, inode, false);
         inode_unref(disk, inode);
     }
-    if ((flags & BACKEND_DIRECTORY) && !inode->is_directory)
+    if ((flags & SKEIN_FILE_DIRECTORY) && !inode->is_directory)
         return -ENOTDIR;
-    if (!(flags & BACKEND_DIRECTORY) && inode->is_directory && (flags & BACKEND_RDWR))
+    if (!(flags & SKEIN_FILE_DIRECTORY) && inode->is_directory && (flags & SKEIN_FILE_RDWR))
         return -EISDIR;
-    if (flags & BACKEND_TRUNC) {
+    if (flags & SKEIN_FILE_TRUNC) {
         rc = sim_disk_resize(disk, inode, 0, true);
         if (rc < 0)
             return rc;
@@ -205,13 +205,13 @@ sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,
 }
 
 int
-sim_disk_stat(struct sim_disk *disk, const char *path, struct backend_stat *out_stat)
+sim_disk_stat(struct sim_disk *disk, const char *path, struct skein_stat *out_stat)
 {
     struct sim_inode *inode;
     int rc = resolve(disk, path, &inode);
     if (rc < 0)
         return rc;
-    *out_stat = (struct backend_stat){inode->size_bytes, inode->is_directory};
+    *out_stat = (struct skein_stat){inode->size_bytes, inode->is_directory};
     return 0;
 }
 
@@ -282,7 +282,7 @@ sim_disk_mkdir(struct sim_disk *disk, const char *path)
 }
 
 int
-sim_disk_list(struct sim_disk *disk, const char *path, struct backend_names *out_names,
+sim_disk_list(struct sim_disk *disk, const char *path, struct skein_names *out_names,
               struct mem_arena *arena)
 {
     struct sim_inode *inode;
@@ -292,7 +292,7 @@ sim_disk_list(struct sim_disk *disk, const char *path, struct backend_names *out
     if (!inode->is_directory)
         return -ENOTDIR;
     struct mem_arena *previous = mem_arena_set_current(arena);
-    struct backend_names names = {.count = inode->entry_count};
+    struct skein_names names = {.count = inode->entry_count};
     names.names = mem_alloc(names.count * sizeof(names.names[0]));
     for (size_t i = 0; i < names.count; i++)
         names.names[i] = mem_strdup(inode->entries[i].name);

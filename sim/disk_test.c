@@ -30,7 +30,7 @@ put(struct sim_disk *disk, struct sim_inode *inode, uint64_t block, char fill, b
     memset(data, fill, sizeof(data));
     struct iovec iov = {data, sizeof(data)};
     assert_int_equal(sim_disk_write(disk, inode, &iov, 1, block * SIM_BLOCK_BYTES,
-                                    dsync ? BACKEND_DSYNC : 0, 1000),
+                                    dsync ? SKEIN_FILE_DSYNC : 0, 1000),
                      SIM_BLOCK_BYTES);
 }
 
@@ -47,7 +47,7 @@ get(struct sim_disk *disk, struct sim_inode *inode, uint64_t block)
 static void
 sync_path(struct sim_disk *disk, const char *path)
 {
-    struct sim_inode *inode = must_open(disk, path, BACKEND_DIRECTORY);
+    struct sim_inode *inode = must_open(disk, path, SKEIN_FILE_DIRECTORY);
     sim_disk_sync(disk, inode, sim_disk_stamp(disk));
     sim_disk_release(disk, inode, false);
 }
@@ -59,21 +59,21 @@ bad_paths_are_refused(void **state)
     sim_world_open(&world, 1, NULL);
     struct sim_disk *disk = sim_disk_open(&world);
     struct sim_inode *inode = NULL;
-    struct backend_stat stat;
-    assert_int_equal(sim_disk_lookup(disk, "/a", BACKEND_RDWR, &inode), -ENOENT);
-    assert_int_equal(sim_disk_lookup(disk, "/a/b", BACKEND_CREATE, &inode), -ENOENT);
+    struct skein_stat stat;
+    assert_int_equal(sim_disk_lookup(disk, "/a", SKEIN_FILE_RDWR, &inode), -ENOENT);
+    assert_int_equal(sim_disk_lookup(disk, "/a/b", SKEIN_FILE_CREATE, &inode), -ENOENT);
     assert_int_equal(sim_disk_stat(disk, "/a", &stat), -ENOENT);
     assert_int_equal(sim_disk_unlink(disk, "/a", false), -ENOENT);
     assert_int_equal(sim_disk_rename(disk, "/a", "/b"), -ENOENT);
     assert_int_equal(sim_disk_mkdir(disk, "/d"), 0);
     assert_int_equal(sim_disk_mkdir(disk, "/d"), -EEXIST);
     assert_int_equal(sim_disk_unlink(disk, "/d", false), -EISDIR);
-    inode = must_open(disk, "/d/f", BACKEND_RDWR | BACKEND_CREATE);
+    inode = must_open(disk, "/d/f", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE);
     sim_disk_release(disk, inode, false);
     assert_int_equal(sim_disk_unlink(disk, "/d", true), -ENOTEMPTY);
-    assert_int_equal(sim_disk_lookup(disk, "/d/f/g", BACKEND_RDWR, &inode), -ENOTDIR);
-    assert_int_equal(sim_disk_lookup(disk, "/d/f", BACKEND_CREATE | BACKEND_EXCLUSIVE, &inode),
-                     -EEXIST);
+    assert_int_equal(sim_disk_lookup(disk, "/d/f/g", SKEIN_FILE_RDWR, &inode), -ENOTDIR);
+    assert_int_equal(
+        sim_disk_lookup(disk, "/d/f", SKEIN_FILE_CREATE | SKEIN_FILE_EXCLUSIVE, &inode), -EEXIST);
     sim_disk_close(disk);
     sim_world_close(&world);
 }
@@ -86,7 +86,7 @@ unsynced_blocks_are_old_or_new_each_on_its_own(void **state)
         struct sim_world world;
         sim_world_open(&world, seed, NULL);
         struct sim_disk *disk = sim_disk_open(&world);
-        struct sim_inode *file = must_open(disk, "/f", BACKEND_RDWR | BACKEND_CREATE);
+        struct sim_inode *file = must_open(disk, "/f", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE);
         sync_path(disk, "/");
         for (uint64_t i = 0; i < FILE_BLOCKS; i++)
             put(disk, file, i, 'o', i % 2);
@@ -116,7 +116,7 @@ a_sync_covers_what_was_written_before_it(void **state)
         struct sim_world world;
         sim_world_open(&world, seed, NULL);
         struct sim_disk *disk = sim_disk_open(&world);
-        struct sim_inode *file = must_open(disk, "/f", BACKEND_RDWR | BACKEND_CREATE);
+        struct sim_inode *file = must_open(disk, "/f", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE);
         sync_path(disk, "/");
         put(disk, file, 0, 'a', false);
         uint64_t stamp = sim_disk_stamp(disk);
@@ -140,15 +140,16 @@ a_failed_sync_is_not_mended_by_the_next(void **state)
         struct sim_world world;
         sim_world_open(&world, seed, NULL);
         struct sim_disk *disk = sim_disk_open(&world);
-        struct sim_inode *file = must_open(disk, "/f", BACKEND_RDWR | BACKEND_CREATE);
+        struct sim_inode *file = must_open(disk, "/f", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE);
         sync_path(disk, "/");
         put(disk, file, 0, 'o', true);
         put(disk, file, 0, 'n', false);
         uint8_t direct[SIM_BLOCK_BYTES];
         memset(direct, 'd', sizeof(direct));
         struct iovec iov = {direct, sizeof(direct)};
-        assert_int_equal(sim_disk_write(disk, file, &iov, 1, SIM_BLOCK_BYTES, BACKEND_DIRECT, 1000),
-                         SIM_BLOCK_BYTES);
+        assert_int_equal(
+            sim_disk_write(disk, file, &iov, 1, SIM_BLOCK_BYTES, SKEIN_FILE_DIRECT, 1000),
+            SIM_BLOCK_BYTES);
         sim_disk_sync_failed(disk, file, sim_disk_stamp(disk));
         sim_disk_sync(disk, file, sim_disk_stamp(disk));
         sim_disk_process_died(disk, true);
@@ -167,11 +168,12 @@ names_last_from_the_directorys_sync_on(void **state)
     unsigned undone_count = 0;
     for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
         struct sim_world world;
-        struct backend_stat stat;
+        struct skein_stat stat;
         sim_world_open(&world, seed, NULL);
         struct sim_disk *disk = sim_disk_open(&world);
-        sim_disk_release(disk, must_open(disk, "/old", BACKEND_RDWR | BACKEND_CREATE), false);
-        sim_disk_release(disk, must_open(disk, "/keep", BACKEND_RDWR | BACKEND_CREATE), false);
+        sim_disk_release(disk, must_open(disk, "/old", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE), false);
+        sim_disk_release(disk, must_open(disk, "/keep", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE),
+                         false);
         sync_path(disk, "/");
         assert_int_equal(sim_disk_rename(disk, "/old", "/new"), 0);
         sim_disk_process_died(disk, true);
@@ -193,7 +195,7 @@ a_full_disk_says_so_and_takes_overwrites(void **state)
     struct sim_world world;
     sim_world_open(&world, 1, NULL);
     struct sim_disk *disk = sim_disk_open(&world);
-    struct sim_inode *file = must_open(disk, "/f", BACKEND_RDWR | BACKEND_CREATE);
+    struct sim_inode *file = must_open(disk, "/f", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE);
     put(disk, file, 0, 'a', true);
     sim_disk_faults(disk)->capacity_bytes = SIM_BLOCK_BYTES;
     uint8_t byte = 1;
@@ -215,7 +217,7 @@ a_flipped_bit_is_in_a_durable_block_of_a_log(void **state)
     sim_world_open(&world, 1, NULL);
     struct sim_disk *disk = sim_disk_open(&world);
     assert_false(sim_disk_flip_bit(disk, where, sizeof(where)));
-    struct sim_inode *file = must_open(disk, "/00000001.wal", BACKEND_RDWR | BACKEND_CREATE);
+    struct sim_inode *file = must_open(disk, "/00000001.wal", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE);
     put(disk, file, 3, 'a', false);
     assert_false(sim_disk_flip_bit(disk, where, sizeof(where)));
     put(disk, file, 5, 'a', true);

@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "replica/envelope.h"
 #include "sim/net.h"
 #include "skein/error.h"
 
 /* A message on its way; the world's memory. */
 struct mail {
-    struct list link;
+    struct skein_list link;
     struct sim_event event;
     struct sim_links *links;
     uint32_t from, to, claims; /* @from: what the link will say */
@@ -22,7 +22,7 @@ struct mail {
 
 /* A message that has arrived and waits for the link's fiber; the host's memory. */
 struct arrived {
-    struct list link;
+    struct skein_list link;
     uint32_t from;
     bool notice;
     struct bytes message;
@@ -33,9 +33,9 @@ struct sim_link {
     struct sim_links *links;
     struct sim_host *host;
     const struct replica_link_handler *handler;
-    struct core_scope scope;
-    struct core_waitq waiting;
-    struct list inbox; /* struct arrived */
+    struct skein_scope scope;
+    struct skein_waitq waiting;
+    struct skein_list inbox; /* struct arrived */
     struct replica_link_stats stats;
 };
 
@@ -72,7 +72,7 @@ arrive(struct sim_link *link, const struct mail *mail)
     arrived->notice = mail->notice;
     arrived->message = bytes_copy(mail->data, mail->bytes);
     list_push_back(&link->inbox, &arrived->link);
-    core_wake_one(&link->waiting);
+    skein_wake_one(&link->waiting);
 }
 
 static void
@@ -219,7 +219,7 @@ send_message(struct replica_link *base, uint32_t node, struct bytes message)
 static void
 deliver_all(struct sim_link *link)
 {
-    struct list *first;
+    struct skein_list *first;
     while ((first = list_pop_front(&link->inbox))) {
         struct arrived *arrived = LIST_ENTRY(first, struct arrived, link);
         if (arrived->notice) {
@@ -240,7 +240,7 @@ link_fiber(void *arg)
     struct sim_link *link = arg;
     do {
         deliver_all(link);
-    } while (core_wait(&link->waiting, CORE_NEVER) == 0);
+    } while (skein_wait(&link->waiting, SKEIN_NEVER) == 0);
 }
 
 static int
@@ -248,8 +248,8 @@ start(struct replica_link *base, const struct replica_link_handler *handler)
 {
     struct sim_link *link = (struct sim_link *)base;
     link->handler = handler;
-    core_scope_init(&link->scope);
-    int rc = core_spawn(&link->scope, "sim link", link_fiber, link, CORE_STACK_SMALL);
+    skein_scope_init(&link->scope);
+    int rc = skein_spawn(&link->scope, "sim link", link_fiber, link, SKEIN_STACK_SMALL);
     if (rc < 0)
         return rc;
     link->host->link = link;
@@ -278,10 +278,10 @@ stop(struct replica_link *base)
     struct sim_link *link = (struct sim_link *)base;
     if (link->handler) {
         link->host->link = NULL;
-        core_scope_cancel(&link->scope);
-        core_scope_join(&link->scope);
+        skein_scope_cancel(&link->scope);
+        skein_scope_join(&link->scope);
     }
-    struct list *first;
+    struct skein_list *first;
     while ((first = list_pop_front(&link->inbox))) {
         struct arrived *arrived = LIST_ENTRY(first, struct arrived, link);
         bytes_unref(&arrived->message);
@@ -305,6 +305,6 @@ sim_link_open(struct sim_links *links, struct sim_host *host)
     link->links = links;
     link->host = host;
     list_init(&link->inbox);
-    core_waitq_init(&link->waiting);
+    skein_waitq_init(&link->waiting);
     return &link->base;
 }

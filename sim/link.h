@@ -24,7 +24,7 @@ struct sim_links {
     uint64_t sent, lost, repeated, forged;
     uint64_t under_way_bytes[SIM_HOST_MAX + 1][SIM_HOST_MAX + 1];
     uint32_t node_count;
-    struct list mails;
+    struct skein_list mails;
     /* Called after a message was taken to be sent (for faults that aim); may be NULL. */
     void (*on_sent)(void *owner, uint32_t from, uint32_t to, struct bytes message);
     /* Called before a forged message is delivered; may be NULL. */

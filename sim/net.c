@@ -15,10 +15,10 @@
 
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-struct backend_addr
+struct skein_addr
 sim_host_addr(uint32_t number, uint16_t port)
 {
-    struct backend_addr addr = {.port = port};
+    struct skein_addr addr = {.port = port};
     memcpy(addr.ip, mapped_prefix, sizeof(mapped_prefix));
     addr.ip[12] = 10;
     addr.ip[15] = (uint8_t)number;
@@ -88,7 +88,7 @@ sim_net_latency_ns(struct sim_net *net, uint32_t from, uint32_t to)
 
 /* The host an address means to @self; NULL: nobody's. */
 static struct sim_host *
-host_of(struct sim_net *net, struct sim_host *self, const struct backend_addr *addr)
+host_of(struct sim_net *net, struct sim_host *self, const struct skein_addr *addr)
 {
     static const uint8_t any[16];
     static const uint8_t loopback6[16] = {[15] = 1};
@@ -128,7 +128,7 @@ static int64_t
 do_listen(struct sim_net *net, struct sim_op *sop)
 {
     struct sim_host *host = sop->host;
-    struct backend_addr addr = sop->op->addr;
+    struct skein_addr addr = sop->op->addr;
     if (host_of(net, host, &addr) != host)
         return -EADDRNOTAVAIL;
     if (addr.port != 0 && listener_find(net, host, addr.port))

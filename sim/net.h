@@ -38,7 +38,7 @@ bool sim_net_blocked(const struct sim_net *net, uint32_t from, uint32_t to);
 /* sim_net_latency_ns - of one message, drawn. */
 uint64_t sim_net_latency_ns(struct sim_net *net, uint32_t from, uint32_t to);
 
-struct backend_addr sim_host_addr(uint32_t number, uint16_t port);
+struct skein_addr sim_host_addr(uint32_t number, uint16_t port);
 
 /* sim_net_submit - a socket op (also CLOSE, of files too). */
 void sim_net_submit(struct sim_net *net, struct sim_op *sop);

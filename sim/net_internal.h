@@ -15,7 +15,7 @@
 enum segment_kind { SEGMENT_DATA, SEGMENT_END, SEGMENT_RESET };
 
 struct segment {
-    struct list link;
+    struct skein_list link;
     enum segment_kind kind;
     uint64_t at_ns;
     size_t bytes;
@@ -30,32 +30,32 @@ struct sim_end {
     struct sim_host *host;
     struct sim_end *peer;
     int handle; /* 0: waits to be accepted, or to be handed to a connect */
-    struct backend_addr addr;
+    struct skein_addr addr;
     uint8_t *rx; /* received and not read: rx[rx_at .. rx_count) */
     size_t rx_at, rx_count, rx_capacity;
     bool rx_ended, reset; /* the peer's end came; the connection broke */
     bool tx_ended;        /* shut down */
     bool gone;            /* closed, or its process died */
     struct sim_op *recv_op, *send_op;
-    struct list out; /* struct segment on the way to the peer */
+    struct skein_list out; /* struct segment on the way to the peer */
     size_t out_bytes;
     uint64_t stalled_since_ns; /* 0: not */
     uint64_t last_at_ns;
     struct sim_event arrival;
-    struct list accept_link;
+    struct skein_list accept_link;
 };
 
 struct sim_conn {
-    struct list link;
+    struct skein_list link;
     struct sim_net *net;
     struct sim_end ends[2];
 };
 
 struct sim_listener {
-    struct list link;
+    struct skein_list link;
     struct sim_host *host;
-    struct backend_addr addr;
-    struct list accepts; /* struct sim_end */
+    struct skein_addr addr;
+    struct skein_list accepts; /* struct sim_end */
     int accept_count, backlog;
     struct sim_op *accept_op;
 };
@@ -63,7 +63,7 @@ struct sim_listener {
 struct sim_net {
     struct sim_world *world;
     struct sim_net_options options;
-    struct list listeners, conns;
+    struct skein_list listeners, conns;
     uint16_t next_port;
     bool blocked[SIM_HOST_MAX + 1][SIM_HOST_MAX + 1];
 };

@@ -30,7 +30,7 @@ conn_free(struct sim_conn *conn)
 {
     for (int i = 0; i < 2; i++) {
         struct sim_end *end = &conn->ends[i];
-        struct list *link;
+        struct skein_list *link;
         sim_event_cancel(conn->net->world, &end->arrival);
         list_remove(&end->accept_link);
         while ((link = list_pop_front(&end->out)))

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/socket.h"
 #include "sim/net.h"
 #include "sim/world.h"
 #include "skein/error.h"
@@ -33,36 +34,36 @@ static int
 server_main(void *arg)
 {
     struct scene *scene = arg;
-    struct backend_addr addr = sim_host_addr(1, PORT), peer;
+    struct skein_addr addr = sim_host_addr(1, PORT), peer;
     uint8_t data[8192];
     uint8_t next = 0;
-    int listener = core_listen(&addr, 4);
-    int handle = listener < 0 ? listener : core_accept(listener, &peer, CORE_NEVER);
+    int listener = skein_socket_listen(&addr, 4);
+    int handle = listener < 0 ? listener : skein_socket_accept(listener, &peer, SKEIN_NEVER);
     ssize_t n = handle;
-    while (handle >= 0 && (n = core_recv(handle, data, sizeof(data), CORE_NEVER)) > 0) {
+    while (handle >= 0 && (n = skein_socket_recv(handle, data, sizeof(data), SKEIN_NEVER)) > 0) {
         for (ssize_t i = 0; i < n; i++)
             scene->order_ok = scene->order_ok && data[i] == (next = (uint8_t)(next + 1));
         scene->received_bytes += (uint64_t)n;
     }
     scene->recv_rc = n;
-    return core_sleep(CORE_NEVER);
+    return skein_sleep(SKEIN_NEVER);
 }
 
 static int
 client_main(void *arg)
 {
     struct scene *scene = arg;
-    struct backend_addr addr = sim_host_addr(1, PORT);
+    struct skein_addr addr = sim_host_addr(1, PORT);
     static uint8_t data[BULK_BYTES];
     for (size_t i = 0; i < sizeof(data); i++)
         data[i] = (uint8_t)(i + 1);
-    scene->connect_rc = core_connect(&addr, core_deadline_in(3 * SIM_SECOND));
+    scene->connect_rc = skein_socket_connect(&addr, skein_deadline_in(3 * SIM_SECOND));
     int rc = scene->connect_rc;
     if (rc >= 0)
-        rc = core_send(scene->connect_rc, data, sizeof(data), CORE_NEVER);
+        rc = skein_socket_send(scene->connect_rc, data, sizeof(data), SKEIN_NEVER);
     if (rc >= 0)
-        (void)!core_shutdown(scene->connect_rc);
-    return core_sleep(CORE_NEVER);
+        (void)!skein_socket_shutdown(scene->connect_rc);
+    return skein_sleep(SKEIN_NEVER);
 }
 
 static void

@@ -73,7 +73,7 @@ wait_for_failure(void *arg)
 {
     struct waiter *waiter = arg;
     waiter->result = kv_node_wait(waiter->node->kv, waiter->node->why);
-    core_wake_all(&waiter->node->stopping);
+    skein_wake_all(&waiter->node->stopping);
 }
 
 /* The process ends as it is; the world clears up behind it. */
@@ -84,7 +84,7 @@ die(struct sim_node *node, int code)
     node->exited = true;
     node->exit_code = code;
     sim_event_at(&node->cluster->world, &node->exit_event, node->cluster->world.now_ns);
-    return core_sleep(CORE_NEVER);
+    return skein_sleep(SKEIN_NEVER);
 }
 
 static int
@@ -101,15 +101,15 @@ node_main(void *arg)
         return die(node, rc);
     node->kv = kv;
     struct waiter waiter = {.node = node};
-    struct core_scope scope;
-    core_scope_init(&scope);
-    rc = core_spawn(&scope, "supervisor", wait_for_failure, &waiter, CORE_STACK_SMALL);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
+    rc = skein_spawn(&scope, "supervisor", wait_for_failure, &waiter, SKEIN_STACK_SMALL);
     while (rc == 0 && !node->stop_asked && waiter.result == 0)
-        rc = core_wait(&node->stopping, CORE_NEVER);
+        rc = skein_wait(&node->stopping, SKEIN_NEVER);
     if (waiter.result < 0 && !node->stop_asked)
         return die(node, waiter.result);
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
     node->kv = NULL;
     kv_node_stop(kv);
     return 0;
@@ -199,7 +199,7 @@ sim_node_start(struct sim_node *node)
     node->stop_asked = node->exited = false;
     node->kv = NULL;
     node->why[0] = '\0';
-    core_waitq_init(&node->stopping);
+    skein_waitq_init(&node->stopping);
     sim_host_start(node->host);
 }
 
@@ -222,7 +222,7 @@ sim_node_stop(struct sim_node *node)
         return;
     node->stop_asked = true;
     struct sim_context context = sim_host_enter(node->host);
-    core_wake_all(&node->stopping);
+    skein_wake_all(&node->stopping);
     sim_host_leave(context);
     sim_host_turn(node->host);
 }

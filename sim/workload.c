@@ -155,10 +155,10 @@ ensure_connected(struct sim_client *client)
         return 0;
     /* The next node in turn: whoever always meets the broken one proves nothing. */
     client->node = 1 + client->node % client->cluster->plan.node_count;
-    struct backend_addr addr = sim_host_addr(client->node, SIM_CLIENT_PORT);
-    int rc = kv_client_connect(&client->connection, &addr, core_deadline_in(400 * SIM_MS));
+    struct skein_addr addr = sim_host_addr(client->node, SIM_CLIENT_PORT);
+    int rc = kv_client_connect(&client->connection, &addr, skein_deadline_in(400 * SIM_MS));
     if (rc < 0)
-        return rc == -SKEIN_ECANCELED ? rc : core_sleep(core_deadline_in(20 * SIM_MS));
+        return rc == -SKEIN_ECANCELED ? rc : skein_sleep(skein_deadline_in(20 * SIM_MS));
     return 0;
 }
 
@@ -166,7 +166,7 @@ ensure_connected(struct sim_client *client)
 static void
 carry_out(struct sim_client *client, uint32_t count)
 {
-    uint64_t deadline_ns = core_deadline_in(client->cluster->plan.client_timeout_ns);
+    uint64_t deadline_ns = skein_deadline_in(client->cluster->plan.client_timeout_ns);
     bool leave = false;
     for (uint32_t i = 0; i < count; i++) {
         begin_op(client, i);
@@ -182,7 +182,7 @@ carry_out(struct sim_client *client, uint32_t count)
     }
     for (leave = leave || slot < count; slot < count; slot++)
         end_op(client, slot, ENDED_UNKNOWN, false, LINEAR_ABSENT);
-    if (leave || core_random() % 50 == 0)
+    if (leave || skein_random() % 50 == 0)
         leave_node(client);
 }
 
@@ -195,10 +195,10 @@ work(struct sim_client *client)
             return;
         if (!client->connection)
             continue;
-        uint32_t count = core_random() % 5 == 0 ? 2 + (uint32_t)(core_random() % 4) : 1;
+        uint32_t count = skein_random() % 5 == 0 ? 2 + (uint32_t)(skein_random() % 4) : 1;
         workload_draw(client, count);
         carry_out(client, count);
-        if (core_sleep(core_deadline_in(core_random() % cluster->plan.think_ns_max)) < 0)
+        if (skein_sleep(skein_deadline_in(skein_random() % cluster->plan.think_ns_max)) < 0)
             return;
     }
 }
@@ -236,13 +236,14 @@ static int
 clients_main(void *arg)
 {
     struct sim_cluster *cluster = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
     for (uint32_t i = 0; i < cluster->plan.client_count; i++) {
-        int rc = core_spawn(&scope, "client", client_fiber, &cluster->clients[i], CORE_STACK_SMALL);
+        int rc =
+            skein_spawn(&scope, "client", client_fiber, &cluster->clients[i], SKEIN_STACK_SMALL);
         skein_assert(rc == 0);
     }
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     return 0;
 }
 

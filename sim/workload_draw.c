@@ -49,11 +49,11 @@ draw_value(struct sim_client *client, struct workload_op *op, size_t bytes_max)
 {
     int n = snprintf(op->arg, sizeof(op->arg), "%u:%llu;", client->number,
                      (unsigned long long)++client->value_sequence);
-    size_t bytes = (size_t)n + (size_t)(core_random() % bytes_max);
-    if (core_random() % 16 == 0)
+    size_t bytes = (size_t)n + (size_t)(skein_random() % bytes_max);
+    if (skein_random() % 16 == 0)
         bytes *= 10;
     bytes = bytes < WORKLOAD_VALUE_BYTES_MAX ? bytes : WORKLOAD_VALUE_BYTES_MAX;
-    memset(op->arg + n, 'a' + (int)(core_random() % 26), bytes - (size_t)n);
+    memset(op->arg + n, 'a' + (int)(skein_random() % 26), bytes - (size_t)n);
     op->arg[bytes] = '\0';
 }
 
@@ -76,7 +76,7 @@ draw_delete(struct workload_op *op)
 static void
 draw_on_register(struct sim_client *client, struct workload_op *op)
 {
-    uint64_t dice = core_random() % 100;
+    uint64_t dice = skein_random() % 100;
     if (dice < 40) {
         draw_read(op);
         return;
@@ -102,7 +102,7 @@ draw_on_register(struct sim_client *client, struct workload_op *op)
 static void
 draw_on_counter(struct workload_op *op)
 {
-    uint64_t dice = core_random() % 100;
+    uint64_t dice = skein_random() % 100;
     if (dice < 30) {
         draw_read(op);
         return;
@@ -112,7 +112,7 @@ draw_on_counter(struct workload_op *op)
         return;
     }
     op->kind = LINEAR_ADD;
-    uint64_t by = 1 + core_random() % 9;
+    uint64_t by = 1 + skein_random() % 9;
     bool down = dice >= 80;
     snprintf(op->arg, sizeof(op->arg), "%s%llu", down ? "-" : "", (unsigned long long)by);
     put_arg(op, "INCRBY");
@@ -123,7 +123,7 @@ draw_on_counter(struct workload_op *op)
 static void
 draw_on_list(struct sim_client *client, struct workload_op *op)
 {
-    uint64_t dice = core_random() % 100;
+    uint64_t dice = skein_random() % 100;
     if (dice < 40) {
         draw_read(op);
         return;
@@ -145,11 +145,11 @@ draw_noise(struct sim_client *client, struct workload_op *op)
 {
     op->recorded = false;
     op->kind = LINEAR_WRITE;
-    snprintf(op->key, sizeof(op->key), "%u", 50 + (uint32_t)(core_random() % 2000));
+    snprintf(op->key, sizeof(op->key), "%u", 50 + (uint32_t)(skein_random() % 2000));
     draw_value(client, op, 600);
     static const char *const names[] = {"x0", "x1", "x2", "x3"};
     put_arg(op, "SET");
-    put_arg(op, names[core_random() % BASE_COUNT_OF(names)]);
+    put_arg(op, names[skein_random() % BASE_COUNT_OF(names)]);
     put_arg(op, op->arg);
     put_arg(op, "PX");
     put_arg(op, op->key);
@@ -165,13 +165,13 @@ workload_draw(struct sim_client *client, uint32_t count)
         op->arg[0] = '\0';
         op->recorded = true;
         op->wants_old = false;
-        if (core_random() % 20 == 0) {
+        if (skein_random() % 20 == 0) {
             draw_noise(client, op);
             continue;
         }
-        uint32_t key = epoch * WORKLOAD_KEYS + (uint32_t)(core_random() % WORKLOAD_KEYS);
-        if (core_random() % 12 == 0) { /* an older one: only read */
-            name_key(op, (uint32_t)(core_random() % (key + 1)));
+        uint32_t key = epoch * WORKLOAD_KEYS + (uint32_t)(skein_random() % WORKLOAD_KEYS);
+        if (skein_random() % 12 == 0) { /* an older one: only read */
+            name_key(op, (uint32_t)(skein_random() % (key + 1)));
             draw_read(op);
             continue;
         }

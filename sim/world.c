@@ -17,7 +17,7 @@ sim_world_open(struct sim_world *world, uint64_t seed, FILE *trace)
     *world = (struct sim_world){.now_ns = SIM_TIME_START, .event_count_max = EVENT_COUNT_MAX};
     prng_init(&world->random, seed);
     sim_trace_init(&world->trace, &world->now_ns, trace);
-    world->stacks = core_stack_pool_open();
+    world->stacks = skein_stack_pool_open();
     world->net = sim_net_open(world);
 }
 
@@ -38,7 +38,7 @@ sim_world_close(struct sim_world *world)
         munmap(host->region, ARENA_REGION_BYTES);
         mem_free(host);
     }
-    core_stack_pool_close(world->stacks);
+    skein_stack_pool_close(world->stacks);
     mem_free(world->queue.heap);
     *world = (struct sim_world){0};
 }
@@ -129,10 +129,10 @@ sim_host_start(struct sim_host *host)
     host->arena = arena_init(host->region, SIM_ARENA_LIMIT_BYTES);
     sim_trace_event(&world->trace, host->number, "host.start", host->boot, 0, 0);
     struct sim_context context = sim_host_enter(host);
-    struct core_shard_options options = {.backend = &host->backend.base, .stacks = world->stacks};
-    if (core_shard_open(&host->shard, &options) < 0)
+    struct skein_shard_options options = {.backend = &host->backend.base, .stacks = world->stacks};
+    if (skein_shard_open(&host->shard, &options) < 0)
         base_die(__FILE__, __LINE__, "a simulated shard could not be opened");
-    core_shard_start(host->shard, host->main_fn, host->main_arg);
+    skein_shard_start(host->shard, host->main_fn, host->main_arg);
     sim_host_leave(context);
     sim_event_at(world, &host->turn_event, world->now_ns);
 }
@@ -152,9 +152,9 @@ end_life(struct sim_host *host, bool finished, bool power_loss)
         host->arena_bytes_max = used_bytes;
     struct sim_context context = sim_host_enter(host);
     if (finished)
-        core_shard_close(host->shard);
+        skein_shard_close(host->shard);
     else
-        core_shard_abandon(host->shard);
+        skein_shard_abandon(host->shard);
     sim_host_leave(context);
     arena_deinit(host->arena);
     madvise(host->region, ARENA_REGION_BYTES, MADV_DONTNEED);
@@ -194,9 +194,9 @@ sim_host_turn(struct sim_host *host)
         return;
     }
     struct sim_context context = sim_host_enter(host);
-    uint64_t next_ns = core_shard_turn(host->shard);
+    uint64_t next_ns = skein_shard_turn(host->shard);
     int result = 0;
-    bool finished = core_shard_finished(host->shard, &result);
+    bool finished = skein_shard_finished(host->shard, &result);
     sim_host_leave(context);
     if (finished) {
         sim_trace_event(&world->trace, host->number, "host.exit", (uint64_t)(int64_t)result, 0, 0);

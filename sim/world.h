@@ -11,14 +11,14 @@
 #include "base/mem.h"
 #include "base/prng.h"
 #include "core/backend.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "sim/trace.h"
 
 /*
  * The second world: one thread, virtual time, everything drawn from one seed.
  *
- *   event queue (time, sequence) --> a host's backend completes an op --> core_shard_turn of that
+ *   event queue (time, sequence) --> a host's backend completes an op --> skein_shard_turn of that
  * host ^                                                                    |
  *        +------------- disk, network, link, faults: events later <-----------+ ops submitted
  *
@@ -70,7 +70,7 @@ struct sim_handle; /* sim/backend.h */
 struct sim_backend {
     struct backend base; /* first */
     struct sim_host *host;
-    struct list ops; /* struct sim_op, in order of submission */
+    struct skein_list ops; /* struct sim_op, in order of submission */
     struct sim_handle *handles;
     size_t handle_count, handle_capacity;
 };
@@ -88,7 +88,7 @@ struct sim_host {
     uint64_t boot; /* counts starts; late events of an earlier life are told by it */
     void *region;
     struct mem_arena *arena; /* while up */
-    struct core_shard *shard;
+    struct skein_shard *shard;
     struct sim_backend backend;
     struct sim_disk *disk; /* NULL: the host has none */
     struct sim_link *link; /* while a simulated link is started */
@@ -112,7 +112,7 @@ struct sim_world {
     struct sim_queue queue;
     struct prng random; /* the environment's */
     struct sim_trace trace;
-    struct core_stack_pool *stacks;
+    struct skein_stack_pool *stacks;
     struct sim_host *hosts[SIM_HOST_MAX]; /* by number - 1 */
     uint32_t host_count;
     struct sim_net *net;

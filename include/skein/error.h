@@ -18,6 +18,9 @@
 extern "C" {
 #endif
 
+/* Marks a result that the caller has to look at. */
+#define SKEIN_MUST_CHECK __attribute__((warn_unused_result))
+
 enum skein_error {
     SKEIN_ECANCELED = 4097, /* the fiber or the operation was cancelled */
     SKEIN_ETIMEDOUT,        /* the deadline passed first */

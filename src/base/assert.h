@@ -2,6 +2,8 @@
 #ifndef BASE_ASSERT_H
 #define BASE_ASSERT_H
 
+#include "skein/error.h"
+
 /*
  * Assertions, for a programmer's errors only: bytes from a peer, a disk or a user are never
  * asserted on. skein_assert stays on in release builds; skein_assert_slow is for checks that cost
@@ -21,9 +23,6 @@ _Noreturn void base_die(const char *file, int line, const char *text);
 #endif
 
 #define skein_unreachable() base_die(__FILE__, __LINE__, "unreachable")
-
-/* Marks a result that the caller has to look at. */
-#define SKEIN_MUST_CHECK __attribute__((warn_unused_result))
 
 #define BASE_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define BASE_CONTAINER_OF(pointer, type, member) \

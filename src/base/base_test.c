@@ -106,7 +106,7 @@ bytes_count_references(void **state)
 static void
 list_keeps_order_and_removes_twice(void **state)
 {
-    struct list head, links[3] = {{0}};
+    struct skein_list head, links[3] = {{0}};
     list_init(&head);
     assert_null(list_pop_front(&head));
     for (int i = 0; i < 3; i++)

@@ -6,37 +6,33 @@
 #include <stddef.h>
 
 #include "base/assert.h"
+#include "skein/list.h"
 
 /*
  * Intrusive doubly linked list. A link that is zeroed or was removed is *loose*: removing it again
  * does nothing, so objects can always be deinitialised.
  */
 
-struct list {
-    struct list *next;
-    struct list *prev;
-};
-
 static inline void
-list_init(struct list *head)
+list_init(struct skein_list *head)
 {
     head->next = head->prev = head;
 }
 
 static inline bool
-list_is_empty(const struct list *head)
+list_is_empty(const struct skein_list *head)
 {
     return head->next == head;
 }
 
 static inline bool
-list_is_linked(const struct list *link)
+list_is_linked(const struct skein_list *link)
 {
     return link->next != NULL;
 }
 
 static inline void
-list_insert_between(struct list *link, struct list *prev, struct list *next)
+list_insert_between(struct skein_list *link, struct skein_list *prev, struct skein_list *next)
 {
     skein_assert(!link->next);
     link->prev = prev;
@@ -46,19 +42,19 @@ list_insert_between(struct list *link, struct list *prev, struct list *next)
 }
 
 static inline void
-list_push_back(struct list *head, struct list *link)
+list_push_back(struct skein_list *head, struct skein_list *link)
 {
     list_insert_between(link, head->prev, head);
 }
 
 static inline void
-list_push_front(struct list *head, struct list *link)
+list_push_front(struct skein_list *head, struct skein_list *link)
 {
     list_insert_between(link, head, head->next);
 }
 
 static inline void
-list_remove(struct list *link)
+list_remove(struct skein_list *link)
 {
     if (!link->next)
         return;
@@ -68,12 +64,12 @@ list_remove(struct list *link)
 }
 
 /* list_pop_front - the first link, removed; NULL when the list is empty. */
-static inline struct list *
-list_pop_front(struct list *head)
+static inline struct skein_list *
+list_pop_front(struct skein_list *head)
 {
     if (list_is_empty(head))
         return NULL;
-    struct list *link = head->next;
+    struct skein_list *link = head->next;
     list_remove(link);
     return link;
 }
@@ -81,10 +77,10 @@ list_pop_front(struct list *head)
 #define LIST_ENTRY(link, type, member) BASE_CONTAINER_OF(link, type, member)
 
 #define list_for_each(link, head) \
-    for (struct list *link = (head)->next; link != (head); link = link->next)
+    for (struct skein_list *link = (head)->next; link != (head); link = link->next)
 /* The current link may be removed in the body. */
-#define list_for_each_safe(link, head)                                                \
-    for (struct list *link = (head)->next, *link##_next = link->next; link != (head); \
+#define list_for_each_safe(link, head)                                                      \
+    for (struct skein_list *link = (head)->next, *link##_next = link->next; link != (head); \
          link = link##_next, link##_next = link->next)
 
 #endif

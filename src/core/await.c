@@ -6,7 +6,7 @@
 
 struct await {
     struct backend_op *op;
-    struct core_fiber *fiber;
+    struct skein_fiber *fiber;
     int reason; /* why the op was cancelled; 0: it was not */
 };
 
@@ -18,7 +18,7 @@ completed(struct backend_op *op)
 }
 
 static void
-interrupted(struct core_fiber *fiber, int reason)
+interrupted(struct skein_fiber *fiber, int reason)
 {
     struct await *wait = fiber->interrupt_arg;
     if (wait->reason != 0)
@@ -30,9 +30,9 @@ interrupted(struct core_fiber *fiber, int reason)
 
 static int64_t
 submit_and_park(struct backend_op *op, uint64_t deadline_ns,
-                void (*interrupt)(struct core_fiber *fiber, int reason))
+                void (*interrupt)(struct skein_fiber *fiber, int reason))
 {
-    struct await wait = {.op = op, .fiber = core_fiber_self()};
+    struct await wait = {.op = op, .fiber = skein_fiber_self()};
     struct backend *backend = wait.fiber->shard->backend;
     op->waiter = &wait;
     op->complete = completed;
@@ -48,7 +48,7 @@ submit_and_park(struct backend_op *op, uint64_t deadline_ns,
 int64_t
 await_op(struct backend_op *op, uint64_t deadline_ns)
 {
-    if (core_cancelled())
+    if (skein_cancelled())
         return -SKEIN_ECANCELED;
     return submit_and_park(op, deadline_ns, interrupted);
 }
@@ -56,5 +56,5 @@ await_op(struct backend_op *op, uint64_t deadline_ns)
 int64_t
 await_op_to_end(struct backend_op *op)
 {
-    return submit_and_park(op, CORE_NEVER, fiber_not_interruptible);
+    return submit_and_park(op, SKEIN_NEVER, fiber_not_interruptible);
 }

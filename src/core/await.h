@@ -6,7 +6,7 @@
 
 /*
  * await_op - submit @op on the current shard's backend and park until it is complete.
- * @deadline_ns: when to cancel it; CORE_NEVER for no deadline.
+ * @deadline_ns: when to cancel it; SKEIN_NEVER for no deadline.
  * **Runs on** a fiber; suspends. A fiber that is cancelled already does not submit.
  * **Returns** the op's result; -SKEIN_ETIMEDOUT or -SKEIN_ECANCELED when the op was cancelled.
  */

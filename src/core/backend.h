@@ -7,6 +7,8 @@
 #include <sys/uio.h>
 
 #include "base/list.h"
+#include "skein/file.h"
+#include "skein/socket.h"
 
 /*
  * The seam between a shard and the world: time, entropy, files, sockets, wake-ups and work handed
@@ -14,8 +16,8 @@
  * these. Implementations: core/uring (io_uring) and sim/ (virtual time, a faulty disk and network).
  * The shard does not know which is behind it.
  *
- *      fiber          core/io.c            backend
- *        |  core_read ->  |  submit(op)  ->   |   op belongs to the backend
+ *      fiber       core/io_*.c             backend
+ *        |  skein_file_pread ->  |  submit(op)  ->   |   op belongs to the backend
  *        |  (parked)      |                   |   ... kernel, helper thread or simulated world ...
  *        |                |  <- complete(op)  |   from within wait(), on the shard's thread
  *        |  <- result     |                   |   op and its buffers belong to the caller again
@@ -34,19 +36,20 @@
 
 enum backend_op_kind {
     /* files */
-    BACKEND_OPEN,  /* path, flags, mode -> handle */
-    BACKEND_CLOSE, /* handle; also sockets */
-    BACKEND_READ,  /* handle, iov, iov_count, offset -> bytes, 0 at the end */
-    BACKEND_WRITE, /* handle, iov, iov_count, offset, flags (BACKEND_DSYNC) -> bytes, may be short
-                    */
-    BACKEND_SYNC,  /* handle, flags (BACKEND_DATA_ONLY) */
+    BACKEND_OPEN,     /* path, flags, mode -> handle */
+    BACKEND_CLOSE,    /* handle; also sockets */
+    BACKEND_READ,     /* handle, iov, iov_count, offset -> bytes, 0 at the end */
+    BACKEND_WRITE,    /* handle, iov, iov_count, offset, flags (SKEIN_FILE_DSYNC) -> bytes, may be
+                       * short
+                       */
+    BACKEND_SYNC,     /* handle, flags (SKEIN_FILE_DATA_ONLY) */
     BACKEND_ALLOCATE, /* handle, offset, bytes: reserve space, the file grows */
     BACKEND_TRUNCATE, /* handle, bytes */
     BACKEND_STAT,     /* path -> stat */
     BACKEND_RENAME,   /* path, path2: replaces path2 atomically */
-    BACKEND_UNLINK,   /* path; flags BACKEND_DIRECTORY: an empty directory */
+    BACKEND_UNLINK,   /* path; flags SKEIN_FILE_DIRECTORY: an empty directory */
     BACKEND_MKDIR,    /* path, mode */
-    BACKEND_LIST,     /* path -> names (see struct backend_names) */
+    BACKEND_LIST,     /* path -> names (see struct skein_names) */
     BACKEND_LOCK, /* handle: exclusive advisory lock held until close; -EWOULDBLOCK when taken */
     /* sockets */
     BACKEND_LISTEN,   /* addr, backlog -> handle; port 0 picks a free one */
@@ -60,38 +63,6 @@ enum backend_op_kind {
     BACKEND_WORK /* work(work_arg) on a helper thread -> what it returned */
 };
 
-/* Flags of open. A file opened with BACKEND_DIRECT wants buffers, offsets and counts aligned to
- * 4096; where the file system refuses that the backend opens the file without and says nothing. */
-#define BACKEND_RDONLY 1u
-#define BACKEND_RDWR 2u
-#define BACKEND_CREATE 4u    /* create when absent */
-#define BACKEND_EXCLUSIVE 8u /* with CREATE: -EEXIST when present */
-#define BACKEND_TRUNC 16u
-#define BACKEND_DIRECT 32u
-#define BACKEND_DIRECTORY 64u /* open: a directory, for BACKEND_SYNC; unlink: rmdir */
-/* Flag of write: durable (data and the size needed to read it) when complete. */
-#define BACKEND_DSYNC 128u
-/* Flag of sync: fdatasync. */
-#define BACKEND_DATA_ONLY 256u
-
-/* An address: IPv4 and IPv6 as 16 bytes (v4-mapped), port in host order. */
-struct backend_addr {
-    uint8_t ip[16];
-    uint16_t port;
-};
-
-struct backend_stat {
-    uint64_t size_bytes;
-    bool is_directory;
-};
-
-/* The names in a directory, without . and .., in byte order; mem_alloc'd; core_names_deinit frees.
- */
-struct backend_names {
-    char **names;
-    size_t count;
-};
-
 struct backend_op {
     enum backend_op_kind kind;
     int handle;
@@ -103,10 +74,10 @@ struct backend_op {
     int iov_count;
     uint64_t offset;
     uint64_t bytes;
-    struct backend_addr addr;
+    struct skein_addr addr;
     int backlog;
-    struct backend_stat *stat;
-    struct backend_names *names;
+    struct skein_stat *stat;
+    struct skein_names *names;
     int64_t (*work)(void *arg);
     void *work_arg;
 
@@ -115,7 +86,7 @@ struct backend_op {
     void *waiter; /* the submitter's */
 
     /* The backend's own, from submit to completion. */
-    struct list link;
+    struct skein_list link;
     uint64_t scratch[24];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/fiber.h"
+#include "skein/fiber.h"
 
 #include <errno.h>
 
@@ -9,7 +9,7 @@
 static void
 fiber_main(void *arg)
 {
-    struct core_fiber *fiber = arg;
+    struct skein_fiber *fiber = arg;
     context_entered(&fiber->shard->scheduler);
     fiber->fn(fiber->arg);
     skein_assert(fiber->state == FIBER_RUNNING);
@@ -19,8 +19,8 @@ fiber_main(void *arg)
 }
 
 int
-fiber_spawn(struct core_shard *shard, struct core_scope *scope, const char *name,
-            void (*fn)(void *arg), void *arg, enum core_stack_class stack_class)
+fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *name,
+            void (*fn)(void *arg), void *arg, enum skein_stack_class stack_class)
 {
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(fn != NULL);
@@ -30,8 +30,8 @@ fiber_spawn(struct core_shard *shard, struct core_scope *scope, const char *name
     struct core_stack *stack = stack_acquire(shard->stacks, stack_class);
     if (!stack)
         return -ENOMEM;
-    struct core_fiber *fiber = stack->room;
-    *fiber = (struct core_fiber){
+    struct skein_fiber *fiber = stack->room;
+    *fiber = (struct skein_fiber){
         .magic = FIBER_MAGIC,
         .shard = shard,
         .scope = scope,
@@ -52,9 +52,9 @@ fiber_spawn(struct core_shard *shard, struct core_scope *scope, const char *name
 }
 
 void
-fiber_drop(struct core_fiber *fiber)
+fiber_drop(struct skein_fiber *fiber)
 {
-    struct core_shard *shard = fiber->shard;
+    struct skein_shard *shard = fiber->shard;
     skein_assert(fiber->magic == FIBER_MAGIC);
     skein_assert(shard->fiber_count > 0);
     shard->fiber_count--;
@@ -65,9 +65,9 @@ fiber_drop(struct core_fiber *fiber)
 }
 
 static void
-fiber_end(struct core_fiber *fiber)
+fiber_end(struct skein_fiber *fiber)
 {
-    struct core_scope *scope = fiber->scope;
+    struct skein_scope *scope = fiber->scope;
     skein_assert(scope->live_count > 0);
     skein_assert(!list_is_linked(&fiber->link));
     list_remove(&fiber->scope_link);
@@ -78,9 +78,9 @@ fiber_end(struct core_fiber *fiber)
 }
 
 void
-fiber_run(struct core_fiber *fiber)
+fiber_run(struct skein_fiber *fiber)
 {
-    struct core_shard *shard = fiber->shard;
+    struct skein_shard *shard = fiber->shard;
     skein_assert(fiber->magic == FIBER_MAGIC);
     skein_assert(fiber->state == FIBER_READY);
     fiber->state = FIBER_RUNNING;
@@ -95,18 +95,18 @@ fiber_run(struct core_fiber *fiber)
 static void
 timer_fired(struct core_timer *timer)
 {
-    struct core_fiber *fiber = BASE_CONTAINER_OF(timer, struct core_fiber, timer);
+    struct skein_fiber *fiber = BASE_CONTAINER_OF(timer, struct skein_fiber, timer);
     skein_assert(fiber->state == FIBER_PARKED);
     fiber->interrupt(fiber, -SKEIN_ETIMEDOUT);
 }
 
 int
-fiber_park(uint64_t deadline_ns, void (*interrupt)(struct core_fiber *fiber, int reason),
+fiber_park(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
            void *interrupt_arg)
 {
-    struct core_fiber *fiber = core_fiber_self();
+    struct skein_fiber *fiber = skein_fiber_self();
     skein_assert(fiber->state == FIBER_RUNNING);
-    if (deadline_ns != CORE_NEVER)
+    if (deadline_ns != SKEIN_NEVER)
         timer_arm(&fiber->shard->timers, &fiber->timer, deadline_ns, timer_fired);
     fiber->interrupt = interrupt;
     fiber->interrupt_arg = interrupt_arg;
@@ -117,7 +117,7 @@ fiber_park(uint64_t deadline_ns, void (*interrupt)(struct core_fiber *fiber, int
 }
 
 void
-fiber_ready(struct core_fiber *fiber, int result)
+fiber_ready(struct skein_fiber *fiber, int result)
 {
     skein_assert(fiber->magic == FIBER_MAGIC);
     skein_assert(fiber->state == FIBER_PARKED);
@@ -130,36 +130,36 @@ fiber_ready(struct core_fiber *fiber, int result)
 }
 
 void
-fiber_not_interruptible(struct core_fiber *fiber, int reason)
+fiber_not_interruptible(struct skein_fiber *fiber, int reason)
 {
 }
 
-struct core_fiber *
-core_fiber_self(void)
+struct skein_fiber *
+skein_fiber_self(void)
 {
-    struct core_shard *shard = core_shard_current();
+    struct skein_shard *shard = skein_shard_current();
     skein_assert(shard != NULL);
     skein_assert(shard->running != NULL);
     return shard->running;
 }
 
 const char *
-core_fiber_name(const struct core_fiber *fiber)
+skein_fiber_name(const struct skein_fiber *fiber)
 {
     return fiber->name;
 }
 
 bool
-core_cancelled(void)
+skein_cancelled(void)
 {
-    const struct core_fiber *fiber = core_fiber_self();
+    const struct skein_fiber *fiber = skein_fiber_self();
     return fiber->cancelled && fiber->shield_depth == 0;
 }
 
 void
-core_shield(bool on)
+skein_shield(bool on)
 {
-    struct core_fiber *fiber = core_fiber_self();
+    struct skein_fiber *fiber = skein_fiber_self();
     if (on) {
         fiber->shield_depth++;
         return;
@@ -169,18 +169,18 @@ core_shield(bool on)
 }
 
 void
-core_yield(void)
+skein_yield(void)
 {
-    struct core_fiber *fiber = core_fiber_self();
+    struct skein_fiber *fiber = skein_fiber_self();
     fiber->state = FIBER_READY;
     list_push_back(&fiber->shard->ready, &fiber->link);
     context_switch(&fiber->context, &fiber->shard->scheduler, false);
 }
 
 int
-core_sleep(uint64_t deadline_ns)
+skein_sleep(uint64_t deadline_ns)
 {
-    if (core_cancelled())
+    if (skein_cancelled())
         return -SKEIN_ECANCELED;
     int rc = fiber_park(deadline_ns, fiber_ready, NULL);
     return rc == -SKEIN_ETIMEDOUT ? 0 : rc;

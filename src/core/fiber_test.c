@@ -12,7 +12,7 @@
 
 #include "core/backend.h"
 #include "core/check.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "skein/error.h"
 
 /* A world in which only time passes, and only when the test says so. */
@@ -31,7 +31,7 @@ static void
 world_wait(struct backend *backend, uint64_t deadline_ns)
 {
     struct clock_world *world = (struct clock_world *)(void *)backend;
-    skein_assert(deadline_ns != CORE_NEVER); /* nothing else would wake it */
+    skein_assert(deadline_ns != SKEIN_NEVER); /* nothing else would wake it */
     if (deadline_ns > world->now_ns)
         world->now_ns = deadline_ns;
 }
@@ -42,11 +42,11 @@ static const struct backend_ops world_ops = {
 struct fixture {
     struct check check;
     struct clock_world world;
-    struct core_stack_pool *stacks;
-    struct core_shard *shard;
-    struct core_waitq q;
-    struct core_mutex mutex;
-    struct core_scope *scope;
+    struct skein_stack_pool *stacks;
+    struct skein_shard *shard;
+    struct skein_waitq q;
+    struct skein_mutex mutex;
+    struct skein_scope *scope;
     char trace[64];
     int rc;
     int rc2;
@@ -64,12 +64,12 @@ static void
 open_fixture(struct fixture *f, uint32_t fiber_count_max)
 {
     *f = (struct fixture){.world = {.base = {&world_ops}, .now_ns = 1000}};
-    f->stacks = core_stack_pool_open();
-    struct core_shard_options options = {
+    f->stacks = skein_stack_pool_open();
+    struct skein_shard_options options = {
         .backend = &f->world.base, .stacks = f->stacks, .fiber_count_max = fiber_count_max};
-    assert_int_equal(core_shard_open(&f->shard, &options), 0);
-    core_waitq_init(&f->q);
-    core_mutex_init(&f->mutex);
+    assert_int_equal(skein_shard_open(&f->shard, &options), 0);
+    skein_waitq_init(&f->q);
+    skein_mutex_init(&f->mutex);
 }
 
 static void
@@ -77,17 +77,17 @@ run_main(int (*main_fn)(void *arg), uint32_t fiber_count_max)
 {
     struct fixture f;
     open_fixture(&f, fiber_count_max);
-    assert_int_equal(core_shard_run(f.shard, main_fn, &f), 42);
-    assert_null(core_shard_current());
-    core_shard_close(f.shard);
-    core_stack_pool_close(f.stacks);
+    assert_int_equal(skein_shard_run(f.shard, main_fn, &f), 42);
+    assert_null(skein_shard_current());
+    skein_shard_close(f.shard);
+    skein_stack_pool_close(f.stacks);
     assert_int_equal(f.check.failed_count, 0);
 }
 
 static void
-spawn(struct fixture *f, struct core_scope *scope, void (*fn)(void *arg))
+spawn(struct fixture *f, struct skein_scope *scope, void (*fn)(void *arg))
 {
-    CHECK(&f->check, core_spawn(scope, "child", fn, f, CORE_STACK_SMALL) == 0);
+    CHECK(&f->check, skein_spawn(scope, "child", fn, f, SKEIN_STACK_SMALL) == 0);
 }
 
 static void
@@ -95,7 +95,7 @@ fiber_a(void *arg)
 {
     trace(arg, 'a');
     errno = 11;
-    core_yield();
+    skein_yield();
     CHECK(&((struct fixture *)arg)->check, errno == 11);
     trace(arg, 'A');
 }
@@ -105,7 +105,7 @@ fiber_b(void *arg)
 {
     trace(arg, 'b');
     errno = 22;
-    core_yield();
+    skein_yield();
     CHECK(&((struct fixture *)arg)->check, errno == 22);
     trace(arg, 'B');
 }
@@ -114,15 +114,15 @@ static int
 order_main(void *arg)
 {
     struct fixture *f = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
-    core_scope_join(&scope); /* an empty one */
+    struct skein_scope scope;
+    skein_scope_init(&scope);
+    skein_scope_join(&scope); /* an empty one */
     spawn(f, &scope, fiber_a);
     spawn(f, &scope, fiber_b);
     trace(f, 'm');
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     CHECK(&f->check, strcmp(f->trace, "mabAB") == 0);
-    CHECK(&f->check, strcmp(core_fiber_name(core_fiber_self()), "main") == 0);
+    CHECK(&f->check, strcmp(skein_fiber_name(skein_fiber_self()), "main") == 0);
     return 42;
 }
 
@@ -141,15 +141,15 @@ static int
 limit_main(void *arg)
 {
     struct fixture *f = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
     spawn(f, &scope, nothing);
     spawn(f, &scope, nothing);
     CHECK(&f->check,
-          core_spawn(&scope, "one too many", nothing, f, CORE_STACK_LARGE) == -SKEIN_EAGAIN);
-    core_scope_join(&scope);
+          skein_spawn(&scope, "one too many", nothing, f, SKEIN_STACK_LARGE) == -SKEIN_EAGAIN);
+    skein_scope_join(&scope);
     spawn(f, &scope, nothing);
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     return 42;
 }
 
@@ -163,40 +163,40 @@ static void
 waiter(void *arg)
 {
     struct fixture *f = arg;
-    f->rc = core_wait(&f->q, CORE_NEVER);
-    f->rc2 = core_wait(&f->q, CORE_NEVER); /* cancelled stays cancelled */
-    core_shield(true);
-    CHECK(&f->check, !core_cancelled());
-    CHECK(&f->check, core_wait(&f->q, 5000) == -SKEIN_ETIMEDOUT);
-    core_shield(false);
-    CHECK(&f->check, core_cancelled());
-    CHECK(&f->check, core_sleep(9000) == -SKEIN_ECANCELED);
+    f->rc = skein_wait(&f->q, SKEIN_NEVER);
+    f->rc2 = skein_wait(&f->q, SKEIN_NEVER); /* cancelled stays cancelled */
+    skein_shield(true);
+    CHECK(&f->check, !skein_cancelled());
+    CHECK(&f->check, skein_wait(&f->q, 5000) == -SKEIN_ETIMEDOUT);
+    skein_shield(false);
+    CHECK(&f->check, skein_cancelled());
+    CHECK(&f->check, skein_sleep(9000) == -SKEIN_ECANCELED);
 }
 
 static int
 cancel_main(void *arg)
 {
     struct fixture *f = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
     spawn(f, &scope, waiter);
-    core_yield();
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
+    skein_yield();
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
     CHECK(&f->check, f->rc == -SKEIN_ECANCELED);
     CHECK(&f->check, f->rc2 == -SKEIN_ECANCELED);
-    CHECK(&f->check, core_now_ns() == 5000);
+    CHECK(&f->check, skein_now_ns() == 5000);
     spawn(f, &scope, waiter); /* into a cancelled scope; its shielded deadline is past */
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     CHECK(&f->check, f->rc == -SKEIN_ECANCELED);
 
-    struct core_scope second;
-    core_scope_init(&second);
+    struct skein_scope second;
+    skein_scope_init(&second);
     spawn(f, &second, waiter);
-    core_yield();
-    core_wake_one(&f->q);
-    core_scope_cancel(&second); /* the wake came first */
-    core_scope_join(&second);
+    skein_yield();
+    skein_wake_one(&f->q);
+    skein_scope_cancel(&second); /* the wake came first */
+    skein_scope_join(&second);
     CHECK(&f->check, f->rc == 0);
     CHECK(&f->check, f->rc2 == -SKEIN_ECANCELED);
     return 42;
@@ -212,17 +212,17 @@ static void
 sleeper(void *arg)
 {
     struct fixture *f = arg;
-    f->rc = core_sleep(CORE_NEVER);
+    f->rc = skein_sleep(SKEIN_NEVER);
     trace(f, 's');
 }
 
 static void
 parent(void *arg)
 {
-    struct core_scope scope;
-    core_scope_init(&scope);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
     spawn(arg, &scope, sleeper);
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     trace(arg, 'p');
 }
 
@@ -230,12 +230,12 @@ static int
 nested_main(void *arg)
 {
     struct fixture *f = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
     spawn(f, &scope, parent);
-    CHECK(&f->check, core_sleep(2000) == 0);
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
+    CHECK(&f->check, skein_sleep(2000) == 0);
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
     CHECK(&f->check, strcmp(f->trace, "sp") == 0);
     CHECK(&f->check, f->rc == -SKEIN_ECANCELED);
     return 42;
@@ -251,36 +251,36 @@ static void
 waker(void *arg)
 {
     struct fixture *f = arg;
-    CHECK(&f->check, core_sleep(3000) == 0);
-    core_wake_one(&f->q);
+    CHECK(&f->check, skein_sleep(3000) == 0);
+    skein_wake_one(&f->q);
 }
 
 static void
 late_waiter(void *arg)
 {
     struct fixture *f = arg;
-    f->rc = core_wait(&f->q, 3000);
+    f->rc = skein_wait(&f->q, 3000);
 }
 
 static int
 tie_main(void *arg)
 {
     struct fixture *f = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
     spawn(f, &scope, waker);
     spawn(f, &scope, late_waiter);
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     /* Both timers fire at 3000 before the waker runs, so the deadline was first. */
     CHECK(&f->check, f->rc == -SKEIN_ETIMEDOUT);
-    CHECK(&f->check, core_now_ns() == 3000);
-    CHECK(&f->check, core_deadline_in(UINT64_MAX) == CORE_NEVER);
-    CHECK(&f->check, core_deadline_in(7) == 3007);
+    CHECK(&f->check, skein_now_ns() == 3000);
+    CHECK(&f->check, skein_deadline_in(UINT64_MAX) == SKEIN_NEVER);
+    CHECK(&f->check, skein_deadline_in(7) == 3007);
 
     spawn(f, &scope, late_waiter); /* parks with a deadline that is due at once */
-    core_yield();
-    core_wake_all(&f->q); /* before any timer was looked at, or after: never both */
-    core_scope_join(&scope);
+    skein_yield();
+    skein_wake_all(&f->q); /* before any timer was looked at, or after: never both */
+    skein_scope_join(&scope);
     CHECK(&f->check, f->rc == -SKEIN_ETIMEDOUT || f->rc == 0);
     CHECK(&f->check, list_is_empty(&f->q.waiters));
     return 42;
@@ -296,26 +296,26 @@ static void
 lock_a(void *arg)
 {
     struct fixture *f = arg;
-    CHECK(&f->check, core_mutex_lock(&f->mutex, CORE_NEVER) == 0);
+    CHECK(&f->check, skein_mutex_lock(&f->mutex, SKEIN_NEVER) == 0);
     trace(f, 'a');
-    core_yield();
-    core_mutex_unlock(&f->mutex);
+    skein_yield();
+    skein_mutex_unlock(&f->mutex);
 }
 
 static void
 lock_b(void *arg)
 {
     struct fixture *f = arg;
-    CHECK(&f->check, core_mutex_lock(&f->mutex, CORE_NEVER) == 0);
+    CHECK(&f->check, skein_mutex_lock(&f->mutex, SKEIN_NEVER) == 0);
     trace(f, 'b');
-    core_mutex_unlock(&f->mutex);
+    skein_mutex_unlock(&f->mutex);
 }
 
 static void
 lock_c(void *arg)
 {
     struct fixture *f = arg;
-    CHECK(&f->check, core_mutex_lock(&f->mutex, 1500) == -SKEIN_ETIMEDOUT);
+    CHECK(&f->check, skein_mutex_lock(&f->mutex, 1500) == -SKEIN_ETIMEDOUT);
     trace(f, 'c');
 }
 
@@ -323,15 +323,15 @@ static int
 mutex_main(void *arg)
 {
     struct fixture *f = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
-    CHECK(&f->check, core_mutex_lock(&f->mutex, CORE_NEVER) == 0);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
+    CHECK(&f->check, skein_mutex_lock(&f->mutex, SKEIN_NEVER) == 0);
     spawn(f, &scope, lock_c);
     spawn(f, &scope, lock_a);
     spawn(f, &scope, lock_b);
-    CHECK(&f->check, core_sleep(2000) == 0);
-    core_mutex_unlock(&f->mutex);
-    core_scope_join(&scope);
+    CHECK(&f->check, skein_sleep(2000) == 0);
+    skein_mutex_unlock(&f->mutex);
+    skein_scope_join(&scope);
     CHECK(&f->check, strcmp(f->trace, "cab") == 0);
     CHECK(&f->check, f->mutex.owner == NULL);
     return 42;
@@ -347,19 +347,19 @@ static void
 yields_for_ever(void *arg)
 {
     for (;;)
-        core_yield();
+        skein_yield();
 }
 
 static int
 turn_main(void *arg)
 {
     struct fixture *f = arg;
-    struct core_scope scope;
-    core_scope_init(&scope);
-    CHECK(&f->check, core_sleep(5000) == 0);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
+    CHECK(&f->check, skein_sleep(5000) == 0);
     spawn(f, &scope, sleeper);
     spawn(f, &scope, yields_for_ever);
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     return 42;
 }
 
@@ -369,25 +369,25 @@ a_shard_is_turned_from_outside_and_abandoned(void **state)
     struct fixture f;
     int result = 0;
     open_fixture(&f, 0);
-    core_shard_start(f.shard, turn_main, &f);
-    assert_int_equal(core_shard_turn(f.shard), 5000);
-    assert_null(core_shard_current());
+    skein_shard_start(f.shard, turn_main, &f);
+    assert_int_equal(skein_shard_turn(f.shard), 5000);
+    assert_null(skein_shard_current());
     f.world.now_ns = 4999;
-    assert_int_equal(core_shard_turn(f.shard), 5000);
+    assert_int_equal(skein_shard_turn(f.shard), 5000);
     f.world.now_ns = 5000;
-    assert_int_equal(core_shard_turn(f.shard), 5000); /* something is still ready */
-    assert_false(core_shard_finished(f.shard, &result));
-    core_shard_abandon(f.shard);
+    assert_int_equal(skein_shard_turn(f.shard), 5000); /* something is still ready */
+    assert_false(skein_shard_finished(f.shard, &result));
+    skein_shard_abandon(f.shard);
 
     /* The stacks serve the next shard. */
-    struct core_shard_options options = {.backend = &f.world.base, .stacks = f.stacks};
-    assert_int_equal(core_shard_open(&f.shard, &options), 0);
-    core_shard_start(f.shard, order_main, &f);
-    assert_int_equal(core_shard_turn(f.shard), CORE_NEVER);
-    assert_true(core_shard_finished(f.shard, &result));
+    struct skein_shard_options options = {.backend = &f.world.base, .stacks = f.stacks};
+    assert_int_equal(skein_shard_open(&f.shard, &options), 0);
+    skein_shard_start(f.shard, order_main, &f);
+    assert_int_equal(skein_shard_turn(f.shard), SKEIN_NEVER);
+    assert_true(skein_shard_finished(f.shard, &result));
     assert_int_equal(result, 42);
-    core_shard_close(f.shard);
-    core_stack_pool_close(f.stacks);
+    skein_shard_close(f.shard);
+    skein_stack_pool_close(f.stacks);
     assert_int_equal(f.check.failed_count, 0);
 }
 

@@ -4,7 +4,7 @@
 
 #include "core/backend.h"
 #include "core/context.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "core/stack.h"
 #include "core/timer.h"
 
@@ -26,21 +26,21 @@
 
 enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_PARKED, FIBER_DONE };
 
-struct core_fiber {
+struct skein_fiber {
     uint64_t magic;
-    struct core_shard *shard;
+    struct skein_shard *shard;
     struct context context;
-    struct list link; /* in the ready list, or in the queue it is parked on */
-    struct list scope_link;
-    struct list shard_link;
+    struct skein_list link; /* in the ready list, or in the queue it is parked on */
+    struct skein_list scope_link;
+    struct skein_list shard_link;
     struct core_timer timer;
-    struct core_scope *scope;
+    struct skein_scope *scope;
     struct core_stack *stack;
     const char *name;
     void (*fn)(void *arg);
     void *arg;
     /* While parked: what a deadline (-SKEIN_ETIMEDOUT) or a cancel (-SKEIN_ECANCELED) does. */
-    void (*interrupt)(struct core_fiber *fiber, int reason);
+    void (*interrupt)(struct skein_fiber *fiber, int reason);
     void *interrupt_arg;
     int wake_result;
     uint32_t shield_depth;
@@ -48,20 +48,20 @@ struct core_fiber {
     bool cancelled;
 };
 
-_Static_assert(sizeof(struct core_fiber) <= STACK_ROOM_BYTES, "a fiber's record fits its room");
+_Static_assert(sizeof(struct skein_fiber) <= STACK_ROOM_BYTES, "a fiber's record fits its room");
 
-struct core_shard {
+struct skein_shard {
     uint64_t magic;
     struct backend *backend;
-    struct core_stack_pool *stacks;
+    struct skein_stack_pool *stacks;
     uint32_t fiber_count_max;
     uint32_t fiber_count;
-    struct list ready;
-    struct list fibers; /* every live one */
+    struct skein_list ready;
+    struct skein_list fibers; /* every live one */
     struct timer_heap timers;
-    struct core_fiber *running;
+    struct skein_fiber *running;
     struct context scheduler;
-    struct core_scope main_scope;
+    struct skein_scope main_scope;
     int (*main_fn)(void *arg);
     void *main_arg;
     int main_result;
@@ -69,26 +69,26 @@ struct core_shard {
 };
 
 /* shard_set_current - returns the previous one. */
-struct core_shard *shard_set_current(struct core_shard *shard);
+struct skein_shard *shard_set_current(struct skein_shard *shard);
 
-/* fiber_spawn - as core_spawn, on @shard. */
-int fiber_spawn(struct core_shard *shard, struct core_scope *scope, const char *name,
+/* fiber_spawn - as skein_spawn, on @shard. */
+int fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *name,
                 void (*fn)(void *arg), void *arg,
-                enum core_stack_class stack_class) SKEIN_MUST_CHECK;
+                enum skein_stack_class stack_class) SKEIN_MUST_CHECK;
 /* fiber_run - run a ready fiber until it parks, yields or ends. */
-void fiber_run(struct core_fiber *fiber);
+void fiber_run(struct skein_fiber *fiber);
 /* fiber_drop - take a live fiber out of the shard; its stack goes back to the pool. */
-void fiber_drop(struct core_fiber *fiber);
+void fiber_drop(struct skein_fiber *fiber);
 /*
  * fiber_park - the running fiber sleeps until fiber_ready; the caller has put fiber->link on a
  * queue if there is one. @interrupt: called at the deadline and on cancellation, at most once each.
  * **Returns** what fiber_ready was given.
  */
-int fiber_park(uint64_t deadline_ns, void (*interrupt)(struct core_fiber *fiber, int reason),
+int fiber_park(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
                void *interrupt_arg);
 /* fiber_ready - a parked fiber leaves its queue and will run; its fiber_park returns @result. */
-void fiber_ready(struct core_fiber *fiber, int result);
+void fiber_ready(struct skein_fiber *fiber, int result);
 /* fiber_not_interruptible - an interrupt handler that lets the wait go on. */
-void fiber_not_interruptible(struct core_fiber *fiber, int reason);
+void fiber_not_interruptible(struct skein_fiber *fiber, int reason);
 
 #endif

@@ -3,7 +3,8 @@
 
 #include "base/mem.h"
 #include "core/await.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "skein/error.h"
 
 /* One transfer; the kernel's own limit is a little under 2 GiB. */
@@ -13,22 +14,22 @@
 static int64_t
 file_op(struct backend_op *op)
 {
-    if (core_cancelled())
+    if (skein_cancelled())
         return -SKEIN_ECANCELED;
     return await_op_to_end(op);
 }
 
 int
-core_open(const char *path, uint32_t flags, uint32_t mode)
+skein_file_open(const char *path, uint32_t flags, uint32_t mode)
 {
     skein_assert(path != NULL);
-    skein_assert(flags & (BACKEND_RDONLY | BACKEND_RDWR));
+    skein_assert(flags & (SKEIN_FILE_RDONLY | SKEIN_FILE_RDWR));
     struct backend_op op = {.kind = BACKEND_OPEN, .path = path, .flags = flags, .mode = mode};
     return (int)file_op(&op);
 }
 
 int
-core_close(int handle)
+skein_close(int handle)
 {
     skein_assert(handle >= 0);
     struct backend_op op = {.kind = BACKEND_CLOSE, .handle = handle};
@@ -42,9 +43,9 @@ min_bytes(size_t a, size_t b)
 }
 
 ssize_t
-core_pread(int handle, void *data, size_t count, uint64_t offset)
+skein_file_pread(int handle, void *data, size_t count, uint64_t offset)
 {
-    if (core_cancelled())
+    if (skein_cancelled())
         return -SKEIN_ECANCELED;
     size_t done = 0;
     while (done < count) {
@@ -70,10 +71,10 @@ core_pread(int handle, void *data, size_t count, uint64_t offset)
 }
 
 int
-core_pwrite(int handle, const void *data, size_t count, uint64_t offset, uint32_t flags)
+skein_file_pwrite(int handle, const void *data, size_t count, uint64_t offset, uint32_t flags)
 {
-    skein_assert((flags & ~BACKEND_DSYNC) == 0);
-    if (core_cancelled())
+    skein_assert((flags & ~SKEIN_FILE_DSYNC) == 0);
+    if (skein_cancelled())
         return -SKEIN_ECANCELED;
     size_t done = 0;
     while (done < count) {
@@ -97,15 +98,15 @@ core_pwrite(int handle, const void *data, size_t count, uint64_t offset, uint32_
 }
 
 int
-core_sync(int handle, uint32_t flags)
+skein_file_sync(int handle, uint32_t flags)
 {
-    skein_assert((flags & ~BACKEND_DATA_ONLY) == 0);
+    skein_assert((flags & ~SKEIN_FILE_DATA_ONLY) == 0);
     struct backend_op op = {.kind = BACKEND_SYNC, .handle = handle, .flags = flags};
     return (int)file_op(&op);
 }
 
 int
-core_allocate(int handle, uint64_t offset, uint64_t bytes)
+skein_file_allocate(int handle, uint64_t offset, uint64_t bytes)
 {
     struct backend_op op = {
         .kind = BACKEND_ALLOCATE, .handle = handle, .offset = offset, .bytes = bytes};
@@ -113,16 +114,16 @@ core_allocate(int handle, uint64_t offset, uint64_t bytes)
 }
 
 int
-core_truncate(int handle, uint64_t bytes)
+skein_file_truncate(int handle, uint64_t bytes)
 {
     struct backend_op op = {.kind = BACKEND_TRUNCATE, .handle = handle, .bytes = bytes};
     return (int)file_op(&op);
 }
 
 int
-core_stat(const char *path, struct backend_stat *out_stat)
+skein_file_stat(const char *path, struct skein_stat *out_stat)
 {
-    struct backend_stat stat = {0};
+    struct skein_stat stat = {0};
     struct backend_op op = {.kind = BACKEND_STAT, .path = path, .stat = &stat};
     int rc = (int)file_op(&op);
     if (rc >= 0)
@@ -131,69 +132,69 @@ core_stat(const char *path, struct backend_stat *out_stat)
 }
 
 int
-core_rename(const char *from, const char *to)
+skein_file_rename(const char *from, const char *to)
 {
     struct backend_op op = {.kind = BACKEND_RENAME, .path = from, .path2 = to};
     return (int)file_op(&op);
 }
 
 int
-core_unlink(const char *path, uint32_t flags)
+skein_file_unlink(const char *path, uint32_t flags)
 {
-    skein_assert((flags & ~BACKEND_DIRECTORY) == 0);
+    skein_assert((flags & ~SKEIN_FILE_DIRECTORY) == 0);
     struct backend_op op = {.kind = BACKEND_UNLINK, .path = path, .flags = flags};
     return (int)file_op(&op);
 }
 
 int
-core_mkdir(const char *path, uint32_t mode)
+skein_file_mkdir(const char *path, uint32_t mode)
 {
     struct backend_op op = {.kind = BACKEND_MKDIR, .path = path, .mode = mode};
     return (int)file_op(&op);
 }
 
 int
-core_list(const char *path, struct backend_names *out_names)
+skein_file_list(const char *path, struct skein_names *out_names)
 {
-    struct backend_names names = {0};
+    struct skein_names names = {0};
     struct backend_op op = {.kind = BACKEND_LIST, .path = path, .names = &names};
     int rc = (int)file_op(&op);
     if (rc >= 0)
         *out_names = names;
     else
-        core_names_deinit(&names);
+        skein_names_deinit(&names);
     return rc;
 }
 
 void
-core_names_deinit(struct backend_names *names)
+skein_names_deinit(struct skein_names *names)
 {
     for (size_t i = 0; i < names->count; i++)
         mem_free(names->names[i]);
     mem_free(names->names);
-    *names = (struct backend_names){0};
+    *names = (struct skein_names){0};
 }
 
 int
-core_lock(int handle)
+skein_file_lock(int handle)
 {
     struct backend_op op = {.kind = BACKEND_LOCK, .handle = handle};
     return (int)file_op(&op);
 }
 
 int
-core_sync_directory(const char *path)
+skein_file_sync_directory(const char *path)
 {
-    int handle = core_open(path, BACKEND_RDONLY | BACKEND_DIRECTORY, 0);
+    int handle = skein_file_open(path, SKEIN_FILE_RDONLY | SKEIN_FILE_DIRECTORY, 0);
     if (handle < 0)
         return handle;
-    int rc = core_sync(handle, 0);
-    int close_rc = core_close(handle);
+    int rc = skein_file_sync(handle, 0);
+    int close_rc = skein_close(handle);
     return rc < 0 ? rc : close_rc;
 }
 
 int64_t
-core_work(int64_t (*work)(void *arg), void *arg)
+skein_work(int64_t (*work)(void *arg), void *arg)
 {
     skein_assert(work != NULL);
     struct backend_op op = {.kind = BACKEND_WORK, .work = work, .work_arg = arg};

@@ -2,32 +2,33 @@
 #include <errno.h>
 
 #include "core/await.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/socket.h"
 #include "skein/error.h"
 
 /* Elements of one send: the kernel's limit (UIO_MAXIOV). */
 #define IOV_COUNT_MAX 1024
 
 int
-core_listen(const struct backend_addr *addr, int backlog)
+skein_socket_listen(const struct skein_addr *addr, int backlog)
 {
     skein_assert(backlog > 0);
     struct backend_op op = {.kind = BACKEND_LISTEN, .addr = *addr, .backlog = backlog};
-    return (int)await_op(&op, CORE_NEVER);
+    return (int)await_op(&op, SKEIN_NEVER);
 }
 
 int
-core_local_addr(int handle, struct backend_addr *out_addr)
+skein_socket_local_addr(int handle, struct skein_addr *out_addr)
 {
     struct backend_op op = {.kind = BACKEND_LOCAL, .handle = handle};
-    int rc = (int)await_op(&op, CORE_NEVER);
+    int rc = (int)await_op(&op, SKEIN_NEVER);
     if (rc >= 0)
         *out_addr = op.addr;
     return rc;
 }
 
 int
-core_accept(int handle, struct backend_addr *out_peer, uint64_t deadline_ns)
+skein_socket_accept(int handle, struct skein_addr *out_peer, uint64_t deadline_ns)
 {
     struct backend_op op = {.kind = BACKEND_ACCEPT, .handle = handle};
     int rc = (int)await_op(&op, deadline_ns);
@@ -37,14 +38,14 @@ core_accept(int handle, struct backend_addr *out_peer, uint64_t deadline_ns)
 }
 
 int
-core_connect(const struct backend_addr *addr, uint64_t deadline_ns)
+skein_socket_connect(const struct skein_addr *addr, uint64_t deadline_ns)
 {
     struct backend_op op = {.kind = BACKEND_CONNECT, .addr = *addr};
     return (int)await_op(&op, deadline_ns);
 }
 
 ssize_t
-core_recv(int handle, void *data, size_t count, uint64_t deadline_ns)
+skein_socket_recv(int handle, void *data, size_t count, uint64_t deadline_ns)
 {
     skein_assert(count > 0);
     struct iovec iov = {.iov_base = data, .iov_len = count};
@@ -53,10 +54,10 @@ core_recv(int handle, void *data, size_t count, uint64_t deadline_ns)
 }
 
 int
-core_send(int handle, const void *data, size_t count, uint64_t deadline_ns)
+skein_socket_send(int handle, const void *data, size_t count, uint64_t deadline_ns)
 {
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = count};
-    return core_sendv(handle, &iov, 1, deadline_ns);
+    return skein_socket_sendv(handle, &iov, 1, deadline_ns);
 }
 
 /* Take @bytes off the front of the vector; the rest begins at the returned element. */
@@ -77,7 +78,7 @@ advance(struct iovec *iov, int iov_count, int first, size_t bytes)
 }
 
 int
-core_sendv(int handle, struct iovec *iov, int iov_count, uint64_t deadline_ns)
+skein_socket_sendv(int handle, struct iovec *iov, int iov_count, uint64_t deadline_ns)
 {
     skein_assert(iov_count >= 0);
     int first = advance(iov, iov_count, 0, 0);
@@ -99,7 +100,7 @@ core_sendv(int handle, struct iovec *iov, int iov_count, uint64_t deadline_ns)
 }
 
 int
-core_shutdown(int handle)
+skein_socket_shutdown(int handle)
 {
     struct backend_op op = {.kind = BACKEND_SHUTDOWN, .handle = handle};
     return (int)await_op_to_end(&op);

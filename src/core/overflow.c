@@ -18,8 +18,8 @@ print(const char *text)
 static void
 on_fault(int number, siginfo_t *info, void *machine)
 {
-    const struct core_shard *shard = core_shard_current();
-    const struct core_fiber *fiber = shard ? shard->running : NULL;
+    const struct skein_shard *shard = skein_shard_current();
+    const struct skein_fiber *fiber = shard ? shard->running : NULL;
     if (fiber && stack_guards(fiber->stack, info->si_addr)) {
         print("skein: stack overflow in fiber \"");
         print(fiber->name);

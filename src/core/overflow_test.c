@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core/context.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "core/uring.h"
 
 static int
@@ -34,24 +34,24 @@ digger(void *arg)
 static int
 overflow_main(void *arg)
 {
-    struct core_scope scope;
-    core_scope_init(&scope);
-    if (core_spawn(&scope, "the-digger", digger, arg, CORE_STACK_SMALL) < 0)
+    struct skein_scope scope;
+    skein_scope_init(&scope);
+    if (skein_spawn(&scope, "the-digger", digger, arg, SKEIN_STACK_SMALL) < 0)
         return -1;
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     return 0;
 }
 
 static void
 child(int output_fd)
 {
-    struct core_shard_options options = {.stacks = core_stack_pool_open()};
-    struct core_shard *shard;
+    struct skein_shard_options options = {.stacks = skein_stack_pool_open()};
+    struct skein_shard *shard;
     int value = 0;
     dup2(output_fd, STDERR_FILENO);
     signal(SIGSEGV, SIG_DFL); /* cmocka has its own handler */
-    if (uring_open(&options.backend, 1) == 0 && core_shard_open(&shard, &options) == 0)
-        core_shard_run(shard, overflow_main, &value);
+    if (uring_open(&options.backend, 1) == 0 && skein_shard_open(&shard, &options) == 0)
+        skein_shard_run(shard, overflow_main, &value);
     _exit(0);
 }
 

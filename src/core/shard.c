@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/shard.h"
+#include "skein/shard.h"
 
 #include "base/mem.h"
 #include "core/internal.h"
 
 #define FIBER_COUNT_MAX_DEFAULT 65536
-/* Rounds in one core_shard_turn: fibers that only yield must not hold the caller for ever. */
+/* Rounds in one skein_shard_turn: fibers that only yield must not hold the caller for ever. */
 #define TURN_ROUND_COUNT_MAX 1024
 
-static __thread struct core_shard *current;
+static __thread struct skein_shard *current;
 
-struct core_shard *
-core_shard_current(void)
+struct skein_shard *
+skein_shard_current(void)
 {
     return current;
 }
 
-struct core_shard *
-shard_set_current(struct core_shard *shard)
+struct skein_shard *
+shard_set_current(struct skein_shard *shard)
 {
-    struct core_shard *previous = current;
+    struct skein_shard *previous = current;
     current = shard;
     return previous;
 }
 
 int
-core_shard_open(struct core_shard **out_shard, const struct core_shard_options *options)
+skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_options *options)
 {
     skein_assert(options->backend != NULL);
     skein_assert(options->stacks != NULL);
-    struct core_shard *shard = mem_zalloc(sizeof(*shard));
+    struct skein_shard *shard = mem_zalloc(sizeof(*shard));
     shard->magic = SHARD_MAGIC;
     shard->backend = options->backend;
     shard->stacks = options->stacks;
@@ -38,7 +38,7 @@ core_shard_open(struct core_shard **out_shard, const struct core_shard_options *
     list_init(&shard->ready);
     list_init(&shard->fibers);
     timer_heap_init(&shard->timers);
-    core_scope_init(&shard->main_scope);
+    skein_scope_init(&shard->main_scope);
     *out_shard = shard;
     return 0;
 }
@@ -46,42 +46,42 @@ core_shard_open(struct core_shard **out_shard, const struct core_shard_options *
 static void
 main_fiber(void *arg)
 {
-    struct core_shard *shard = arg;
+    struct skein_shard *shard = arg;
     shard->main_result = shard->main_fn(shard->main_arg);
 }
 
 void
-core_shard_start(struct core_shard *shard, int (*main_fn)(void *arg), void *arg)
+skein_shard_start(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
 {
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(!shard->started);
     shard->started = true;
     shard->main_fn = main_fn;
     shard->main_arg = arg;
-    int rc = fiber_spawn(shard, &shard->main_scope, "main", main_fiber, shard, CORE_STACK_LARGE);
+    int rc = fiber_spawn(shard, &shard->main_scope, "main", main_fiber, shard, SKEIN_STACK_LARGE);
     if (rc < 0)
         base_die(__FILE__, __LINE__, "no memory for the first fiber of a shard");
 }
 
 /* Each fiber that is ready now runs once; those made ready meanwhile wait for the next round. */
 static void
-run_round(struct core_shard *shard)
+run_round(struct skein_shard *shard)
 {
-    struct list *last = shard->ready.prev;
-    struct list *link;
+    struct skein_list *last = shard->ready.prev;
+    struct skein_list *link;
     do {
         link = list_pop_front(&shard->ready);
         if (link)
-            fiber_run(LIST_ENTRY(link, struct core_fiber, link));
+            fiber_run(LIST_ENTRY(link, struct skein_fiber, link));
     } while (link && link != last);
 }
 
 uint64_t
-core_shard_turn(struct core_shard *shard)
+skein_shard_turn(struct skein_shard *shard)
 {
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(shard->running == NULL);
-    struct core_shard *previous = shard_set_current(shard);
+    struct skein_shard *previous = shard_set_current(shard);
     context_init_self(&shard->scheduler);
     uint64_t now_ns = shard->backend->ops->now_ns(shard->backend);
     for (int round = 0; round < TURN_ROUND_COUNT_MAX; round++) {
@@ -97,20 +97,20 @@ core_shard_turn(struct core_shard *shard)
 }
 
 int
-core_shard_run(struct core_shard *shard, int (*main_fn)(void *arg), void *arg)
+skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
 {
-    core_shard_start(shard, main_fn, arg);
-    struct core_shard *previous = shard_set_current(shard);
+    skein_shard_start(shard, main_fn, arg);
+    struct skein_shard *previous = shard_set_current(shard);
     const struct backend_ops *ops = shard->backend->ops;
     context_init_self(&shard->scheduler);
     int result = 0;
     for (;;) {
         run_round(shard);
-        if (core_shard_finished(shard, &result))
+        if (skein_shard_finished(shard, &result))
             break;
         bool sleep = list_is_empty(&shard->ready);
         ops->wait(shard->backend, sleep ? timer_next_ns(&shard->timers) : 0);
-        if (timer_next_ns(&shard->timers) != CORE_NEVER)
+        if (timer_next_ns(&shard->timers) != SKEIN_NEVER)
             timer_fire_due(&shard->timers, ops->now_ns(shard->backend));
     }
     shard_set_current(previous);
@@ -118,7 +118,7 @@ core_shard_run(struct core_shard *shard, int (*main_fn)(void *arg), void *arg)
 }
 
 bool
-core_shard_finished(const struct core_shard *shard, int *out_result)
+skein_shard_finished(const struct skein_shard *shard, int *out_result)
 {
     if (!shard->started || shard->fiber_count > 0)
         return false;
@@ -127,7 +127,7 @@ core_shard_finished(const struct core_shard *shard, int *out_result)
 }
 
 void
-core_shard_close(struct core_shard *shard)
+skein_shard_close(struct skein_shard *shard)
 {
     if (!shard)
         return;
@@ -140,54 +140,54 @@ core_shard_close(struct core_shard *shard)
 }
 
 void
-core_shard_abandon(struct core_shard *shard)
+skein_shard_abandon(struct skein_shard *shard)
 {
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(shard->running == NULL);
     list_for_each_safe (link, &shard->fibers)
-        fiber_drop(LIST_ENTRY(link, struct core_fiber, shard_link));
-    core_shard_close(shard);
+        fiber_drop(LIST_ENTRY(link, struct skein_fiber, shard_link));
+    skein_shard_close(shard);
 }
 
 struct backend *
-core_shard_backend(void)
+skein_shard_backend(void)
 {
     skein_assert(current != NULL);
     return current->backend;
 }
 
 uint64_t
-core_now_ns(void)
+skein_now_ns(void)
 {
-    struct backend *backend = core_shard_backend();
+    struct backend *backend = skein_shard_backend();
     return backend->ops->now_ns(backend);
 }
 
 uint64_t
-core_wall_ns(void)
+skein_wall_ns(void)
 {
-    struct backend *backend = core_shard_backend();
+    struct backend *backend = skein_shard_backend();
     return backend->ops->wall_ns(backend);
 }
 
 void
-core_entropy(void *data, size_t count)
+skein_entropy(void *data, size_t count)
 {
-    struct backend *backend = core_shard_backend();
+    struct backend *backend = skein_shard_backend();
     backend->ops->entropy(backend, data, count);
 }
 
 uint64_t
-core_random(void)
+skein_random(void)
 {
     uint64_t value = 0;
-    core_entropy(&value, sizeof(value));
+    skein_entropy(&value, sizeof(value));
     return value;
 }
 
 uint64_t
-core_deadline_in(uint64_t delay_ns)
+skein_deadline_in(uint64_t delay_ns)
 {
-    uint64_t now_ns = core_now_ns();
+    uint64_t now_ns = skein_now_ns();
     return delay_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + delay_ns;
 }

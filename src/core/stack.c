@@ -15,32 +15,32 @@
 #define STACK_SCALE 1
 #endif
 
-static const size_t class_bytes[CORE_STACK_CLASS_COUNT] = {
-    [CORE_STACK_SMALL] = STACK_SCALE * 64 * 1024,
-    [CORE_STACK_LARGE] = STACK_SCALE * 256 * 1024,
+static const size_t class_bytes[SKEIN_STACK_CLASS_COUNT] = {
+    [SKEIN_STACK_SMALL] = STACK_SCALE * 64 * 1024,
+    [SKEIN_STACK_LARGE] = STACK_SCALE * 256 * 1024,
 };
 
-struct core_stack_pool {
+struct skein_stack_pool {
     uint64_t magic;
-    struct list free[CORE_STACK_CLASS_COUNT];
-    size_t free_count[CORE_STACK_CLASS_COUNT];
+    struct skein_list free[SKEIN_STACK_CLASS_COUNT];
+    size_t free_count[SKEIN_STACK_CLASS_COUNT];
     size_t used_count;
 };
 
-struct core_stack_pool *
-core_stack_pool_open(void)
+struct skein_stack_pool *
+skein_stack_pool_open(void)
 {
     struct mem_arena *arena = mem_arena_set_current(NULL);
-    struct core_stack_pool *pool = mem_zalloc(sizeof(*pool));
+    struct skein_stack_pool *pool = mem_zalloc(sizeof(*pool));
     mem_arena_set_current(arena);
     pool->magic = STACK_POOL_MAGIC;
-    for (int i = 0; i < CORE_STACK_CLASS_COUNT; i++)
+    for (int i = 0; i < SKEIN_STACK_CLASS_COUNT; i++)
         list_init(&pool->free[i]);
     return pool;
 }
 
 static size_t
-mapping_bytes(enum core_stack_class stack_class)
+mapping_bytes(enum skein_stack_class stack_class)
 {
     return STACK_GUARD_BYTES + class_bytes[stack_class];
 }
@@ -52,14 +52,14 @@ unmap(struct core_stack *stack)
 }
 
 void
-core_stack_pool_close(struct core_stack_pool *pool)
+skein_stack_pool_close(struct skein_stack_pool *pool)
 {
     if (!pool)
         return;
     skein_assert(pool->magic == STACK_POOL_MAGIC);
     skein_assert(pool->used_count == 0);
-    for (int i = 0; i < CORE_STACK_CLASS_COUNT; i++) {
-        struct list *link;
+    for (int i = 0; i < SKEIN_STACK_CLASS_COUNT; i++) {
+        struct skein_list *link;
         while ((link = list_pop_front(&pool->free[i])))
             unmap(LIST_ENTRY(link, struct core_stack, link));
     }
@@ -68,7 +68,7 @@ core_stack_pool_close(struct core_stack_pool *pool)
 }
 
 static struct core_stack *
-map(struct core_stack_pool *pool, enum core_stack_class stack_class)
+map(struct skein_stack_pool *pool, enum skein_stack_class stack_class)
 {
     size_t bytes = mapping_bytes(stack_class);
     char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -92,11 +92,11 @@ map(struct core_stack_pool *pool, enum core_stack_class stack_class)
 }
 
 struct core_stack *
-stack_acquire(struct core_stack_pool *pool, enum core_stack_class stack_class)
+stack_acquire(struct skein_stack_pool *pool, enum skein_stack_class stack_class)
 {
     skein_assert(pool->magic == STACK_POOL_MAGIC);
-    skein_assert(stack_class < CORE_STACK_CLASS_COUNT);
-    struct list *link = list_pop_front(&pool->free[stack_class]);
+    skein_assert(stack_class < SKEIN_STACK_CLASS_COUNT);
+    struct skein_list *link = list_pop_front(&pool->free[stack_class]);
     struct core_stack *stack;
     if (link) {
         stack = LIST_ENTRY(link, struct core_stack, link);
@@ -113,7 +113,7 @@ stack_acquire(struct core_stack_pool *pool, enum core_stack_class stack_class)
 void
 stack_release(struct core_stack *stack)
 {
-    struct core_stack_pool *pool = stack->pool;
+    struct skein_stack_pool *pool = stack->pool;
     skein_assert(pool->magic == STACK_POOL_MAGIC);
     skein_assert(pool->used_count > 0);
     pool->used_count--;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "base/list.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 
 /*
  * A fiber's stack and its bookkeeping in one mapping:
@@ -26,16 +26,16 @@
 #define STACK_FREE_COUNT_MAX 1024
 
 struct core_stack {
-    struct list link; /* in the pool's free list */
-    struct core_stack_pool *pool;
-    enum core_stack_class class;
+    struct skein_list link; /* in the pool's free list */
+    struct skein_stack_pool *pool;
+    enum skein_stack_class class;
     char *low; /* first usable byte */
     size_t usable_bytes;
     void *room; /* STACK_ROOM_BYTES, aligned to 64 */
 };
 
 /* stack_acquire - a stack, NULL when there is none to be had. */
-struct core_stack *stack_acquire(struct core_stack_pool *pool, enum core_stack_class stack_class);
+struct core_stack *stack_acquire(struct skein_stack_pool *pool, enum skein_stack_class stack_class);
 /* stack_release - back to its pool; nothing may run on it. */
 void stack_release(struct core_stack *stack);
 /* stack_guards - whether @address lies in the guard below the stack. */

@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "core/await.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "core/uring_internal.h"
 #include "skein/error.h"
 
@@ -110,7 +110,7 @@ on_submit(struct backend *backend, struct backend_op *op)
     skein_assert(op->complete != NULL);
     memset(mine, 0, sizeof(*mine));
     mine->fd = -1;
-    op->link = (struct list){0};
+    op->link = (struct skein_list){0};
     uring->op_count++;
     if (uring_at_once(op)) {
         set_done(uring, op);
@@ -230,8 +230,8 @@ reap(struct uring *uring)
 static void
 deliver(struct uring *uring)
 {
-    struct list *last = uring->done.prev;
-    struct list *link;
+    struct skein_list *last = uring->done.prev;
+    struct skein_list *link;
     do {
         link = list_pop_front(&uring->done);
         if (!link)
@@ -258,13 +258,13 @@ enter(struct uring *uring, uint64_t deadline_ns)
 {
     int rc;
     uint64_t now_ns = 0;
-    if (deadline_ns != 0 && deadline_ns != CORE_NEVER)
+    if (deadline_ns != 0 && deadline_ns != SKEIN_NEVER)
         now_ns = on_now_ns(&uring->base);
     if (deadline_ns <= now_ns) {
         if (enter_is_idle(uring))
             return;
         rc = io_uring_submit_and_get_events(&uring->ring);
-    } else if (deadline_ns == CORE_NEVER) {
+    } else if (deadline_ns == SKEIN_NEVER) {
         rc = io_uring_submit_and_wait(&uring->ring, 1);
     } else {
         uint64_t left_ns = deadline_ns - now_ns;
@@ -396,7 +396,7 @@ uring_close(struct backend *backend)
 int
 uring_wait_readable(int fd, uint64_t deadline_ns)
 {
-    skein_assert(core_shard_backend()->ops == &uring_ops);
+    skein_assert(skein_shard_backend()->ops == &uring_ops);
     struct backend_op op = {.kind = URING_POLL, .handle = fd};
     return (int)await_op(&op, deadline_ns);
 }

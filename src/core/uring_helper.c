@@ -27,7 +27,7 @@ compare_names(const void *a, const void *b)
 }
 
 static int
-append_name(struct backend_names *names, size_t *capacity, const char *name)
+append_name(struct skein_names *names, size_t *capacity, const char *name)
 {
     if (names->count >= LIST_NAME_COUNT_MAX)
         return -SKEIN_ETOOBIG;
@@ -49,7 +49,7 @@ append_name(struct backend_names *names, size_t *capacity, const char *name)
 }
 
 static int
-read_names(DIR *dir, struct backend_names *names)
+read_names(DIR *dir, struct skein_names *names)
 {
     size_t capacity = 0;
     for (;;) {
@@ -66,7 +66,7 @@ read_names(DIR *dir, struct backend_names *names)
 }
 
 static int
-list_directory(const char *path, struct backend_names *names)
+list_directory(const char *path, struct skein_names *names)
 {
     DIR *dir = opendir(path);
     if (!dir)
@@ -77,7 +77,7 @@ list_directory(const char *path, struct backend_names *names)
         for (size_t i = 0; i < names->count; i++)
             mem_free(names->names[i]);
         mem_free(names->names);
-        *names = (struct backend_names){0};
+        *names = (struct skein_names){0};
     } else if (names->count > 1) {
         qsort(names->names, names->count, sizeof(char *), compare_names);
     }
@@ -85,7 +85,7 @@ list_directory(const char *path, struct backend_names *names)
 }
 
 static int
-stat_path(const char *path, struct backend_stat *out)
+stat_path(const char *path, struct skein_stat *out)
 {
     struct stat st;
     if (stat(path, &st) < 0)
@@ -127,7 +127,7 @@ helper_main(void *arg)
     struct helper_pool *pool = arg;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        struct list *link = list_pop_front(&pool->queue);
+        struct skein_list *link = list_pop_front(&pool->queue);
         if (!link && pool->stop)
             break;
         if (!link) {
@@ -208,9 +208,9 @@ helper_submit(struct helper_pool *pool, struct backend_op *op)
 }
 
 void
-helper_collect(struct helper_pool *pool, struct list *done)
+helper_collect(struct helper_pool *pool, struct skein_list *done)
 {
-    struct list *link;
+    struct skein_list *link;
     pthread_mutex_lock(&pool->lock);
     while ((link = list_pop_front(&pool->finished)))
         list_push_back(done, link);

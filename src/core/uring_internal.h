@@ -47,8 +47,8 @@ _Static_assert(sizeof(struct uring_op) <= sizeof(((struct backend_op *)0)->scrat
 struct helper_pool {
     pthread_mutex_t lock; /* of queue, finished, idle_count and stop */
     pthread_cond_t some;
-    struct list queue;    /* ops to run */
-    struct list finished; /* ops that ran, for the shard's thread */
+    struct skein_list queue;    /* ops to run */
+    struct skein_list finished; /* ops that ran, for the shard's thread */
     unsigned idle_count;
     bool stop;
     unsigned started_count; /* the shard's thread only, as the rest */
@@ -61,10 +61,10 @@ struct uring {
     struct backend base;
     uint64_t magic;
     struct io_uring ring;
-    struct list waiting;     /* no submission entry was free */
-    struct list done;        /* complete, to be delivered by wait */
-    struct list uncancelled; /* in the ring; the cancel request found no entry */
-    uint64_t op_count;       /* submitted and not yet completed */
+    struct skein_list waiting;     /* no submission entry was free */
+    struct skein_list done;        /* complete, to be delivered by wait */
+    struct skein_list uncancelled; /* in the ring; the cancel request found no entry */
+    uint64_t op_count;             /* submitted and not yet completed */
     int event_fd;
     uint64_t event_value;
     bool event_armed;
@@ -95,7 +95,7 @@ void helper_deinit(struct helper_pool *pool);
 /* helper_submit - **Returns** 0; -EAGAIN: no thread could be started. */
 int helper_submit(struct helper_pool *pool, struct backend_op *op) SKEIN_MUST_CHECK;
 /* helper_collect - move the finished ops to the end of @done. */
-void helper_collect(struct helper_pool *pool, struct list *done);
+void helper_collect(struct helper_pool *pool, struct skein_list *done);
 
 /* ---- overflow.c ---- */
 /* overflow_watch - report a fiber's stack overflow by its name. Returns the signal stack, for

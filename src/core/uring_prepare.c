@@ -14,7 +14,7 @@
 static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 static socklen_t
-to_sockaddr(const struct backend_addr *addr, union uring_sockaddr *out)
+to_sockaddr(const struct skein_addr *addr, union uring_sockaddr *out)
 {
     memset(out, 0, sizeof(*out));
     if (memcmp(addr->ip, v4_mapped, sizeof(v4_mapped)) == 0) {
@@ -30,7 +30,7 @@ to_sockaddr(const struct backend_addr *addr, union uring_sockaddr *out)
 }
 
 static void
-from_sockaddr(const union uring_sockaddr *from, struct backend_addr *out)
+from_sockaddr(const union uring_sockaddr *from, struct skein_addr *out)
 {
     memset(out, 0, sizeof(*out));
     if (from->any.sa_family == AF_INET) {
@@ -60,7 +60,7 @@ open_socket(int family)
 }
 
 static int
-listen_at(const struct backend_addr *addr, int backlog)
+listen_at(const struct skein_addr *addr, int backlog)
 {
     union uring_sockaddr sa;
     socklen_t sa_bytes = to_sockaddr(addr, &sa);
@@ -77,7 +77,7 @@ listen_at(const struct backend_addr *addr, int backlog)
 }
 
 static int
-local_addr(int fd, struct backend_addr *out)
+local_addr(int fd, struct skein_addr *out)
 {
     union uring_sockaddr sa = {0};
     socklen_t sa_bytes = sizeof(sa);
@@ -104,12 +104,12 @@ uring_at_once(struct backend_op *op)
 static int
 open_flags(struct backend_op *op)
 {
-    int flags = O_CLOEXEC | (op->flags & BACKEND_RDWR ? O_RDWR : O_RDONLY);
-    flags |= op->flags & BACKEND_CREATE ? O_CREAT : 0;
-    flags |= op->flags & BACKEND_EXCLUSIVE ? O_EXCL : 0;
-    flags |= op->flags & BACKEND_TRUNC ? O_TRUNC : 0;
-    flags |= op->flags & BACKEND_DIRECTORY ? O_DIRECTORY : 0;
-    if ((op->flags & BACKEND_DIRECT) && !uring_op_of(op)->without_direct)
+    int flags = O_CLOEXEC | (op->flags & SKEIN_FILE_RDWR ? O_RDWR : O_RDONLY);
+    flags |= op->flags & SKEIN_FILE_CREATE ? O_CREAT : 0;
+    flags |= op->flags & SKEIN_FILE_EXCLUSIVE ? O_EXCL : 0;
+    flags |= op->flags & SKEIN_FILE_TRUNC ? O_TRUNC : 0;
+    flags |= op->flags & SKEIN_FILE_DIRECTORY ? O_DIRECTORY : 0;
+    if ((op->flags & SKEIN_FILE_DIRECT) && !uring_op_of(op)->without_direct)
         flags |= O_DIRECT;
     return flags;
 }
@@ -147,7 +147,7 @@ prepare_transfer(struct io_uring_sqe *sqe, struct backend_op *op)
         io_uring_prep_write(sqe, fd, data, count, op->offset);
     else
         io_uring_prep_writev(sqe, fd, op->iov, iov_count, op->offset);
-    if (op->kind == BACKEND_WRITE && (op->flags & BACKEND_DSYNC))
+    if (op->kind == BACKEND_WRITE && (op->flags & SKEIN_FILE_DSYNC))
         sqe->rw_flags = RWF_DSYNC;
 }
 
@@ -188,7 +188,7 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
         break;
     case BACKEND_SYNC:
         io_uring_prep_fsync(sqe, op->handle,
-                            op->flags & BACKEND_DATA_ONLY ? IORING_FSYNC_DATASYNC : 0);
+                            op->flags & SKEIN_FILE_DATA_ONLY ? IORING_FSYNC_DATASYNC : 0);
         break;
     case BACKEND_ALLOCATE:
         io_uring_prep_fallocate(sqe, op->handle, 0, (off_t)op->offset, (off_t)op->bytes);
@@ -198,7 +198,7 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
         break;
     case BACKEND_UNLINK:
         io_uring_prep_unlinkat(sqe, AT_FDCWD, op->path,
-                               op->flags & BACKEND_DIRECTORY ? AT_REMOVEDIR : 0);
+                               op->flags & SKEIN_FILE_DIRECTORY ? AT_REMOVEDIR : 0);
         break;
     case BACKEND_MKDIR:
         io_uring_prep_mkdirat(sqe, AT_FDCWD, op->path, op->mode);
@@ -254,7 +254,7 @@ uring_finish(struct backend_op *op, int result)
     struct uring_op *mine = uring_op_of(op);
     if (result == -EINTR && !mine->cancel_asked)
         return false;
-    if (op->kind == BACKEND_OPEN && result == -EINVAL && (op->flags & BACKEND_DIRECT) &&
+    if (op->kind == BACKEND_OPEN && result == -EINVAL && (op->flags & SKEIN_FILE_DIRECT) &&
         !mine->without_direct) {
         mine->without_direct = true;
         return false;

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/checkpoint.h"
 #include "skein/error.h"
 
@@ -45,12 +46,12 @@ enum sweep { SWEEP_LEFTOVERS, SWEEP_OLDER };
 static int
 sweep(const char *dir, enum sweep what, uint64_t *out_newest)
 {
-    struct backend_names names;
+    struct skein_names names;
     char path[PATH_BYTES];
     uint64_t newest = 0;
     uint64_t index = 0;
     bool removed = false;
-    int rc = core_list(dir, &names);
+    int rc = skein_file_list(dir, &names);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < names.count; i++) {
@@ -67,12 +68,12 @@ sweep(const char *dir, enum sweep what, uint64_t *out_newest)
         if (what == SWEEP_OLDER ? !whole || index >= newest : !leftover)
             continue;
         snprintf(path, sizeof(path), "%s/%s", dir, names.names[i]);
-        rc = core_unlink(path, 0);
+        rc = skein_file_unlink(path, 0);
         removed = true;
     }
-    core_names_deinit(&names);
+    skein_names_deinit(&names);
     if (rc == 0 && removed)
-        rc = core_sync_directory(dir);
+        rc = skein_file_sync_directory(dir);
     *out_newest = newest;
     return rc;
 }

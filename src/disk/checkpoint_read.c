@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/checkpoint_block.h"
 #include "disk/explain.h"
 #include "skein/error.h"
@@ -34,7 +35,7 @@ int
 checkpoint_open(struct checkpoint_reader **out_reader, const char *path, const uint8_t cluster[16],
                 struct checkpoint_info *out_info, char out_why[512])
 {
-    int handle = core_open(path, BACKEND_RDONLY | BACKEND_DIRECT, 0);
+    int handle = skein_file_open(path, SKEIN_FILE_RDONLY | SKEIN_FILE_DIRECT, 0);
     if (handle < 0)
         return disk_explain(handle, "cannot open the checkpoint", path, out_why);
     struct checkpoint_reader *reader = mem_zalloc(sizeof(*reader));
@@ -77,12 +78,12 @@ buffer_fill(struct checkpoint_reader *reader)
     reader->buffer_bytes = have;
     if (have % CHECKPOINT_UNIT_BYTES != 0)
         return 0; /* the file's end, already read */
-    ssize_t got = core_pread(reader->handle, reader->buffer + have, BUFFER_BYTES - have,
-                             reader->offset + have);
+    ssize_t got = skein_file_pread(reader->handle, reader->buffer + have, BUFFER_BYTES - have,
+                                   reader->offset + have);
     if (got < 0)
         return reader_fail(reader, (int)got, "");
     reader->buffer_bytes += (size_t)got;
-    core_yield();
+    skein_yield();
     return 0;
 }
 
@@ -203,7 +204,7 @@ checkpoint_close(struct checkpoint_reader *reader)
 {
     if (!reader)
         return;
-    (void)core_close(reader->handle);
+    (void)skein_close(reader->handle);
     mem_free(reader->buffer);
     mem_free(reader->path);
     mem_free(reader);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/checkpoint_block.h"
 #include "disk/explain.h"
 #include "skein/error.h"
@@ -29,8 +30,8 @@ checkpoint_receive_begin(struct checkpoint_receiver **out_receiver, const char *
         return -ENAMETOOLONG;
     struct checkpoint_receiver *receiver = mem_zalloc(sizeof(*receiver));
     snprintf(receiver->path, sizeof(receiver->path), "%s.part", final);
-    receiver->handle =
-        core_open(receiver->path, BACKEND_RDWR | BACKEND_CREATE | BACKEND_TRUNC, 0644);
+    receiver->handle = skein_file_open(
+        receiver->path, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE | SKEIN_FILE_TRUNC, 0644);
     if (receiver->handle < 0) {
         int rc = receiver->handle;
         mem_free(receiver);
@@ -54,8 +55,8 @@ checkpoint_receive(struct checkpoint_receiver *receiver, uint64_t offset, const 
     if (count <= receiver->received_bytes - offset)
         return 0;
     size_t known = (size_t)(receiver->received_bytes - offset);
-    receiver->failed = core_pwrite(receiver->handle, (const uint8_t *)data + known, count - known,
-                                   receiver->received_bytes, 0);
+    receiver->failed = skein_file_pwrite(receiver->handle, (const uint8_t *)data + known,
+                                         count - known, receiver->received_bytes, 0);
     if (receiver->failed == 0)
         receiver->received_bytes += count - known;
     return receiver->failed;
@@ -110,7 +111,7 @@ checkpoint_receive_commit(struct checkpoint_receiver *receiver, const uint8_t cl
     char final[PATH_BYTES];
     int rc = receiver->failed;
     if (rc == 0)
-        rc = core_sync(receiver->handle, 0);
+        rc = skein_file_sync(receiver->handle, 0);
     if (rc < 0)
         disk_explain(rc, "cannot write the checkpoint", receiver->path, out_why);
     else
@@ -120,14 +121,14 @@ checkpoint_receive_commit(struct checkpoint_receiver *receiver, const uint8_t cl
         return rc;
     }
     checkpoint_path(receiver->dir, receiver->index, final, sizeof(final));
-    rc = core_rename(receiver->path, final);
+    rc = skein_file_rename(receiver->path, final);
     if (rc < 0) {
         disk_explain(rc, "cannot install the checkpoint", final, out_why);
         checkpoint_receive_abort(receiver);
         return rc;
     }
-    (void)core_close(receiver->handle);
-    rc = core_sync_directory(receiver->dir);
+    (void)skein_close(receiver->handle);
+    rc = skein_file_sync_directory(receiver->dir);
     if (rc < 0)
         disk_explain(rc, "cannot sync the directory of", final, out_why);
     receiver_free(receiver);
@@ -137,8 +138,8 @@ checkpoint_receive_commit(struct checkpoint_receiver *receiver, const uint8_t cl
 void
 checkpoint_receive_abort(struct checkpoint_receiver *receiver)
 {
-    (void)core_close(receiver->handle);
-    int rc = core_unlink(receiver->path, 0);
+    (void)skein_close(receiver->handle);
+    int rc = skein_file_unlink(receiver->path, 0);
     (void)rc; /* what stays is removed at the next start */
     receiver_free(receiver);
 }

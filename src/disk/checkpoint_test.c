@@ -13,7 +13,8 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/prng.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/checkpoint_block.h"
 #include "disk/explain.h"
 #include "disk/smallfile.h"
@@ -224,11 +225,11 @@ directory_main(void *arg)
     checkpoint_path(dir, 43, path, sizeof(path));
     assert_string_equal(found, path);
     assert_int_equal(checkpoint_prune(dir), 0);
-    struct backend_stat stat;
+    struct skein_stat stat;
     checkpoint_path(dir, 42, path, sizeof(path));
-    assert_int_equal(core_stat(path, &stat), -ENOENT);
+    assert_int_equal(skein_file_stat(path, &stat), -ENOENT);
     checkpoint_path(dir, 43, path, sizeof(path));
-    assert_int_equal(core_stat(path, &stat), 0);
+    assert_int_equal(skein_file_stat(path, &stat), 0);
     return 0;
 }
 
@@ -252,7 +253,7 @@ receive_main(void *arg)
     checkpoint_make(100000);
     checkpoint_path(dir, 42, path, sizeof(path));
     uint8_t *file = disk_test_read(path, &bytes);
-    assert_int_equal(core_unlink(path, 0), 0);
+    assert_int_equal(skein_file_unlink(path, 0), 0);
 
     assert_int_equal(checkpoint_receive_begin(&receiver, dir, 42), 0);
     assert_int_equal(checkpoint_receive(receiver, 5, file, 10), -SKEIN_EINVALID);
@@ -271,8 +272,8 @@ receive_main(void *arg)
     assert_int_equal(checkpoint_receive_commit(receiver, cluster, &info.snapshot, why),
                      -SKEIN_ECORRUPT);
     file[50000] ^= 1;
-    struct backend_stat stat;
-    assert_int_equal(core_stat(path, &stat), -ENOENT);
+    struct skein_stat stat;
+    assert_int_equal(skein_file_stat(path, &stat), -ENOENT);
 
     assert_int_equal(checkpoint_receive_begin(&receiver, dir, 42), 0);
     for (size_t at = 0; at < bytes; at += 7000) {

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/checkpoint_block.h"
 #include "skein/error.h"
 
@@ -35,8 +36,9 @@ checkpoint_create(struct checkpoint_writer **out_writer, const char *dir,
         return -ENAMETOOLONG;
     struct checkpoint_writer *writer = mem_zalloc(sizeof(*writer));
     snprintf(writer->path, sizeof(writer->path), "%s.tmp", final);
-    writer->handle = core_open(
-        writer->path, BACKEND_RDWR | BACKEND_CREATE | BACKEND_TRUNC | BACKEND_DIRECT, 0644);
+    writer->handle = skein_file_open(
+        writer->path, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE | SKEIN_FILE_TRUNC | SKEIN_FILE_DIRECT,
+        0644);
     if (writer->handle < 0) {
         int rc = writer->handle;
         mem_free(writer);
@@ -59,10 +61,10 @@ buffer_flush(struct checkpoint_writer *writer)
 {
     if (writer->block_at == 0)
         return 0;
-    int rc = core_pwrite(writer->handle, writer->buffer, writer->block_at, writer->offset, 0);
+    int rc = skein_file_pwrite(writer->handle, writer->buffer, writer->block_at, writer->offset, 0);
     writer->offset += writer->block_at;
     writer->block_at = 0;
-    core_yield();
+    skein_yield();
     return rc;
 }
 
@@ -124,16 +126,16 @@ checkpoint_commit(struct checkpoint_writer *writer)
         rc = buffer_flush(writer);
     }
     if (rc == 0)
-        rc = core_sync(writer->handle, 0);
+        rc = skein_file_sync(writer->handle, 0);
     checkpoint_path(writer->dir, writer->index, final, sizeof(final));
     if (rc == 0)
-        rc = core_rename(writer->path, final);
+        rc = skein_file_rename(writer->path, final);
     if (rc < 0) {
         checkpoint_abort(writer);
         return rc;
     }
-    rc = core_close(writer->handle);
-    int synced = core_sync_directory(writer->dir);
+    rc = skein_close(writer->handle);
+    int synced = skein_file_sync_directory(writer->dir);
     writer_free(writer);
     return rc < 0 ? rc : synced;
 }
@@ -141,8 +143,8 @@ checkpoint_commit(struct checkpoint_writer *writer)
 void
 checkpoint_abort(struct checkpoint_writer *writer)
 {
-    (void)core_close(writer->handle);
-    int rc = core_unlink(writer->path, 0);
+    (void)skein_close(writer->handle);
+    int rc = skein_file_unlink(writer->path, 0);
     (void)rc; /* what stays is removed at the next start */
     writer_free(writer);
 }

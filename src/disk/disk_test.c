@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "core/uring.h"
 
 #define HANDLE_MAX 4096
@@ -127,7 +127,7 @@ static void
 make_harmless(struct backend_op *op)
 {
     op->kind = BACKEND_STAT;
-    static struct backend_stat ignored;
+    static struct skein_stat ignored;
     op->path = "/";
     op->stat = &ignored;
 }
@@ -219,14 +219,14 @@ void
 disk_test_run(int (*fn)(void *arg), void *arg)
 {
     struct front front = {.base.ops = &front_ops};
-    struct core_shard *shard = NULL;
+    struct skein_shard *shard = NULL;
     assert_int_equal(uring_open(&front.real, 1), 0);
-    struct core_stack_pool *stacks = core_stack_pool_open();
-    struct core_shard_options options = {.backend = &front.base, .stacks = stacks};
-    assert_int_equal(core_shard_open(&shard, &options), 0);
-    int rc = core_shard_run(shard, fn, arg);
-    core_shard_close(shard);
-    core_stack_pool_close(stacks);
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
+    struct skein_shard_options options = {.backend = &front.base, .stacks = stacks};
+    assert_int_equal(skein_shard_open(&shard, &options), 0);
+    int rc = skein_shard_run(shard, fn, arg);
+    skein_shard_close(shard);
+    skein_stack_pool_close(stacks);
     uring_close(front.real);
     fault = (struct disk_test_fault){0};
     assert_int_equal(rc, 0);

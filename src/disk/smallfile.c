@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/explain.h"
 #include "skein/error.h"
 
@@ -24,13 +25,14 @@ checksum(const uint8_t *file, size_t bytes)
 static int
 file_write(const char *path, const uint8_t *file, size_t bytes)
 {
-    int handle = core_open(path, BACKEND_RDWR | BACKEND_CREATE | BACKEND_TRUNC, 0644);
+    int handle =
+        skein_file_open(path, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE | SKEIN_FILE_TRUNC, 0644);
     if (handle < 0)
         return handle;
-    int rc = core_pwrite(handle, file, bytes, 0, 0);
+    int rc = skein_file_pwrite(handle, file, bytes, 0, 0);
     if (rc == 0)
-        rc = core_sync(handle, 0);
-    int closed = core_close(handle);
+        rc = skein_file_sync(handle, 0);
+    int closed = skein_close(handle);
     return rc < 0 ? rc : closed;
 }
 
@@ -54,8 +56,8 @@ smallfile_write(const char *dir, const char *name, const char magic[8], uint32_t
     int rc = file_write(temporary, file, bytes);
     mem_free(file);
     if (rc == 0)
-        rc = core_rename(temporary, path);
-    return rc < 0 ? rc : core_sync_directory(dir);
+        rc = skein_file_rename(temporary, path);
+    return rc < 0 ? rc : skein_file_sync_directory(dir);
 }
 
 static int
@@ -89,11 +91,11 @@ file_check(const char *path, const uint8_t *file, uint64_t bytes, const char mag
 static int
 file_read(const char *path, size_t bytes_max, uint8_t *file, size_t *out_bytes)
 {
-    int handle = core_open(path, BACKEND_RDONLY, 0);
+    int handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
     if (handle < 0)
         return handle;
-    ssize_t got = core_pread(handle, file, bytes_max + 1, 0);
-    (void)core_close(handle);
+    ssize_t got = skein_file_pread(handle, file, bytes_max + 1, 0);
+    (void)skein_close(handle);
     if (got < 0)
         return (int)got;
     *out_bytes = (size_t)got;

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/explain.h"
 #include "disk/wal_int.h"
 #include "obs/log.h"
@@ -16,7 +17,7 @@ static struct wal *wal_new(const struct wal_options *options);
 static int directory_make(struct wal *wal, char out_why[512]);
 static int log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found,
                       char out_why[512]);
-static int fibers_start(struct wal *wal, struct core_scope *scope);
+static int fibers_start(struct wal *wal, struct skein_scope *scope);
 static void recovery_take(struct wal_scan *scan, struct wal_recovery *out_recovery);
 
 void
@@ -29,7 +30,7 @@ wal_recovery_deinit(struct wal_recovery *recovery)
 }
 
 int
-wal_open(struct wal **out_wal, const struct wal_options *options, struct core_scope *scope,
+wal_open(struct wal **out_wal, const struct wal_options *options, struct skein_scope *scope,
          struct wal_recovery *out_recovery, char out_why[512])
 {
     struct wal_scan scan;
@@ -54,9 +55,9 @@ wal_open(struct wal **out_wal, const struct wal_options *options, struct core_sc
     wal_scan_deinit(&scan);
     if (rc < 0) {
         if (wal->handle >= 0)
-            (void)core_close(wal->handle);
+            (void)skein_close(wal->handle);
         if (wal->spare_handle >= 0)
-            (void)core_close(wal->spare_handle);
+            (void)skein_close(wal->spare_handle);
         wal->writer_done = wal->keeper_done = true;
         wal_free(wal);
         return rc;
@@ -66,16 +67,16 @@ wal_open(struct wal **out_wal, const struct wal_options *options, struct core_sc
 }
 
 static int
-fibers_start(struct wal *wal, struct core_scope *scope)
+fibers_start(struct wal *wal, struct skein_scope *scope)
 {
-    int rc = core_spawn(scope, "wal keeper", wal_keeper, wal, CORE_STACK_SMALL);
+    int rc = skein_spawn(scope, "wal keeper", wal_keeper, wal, SKEIN_STACK_SMALL);
     if (rc < 0)
         return rc;
-    rc = core_spawn(scope, "wal writer", wal_writer, wal, CORE_STACK_SMALL);
+    rc = skein_spawn(scope, "wal writer", wal_writer, wal, SKEIN_STACK_SMALL);
     wal->writer_done = rc < 0;
-    core_wake_all(&wal->keeper_q);
+    skein_wake_all(&wal->keeper_q);
     while (rc < 0 && !wal->keeper_done)
-        core_yield();
+        skein_yield();
     return rc;
 }
 
@@ -95,9 +96,9 @@ wal_new(const struct wal_options *options)
     wal->buffer = mem_alloc_aligned(WAL_BLOCK_BYTES, (size_t)wal->buffer_blocks * WAL_BLOCK_BYTES);
     list_init(&wal->queue);
     list_init(&wal->encoded);
-    core_waitq_init(&wal->writer_q);
-    core_waitq_init(&wal->spare_q);
-    core_waitq_init(&wal->keeper_q);
+    skein_waitq_init(&wal->writer_q);
+    skein_waitq_init(&wal->spare_q);
+    skein_waitq_init(&wal->keeper_q);
     return wal;
 }
 
@@ -107,7 +108,7 @@ directory_make(struct wal *wal, char out_why[512])
 {
     if (strlen(wal->dir) > WAL_PATH_BYTES - 32)
         return disk_explain(-ENAMETOOLONG, "cannot use the log's directory", wal->dir, out_why);
-    int rc = core_mkdir(wal->dir, 0755);
+    int rc = skein_file_mkdir(wal->dir, 0755);
     if (rc == -EEXIST)
         return 0;
     if (rc < 0)
@@ -118,7 +119,7 @@ directory_make(struct wal *wal, char out_why[512])
         slash[1] = '\0';
     else if (slash)
         *slash = '\0';
-    rc = core_sync_directory(slash ? parent : ".");
+    rc = skein_file_sync_directory(slash ? parent : ".");
     if (rc < 0)
         disk_explain(rc, "cannot sync the parent of the log's directory", wal->dir, out_why);
     mem_free(parent);
@@ -132,15 +133,15 @@ tail_sync(struct wal *wal)
     char path[WAL_PATH_BYTES];
     if (wal->end.segment != 0) {
         wal_path(wal, wal->end.segment, "", path);
-        int handle = core_open(path, BACKEND_RDWR, 0);
+        int handle = skein_file_open(path, SKEIN_FILE_RDWR, 0);
         if (handle < 0)
             return handle;
-        int rc = core_sync(handle, 0);
-        (void)core_close(handle);
+        int rc = skein_file_sync(handle, 0);
+        (void)skein_close(handle);
         if (rc < 0)
             return rc;
     }
-    return core_sync_directory(wal->dir);
+    return skein_file_sync_directory(wal->dir);
 }
 
 /* Files behind @keep hold nothing; the highest goes first, so that no gap can appear. */
@@ -150,9 +151,9 @@ files_drop(struct wal *wal, uint32_t keep, uint32_t last)
     char path[WAL_PATH_BYTES];
     for (uint32_t number = last; number > keep; number--) {
         wal_path(wal, number, "", path);
-        int rc = core_unlink(path, 0);
+        int rc = skein_file_unlink(path, 0);
         if (rc == 0)
-            rc = core_sync_directory(wal->dir);
+            rc = skein_file_sync_directory(wal->dir);
         if (rc < 0)
             return rc;
     }
@@ -168,7 +169,7 @@ spare_make(struct wal *wal, const struct wal_found *found)
     if (!found->spare_usable || found->spare_bytes != wal->options.segment_bytes)
         return wal_segment_prepare(wal, number);
     wal_path(wal, number, "", path);
-    int handle = core_open(path, BACKEND_RDWR | BACKEND_DIRECT, 0);
+    int handle = skein_file_open(path, SKEIN_FILE_RDWR | SKEIN_FILE_DIRECT, 0);
     if (handle < 0)
         return handle;
     wal->spare_handle = handle;
@@ -185,14 +186,14 @@ tail_cut(struct wal *wal, struct wal_position end)
     if (end.segment == 0)
         return;
     wal_path(wal, end.segment, "", path);
-    int handle = core_open(path, BACKEND_RDWR, 0);
+    int handle = skein_file_open(path, SKEIN_FILE_RDWR, 0);
     if (handle < 0)
         return;
-    int rc = core_truncate(handle, (uint64_t)end.block * WAL_BLOCK_BYTES);
+    int rc = skein_file_truncate(handle, (uint64_t)end.block * WAL_BLOCK_BYTES);
     if (rc < 0)
         obs_log(OBS_WARN, "wal", "cannot cut the old end off", "path=%s cause=%s", path,
                 skein_error_name(rc));
-    (void)core_close(handle);
+    (void)skein_close(handle);
 }
 
 /* Go on in a fresh segment whose first batch names the end that was found. */
@@ -259,13 +260,13 @@ wal_submit(struct wal *wal, struct wal_write *write)
         return -SKEIN_EAGAIN;
     wal->queued_bytes += bytes;
     wal->stats.submits++;
-    write->link = (struct list){0};
+    write->link = (struct skein_list){0};
     list_push_back(&wal->queue, &write->link);
     if (write->sync)
         wal->urgent_count++;
     else
         wal->lazy_count++;
-    core_wake_one(&wal->writer_q);
+    skein_wake_one(&wal->writer_q);
     return 0;
 }
 
@@ -279,7 +280,7 @@ wal_compact(struct wal *wal, uint64_t index, uint64_t term)
     wal->compact_index = index;
     wal->compact_term = term;
     wal->compact_due = true;
-    core_wake_one(&wal->writer_q);
+    skein_wake_one(&wal->writer_q);
 }
 
 void
@@ -296,7 +297,7 @@ wal_close(struct wal *wal)
 {
     skein_assert(wal->magic == WAL_MAGIC);
     wal->closing = true;
-    core_wake_all(&wal->writer_q);
+    skein_wake_all(&wal->writer_q);
 }
 
 void

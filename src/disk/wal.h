@@ -57,15 +57,15 @@ struct wal_recovery {
 void wal_recovery_deinit(struct wal_recovery *recovery);
 
 /*
- * wal_open - open or create, recover, and start the writer fiber in @scope (core_scope_join it
+ * wal_open - open or create, recover, and start the writer fiber in @scope (skein_scope_join it
  * after wal_close).
  * @out_why: 512 bytes; on failure one line for a person: what, which file and offset, and the
  * remedy.
  * **Returns** 0; -SKEIN_ECORRUPT: suspect; -SKEIN_EIDENTITY; -SKEIN_EFORMAT: an older or newer
  * format; -errno: the disk's. **Runs on** a fiber, suspends.
  */
-struct core_scope;
-int wal_open(struct wal **out_wal, const struct wal_options *options, struct core_scope *scope,
+struct skein_scope;
+int wal_open(struct wal **out_wal, const struct wal_options *options, struct skein_scope *scope,
              struct wal_recovery *out_recovery, char out_why[512]) SKEIN_MUST_CHECK;
 
 /* One write. The submitter keeps it (and the entries) alive until on_durable; the log takes no
@@ -79,7 +79,7 @@ struct wal_write {
     void (*on_durable)(struct wal_write *write,
                        int status); /* 0 or negative; on the shard, not in submit */
     void *owner;
-    struct list link; /* the log's */
+    struct skein_list link; /* the log's */
 };
 
 /* wal_submit - queue @write. **Returns** 0; -SKEIN_EAGAIN: queue_bytes_max; -SKEIN_ELATCHED:

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "disk/wal.h"
 #include "disk/wal_disk_model.h"
 #include "disk/wal_test_log.h"
@@ -52,7 +52,7 @@ struct world {
     struct state base;        /* before ops[0] */
     struct state scratch;
     struct wal *wal;
-    struct core_waitq q;
+    struct skein_waitq q;
     uint64_t pending;
 };
 
@@ -121,7 +121,7 @@ on_durable(struct wal_write *write, int status)
         bytes_unref(&flight->entries[i].data);
     mem_free(flight->entries);
     mem_free(flight);
-    core_wake_all(&world->q);
+    skein_wake_all(&world->q);
 }
 
 static void
@@ -182,23 +182,23 @@ op_draw(struct world *world, struct state *now)
 }
 
 static int
-world_open(struct world *world, struct core_scope *scope, struct wal_recovery *recovery,
+world_open(struct world *world, struct skein_scope *scope, struct wal_recovery *recovery,
            char why[512])
 {
     struct wal_options options = {.dir = world->dir,
                                   .identity = {.cluster = "c", .node = 1},
                                   .segment_bytes = 1 << 16,
                                   .queue_bytes_max = 1 << 30};
-    core_scope_init(scope);
-    core_waitq_init(&world->q);
+    skein_scope_init(scope);
+    skein_waitq_init(&world->q);
     return wal_open(&world->wal, &options, scope, recovery, why);
 }
 
 static void
-world_close(struct world *world, struct core_scope *scope)
+world_close(struct world *world, struct skein_scope *scope)
 {
     wal_close(world->wal);
-    core_scope_join(scope);
+    skein_scope_join(scope);
     wal_free(world->wal);
 }
 
@@ -229,7 +229,7 @@ recovery_judge(struct world *world, const struct wal_recovery *recovery, uint64_
 static void
 round_run(struct world *world, uint64_t acked, uint64_t ops)
 {
-    struct core_scope scope;
+    struct skein_scope scope;
     struct wal_recovery recovery;
     char why[512];
     disk_model_store(&world->disk, world->dir);
@@ -245,7 +245,7 @@ round_run(struct world *world, uint64_t acked, uint64_t ops)
     for (uint64_t i = 0; i < ops; i++) {
         op_draw(world, now);
         while (world->pending > 3 || (world->pending > 0 && prng_chance(&world->prng, 1, 2)))
-            if (core_wait(&world->q, core_deadline_in(2000000)) < 0)
+            if (skein_wait(&world->q, skein_deadline_in(2000000)) < 0)
                 break;
     }
     mem_free(now);
@@ -341,7 +341,7 @@ every_point_main(void *arg)
 {
     struct world *world = mem_alloc(sizeof(*world));
     struct world *fork = mem_alloc(sizeof(*fork));
-    struct core_scope scope;
+    struct skein_scope scope;
     struct wal_recovery recovery;
     char why[512];
     world_init(world, *(uint64_t *)arg);
@@ -380,7 +380,7 @@ static int
 flips_main(void *arg)
 {
     struct world *world = mem_alloc(sizeof(*world));
-    struct core_scope scope;
+    struct skein_scope scope;
     struct wal_recovery recovery;
     char why[512];
     uint64_t refused = 0;

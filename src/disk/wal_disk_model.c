@@ -80,9 +80,9 @@ static void
 file_open(struct disk_model *model, const struct disk_test_event *event)
 {
     struct model_file *file = file_of(model, event->path);
-    if (event->flags & BACKEND_DIRECTORY)
+    if (event->flags & SKEIN_FILE_DIRECTORY)
         return;
-    if (!file && (event->flags & BACKEND_CREATE)) {
+    if (!file && (event->flags & SKEIN_FILE_CREATE)) {
         assert_true(model->file_count < MODEL_FILES_MAX);
         file = &model->files[model->file_count];
         file->now = mem_zalloc(MODEL_FILE_BYTES);
@@ -90,7 +90,7 @@ file_open(struct disk_model *model, const struct disk_test_event *event)
         name_put(&model->now, base_name(event->path), model->file_count++);
         names_changed(model);
     }
-    if (event->flags & BACKEND_TRUNC) {
+    if (event->flags & SKEIN_FILE_TRUNC) {
         file->now_bytes = 0;
         memset(file->now, 0, MODEL_FILE_BYTES);
     }
@@ -111,7 +111,7 @@ file_write(struct model_file *file, const struct disk_test_event *event, bool co
     memcpy(file->now + event->offset, event->data, event->bytes);
     if (file->now_bytes < event->offset + event->bytes)
         file->now_bytes = event->offset + event->bytes;
-    if (complete && (event->flags & BACKEND_DSYNC))
+    if (complete && (event->flags & SKEIN_FILE_DSYNC))
         file_durable(file, event->offset, event->bytes);
 }
 

@@ -2,7 +2,7 @@
 #ifndef DISK_WAL_INT_H
 #define DISK_WAL_INT_H
 
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "disk/wal_scan.h"
 
 /*
@@ -48,8 +48,8 @@ struct wal {
     uint32_t batch_blocks;  /* begun; 0: no batch */
     uint32_t payload_bytes; /* in the last one */
 
-    struct list queue;   /* wal_write.link */
-    struct list encoded; /* whole in the batch being built */
+    struct skein_list queue;   /* wal_write.link */
+    struct skein_list encoded; /* whole in the batch being built */
     uint64_t queued_bytes;
     uint64_t urgent_count; /* queued with sync */
     uint64_t lazy_count;
@@ -57,7 +57,7 @@ struct wal {
     bool compact_due;
     uint64_t compact_index;
     uint64_t compact_term;
-    struct core_waitq writer_q;
+    struct skein_waitq writer_q;
     bool closing;
     bool writer_done;
     bool keeper_done;
@@ -68,8 +68,8 @@ struct wal {
     uint32_t spare_blocks;
     uint64_t spare_generation;
     int spare_error;
-    struct core_waitq spare_q;
-    struct core_waitq keeper_q;
+    struct skein_waitq spare_q;
+    struct skein_waitq keeper_q;
 
     struct wal_stats stats;
 };

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/explain.h"
 #include "disk/wal_int.h"
 #include "obs/log.h"
@@ -70,9 +71,9 @@ name_number(const char *name, const char *suffix)
 static int
 segments_list(struct wal *wal, struct wal_found *found, uint32_t *out_first, char out_why[512])
 {
-    struct backend_names names;
+    struct skein_names names;
     char path[WAL_PATH_BYTES];
-    int rc = core_list(wal->dir, &names);
+    int rc = skein_file_list(wal->dir, &names);
     if (rc < 0)
         return disk_explain(rc, "cannot list the log's directory", wal->dir, out_why);
     for (size_t i = 0; i < names.count && rc == 0; i++) {
@@ -80,7 +81,7 @@ segments_list(struct wal *wal, struct wal_found *found, uint32_t *out_first, cha
         uint32_t number = name_number(names.names[i], ".wal");
         if (leftover != 0) {
             wal_path(wal, leftover, ".tmp", path);
-            rc = core_unlink(path, 0);
+            rc = skein_file_unlink(path, 0);
             if (rc < 0)
                 disk_explain(rc, "cannot remove the leftover", path, out_why);
         }
@@ -95,7 +96,7 @@ segments_list(struct wal *wal, struct wal_found *found, uint32_t *out_first, cha
         }
         found->last_number = number;
     }
-    core_names_deinit(&names);
+    skein_names_deinit(&names);
     return rc;
 }
 
@@ -152,7 +153,7 @@ segment_scan(struct wal *wal, struct wal_scan *scan, uint32_t number, int handle
 {
     uint32_t version = 0;
     for (uint64_t offset = 0; offset < file_bytes || offset == 0;) {
-        ssize_t got = core_pread(handle, chunk, READ_BYTES, offset);
+        ssize_t got = skein_file_pread(handle, chunk, READ_BYTES, offset);
         if (got < 0)
             return explain_segment(wal, number, (int)got, 0, out_why);
         size_t count = (size_t)got - (size_t)got % WAL_BLOCK_BYTES;
@@ -173,7 +174,7 @@ segment_scan(struct wal *wal, struct wal_scan *scan, uint32_t number, int handle
         if (rc < 0)
             return rc;
         offset += count;
-        core_yield();
+        skein_yield();
     }
     return 0;
 }
@@ -183,15 +184,15 @@ segment_read(struct wal *wal, struct wal_scan *scan, uint32_t number, uint8_t *c
              char out_why[512])
 {
     char path[WAL_PATH_BYTES];
-    struct backend_stat stat;
+    struct skein_stat stat;
     wal_path(wal, number, "", path);
-    int rc = core_stat(path, &stat);
+    int rc = skein_file_stat(path, &stat);
     if (rc < 0)
         return disk_explain(rc, "cannot read the log segment", path, out_why);
-    int handle = core_open(path, BACKEND_RDONLY | BACKEND_DIRECT, 0);
+    int handle = skein_file_open(path, SKEIN_FILE_RDONLY | SKEIN_FILE_DIRECT, 0);
     if (handle < 0)
         return disk_explain(handle, "cannot open the log segment", path, out_why);
     rc = segment_scan(wal, scan, number, handle, stat.size_bytes, chunk, out_why);
-    (void)core_close(handle);
+    (void)skein_close(handle);
     return rc;
 }

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/wal_int.h"
 #include "obs/log.h"
 #include "skein/error.h"
@@ -22,20 +23,21 @@ wal_segment_prepare(struct wal *wal, uint32_t number)
     wal_path(wal, number, "", path);
     wal_path(wal, number, ".tmp", temporary);
     uint64_t generation = wal->generation_next;
-    int handle =
-        core_open(temporary, BACKEND_RDWR | BACKEND_CREATE | BACKEND_TRUNC | BACKEND_DIRECT, 0644);
+    int handle = skein_file_open(
+        temporary, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE | SKEIN_FILE_TRUNC | SKEIN_FILE_DIRECT,
+        0644);
     if (handle < 0)
         return handle;
     int rc = segment_fill(wal, handle, number);
     if (rc == 0)
-        rc = core_sync(handle, 0);
+        rc = skein_file_sync(handle, 0);
     if (rc == 0)
-        rc = core_rename(temporary, path);
+        rc = skein_file_rename(temporary, path);
     if (rc == 0)
-        rc = core_sync_directory(wal->dir);
+        rc = skein_file_sync_directory(wal->dir);
     if (rc < 0) {
-        (void)core_close(handle);
-        int removed = core_unlink(temporary, 0);
+        (void)skein_close(handle);
+        int removed = skein_file_unlink(temporary, 0);
         if (removed < 0 && removed != -ENOENT)
             obs_log(OBS_WARN, "wal", "cannot remove a leftover", "path=%s cause=%s", temporary,
                     skein_error_name(removed));
@@ -53,7 +55,7 @@ static int
 segment_fill(struct wal *wal, int handle, uint32_t number)
 {
     uint64_t bytes = wal->options.segment_bytes;
-    int rc = core_allocate(handle, 0, bytes);
+    int rc = skein_file_allocate(handle, 0, bytes);
     if (rc < 0 && rc != -EOPNOTSUPP && rc != -ENOSYS && rc != -EINVAL)
         return rc;
     uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, FILL_BYTES);
@@ -66,7 +68,7 @@ segment_fill(struct wal *wal, int handle, uint32_t number)
     rc = 0;
     for (uint64_t offset = 0; offset < bytes && rc == 0;) {
         uint64_t count = bytes - offset < FILL_BYTES ? bytes - offset : FILL_BYTES;
-        rc = core_pwrite(handle, chunk, count, offset, 0);
+        rc = skein_file_pwrite(handle, chunk, count, offset, 0);
         if (offset == 0)
             memset(chunk, 0, WAL_BLOCK_BYTES);
         if (rc == 0 && wal->writer_done)
@@ -82,15 +84,15 @@ wal_segment_advance(struct wal *wal)
 {
     while (wal->spare_handle < 0) {
         wal->spare_error = 0;
-        core_wake_all(&wal->keeper_q);
-        int rc = core_wait(&wal->spare_q, CORE_NEVER);
+        skein_wake_all(&wal->keeper_q);
+        int rc = skein_wait(&wal->spare_q, SKEIN_NEVER);
         if (rc < 0)
             return rc;
         if (wal->spare_handle < 0 && wal->spare_error < 0)
             return wal->spare_error;
     }
     if (wal->handle >= 0)
-        (void)core_close(wal->handle);
+        (void)skein_close(wal->handle);
     wal->handle = wal->spare_handle;
     wal->segment_generation = wal->spare_generation;
     wal->segment_blocks = wal->spare_blocks;
@@ -99,14 +101,14 @@ wal_segment_advance(struct wal *wal)
     wal->next_block = 1;
     wal->spare_handle = -1;
     wal_segments_add(&wal->segments, wal->segment);
-    core_wake_all(&wal->keeper_q);
+    skein_wake_all(&wal->keeper_q);
     return 0;
 }
 
 static void
-wait_shielded(struct core_waitq *q)
+wait_shielded(struct skein_waitq *q)
 {
-    int rc = core_wait(q, CORE_NEVER);
+    int rc = skein_wait(q, SKEIN_NEVER);
     skein_assert(rc == 0);
 }
 
@@ -114,14 +116,14 @@ void
 wal_keeper(void *arg)
 {
     struct wal *wal = arg;
-    core_shield(true);
+    skein_shield(true);
     while (!wal->writer_done) {
         if (wal->latched == 0 && wal->spare_handle < 0 && wal->spare_error == 0) {
             wal->spare_error = wal_segment_prepare(wal, wal->segment + 1);
             if (wal->spare_error < 0 && wal->spare_error != -SKEIN_ECLOSED)
                 obs_log(OBS_WARN, "wal", "cannot prepare the next segment", "cause=%s",
                         skein_error_name(wal->spare_error));
-            core_wake_all(&wal->spare_q);
+            skein_wake_all(&wal->spare_q);
         } else if (wal->latched == 0 && oldest_unneeded(wal) && oldest_remove(wal) == 0) {
             wal->spare_error = 0;
         } else {
@@ -129,10 +131,10 @@ wal_keeper(void *arg)
         }
     }
     if (wal->spare_handle >= 0)
-        (void)core_close(wal->spare_handle);
+        (void)skein_close(wal->spare_handle);
     wal->spare_handle = -1;
     wal->keeper_done = true;
-    core_shield(false);
+    skein_shield(false);
 }
 
 /* Nothing that may still be read begins in it, and what is carried is durable in a later one. */
@@ -155,9 +157,9 @@ oldest_remove(struct wal *wal)
 {
     char path[WAL_PATH_BYTES];
     wal_path(wal, wal->segments.items[0].number, "", path);
-    int rc = core_unlink(path, 0);
+    int rc = skein_file_unlink(path, 0);
     if (rc == 0 || rc == -ENOENT)
-        rc = core_sync_directory(wal->dir);
+        rc = skein_file_sync_directory(wal->dir);
     if (rc < 0) {
         obs_log(OBS_WARN, "wal", "cannot remove a segment", "path=%s cause=%s", path,
                 skein_error_name(rc));

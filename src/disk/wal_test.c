@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "base/prng.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "disk/wal.h"
 #include "disk/wal_block.h"
 #include "disk/wal_test_log.h"
@@ -293,8 +293,8 @@ lazy_main(void *arg)
     (void)arg;
     test_log_open(&log, dir, 1 << 16);
     test_log_submit(&log, 1, 0, 0, 0, false);
-    core_yield();
-    core_yield();
+    skein_yield();
+    skein_yield();
     wal_stats(log.wal, &stats);
     assert_int_not_equal(stats.queued_bytes, 0);
     test_log_append(&log, 1, 1, 1, 10);
@@ -385,7 +385,7 @@ latch_main(void *arg)
     test_log_open(&log, dir, 1 << 16);
     test_log_append(&log, 1, 1, 1, 10);
     *disk_test_fault() = (struct disk_test_fault){
-        .kind = BACKEND_WRITE, .flags = BACKEND_DSYNC, .countdown = 1, .code = -EIO};
+        .kind = BACKEND_WRITE, .flags = SKEIN_FILE_DSYNC, .countdown = 1, .code = -EIO};
     test_log_submit(&log, 1, 2, 1, 10, true);
     test_log_submit(&log, 1, 3, 1, 10, true);
     test_log_wait(&log);
@@ -415,8 +415,11 @@ half_write_main(void *arg)
     (void)arg;
     test_log_open(&log, dir, 1 << 16);
     test_log_append(&log, 1, 1, 1, 10);
-    *disk_test_fault() = (struct disk_test_fault){
-        .kind = BACKEND_WRITE, .flags = BACKEND_DSYNC, .countdown = 1, .code = -EIO, .half = true};
+    *disk_test_fault() = (struct disk_test_fault){.kind = BACKEND_WRITE,
+                                                  .flags = SKEIN_FILE_DSYNC,
+                                                  .countdown = 1,
+                                                  .code = -EIO,
+                                                  .half = true};
     test_log_submit(&log, 1, 2, 1, 20000, true);
     test_log_wait(&log);
     assert_int_equal(log.failed_count, 1);

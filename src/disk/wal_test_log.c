@@ -36,8 +36,8 @@ test_log_try_open(struct test_log *log, const char *dir, uint64_t segment_bytes)
     };
     if (log->queue_bytes_max)
         options.queue_bytes_max = log->queue_bytes_max;
-    core_scope_init(&log->scope);
-    core_waitq_init(&log->q);
+    skein_scope_init(&log->scope);
+    skein_waitq_init(&log->q);
     return wal_open(&log->wal, &options, &log->scope, &log->recovery, log->why);
 }
 
@@ -58,7 +58,7 @@ void
 test_log_close(struct test_log *log)
 {
     wal_close(log->wal);
-    core_scope_join(&log->scope);
+    skein_scope_join(&log->scope);
     wal_free(log->wal);
     wal_recovery_deinit(&log->recovery);
     log->wal = NULL;
@@ -82,7 +82,7 @@ on_durable(struct wal_write *write, int status)
         bytes_unref(&submitted->entries[i].data);
     mem_free(submitted->entries);
     mem_free(submitted);
-    core_wake_all(&log->q);
+    skein_wake_all(&log->q);
 }
 
 static struct submitted *
@@ -150,7 +150,7 @@ void
 test_log_wait(struct test_log *log)
 {
     while (log->pending > 0)
-        assert_int_equal(core_wait(&log->q, CORE_NEVER), 0);
+        assert_int_equal(skein_wait(&log->q, SKEIN_NEVER), 0);
 }
 
 void
@@ -192,7 +192,7 @@ test_log_settle(struct test_log *log, uint64_t segments)
         wal_stats(log->wal, &stats);
         if (stats.segment_count <= segments)
             return;
-        assert_int_equal(core_sleep(core_deadline_in(1000000)), 0);
+        assert_int_equal(skein_sleep(skein_deadline_in(1000000)), 0);
     }
 }
 

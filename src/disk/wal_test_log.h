@@ -2,7 +2,7 @@
 #ifndef DISK_WAL_TEST_LOG_H
 #define DISK_WAL_TEST_LOG_H
 
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "disk/wal.h"
 
 /*
@@ -14,7 +14,7 @@
 
 struct test_log {
     struct wal *wal;
-    struct core_scope scope;
+    struct skein_scope scope;
     struct wal_recovery recovery;
     char why[512];
     uint64_t node; /* 0: 7 */
@@ -33,7 +33,7 @@ struct test_log {
     uint64_t durable_count;
     uint64_t failed_count;
     int failed_code;
-    struct core_waitq q;
+    struct skein_waitq q;
 };
 
 void test_log_open(struct test_log *log, const char *dir, uint64_t segment_bytes);

@@ -2,7 +2,8 @@
 #include <string.h>
 
 #include "base/mutation.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "disk/wal_int.h"
 #include "obs/log.h"
 #include "skein/error.h"
@@ -25,7 +26,7 @@ void
 wal_writer(void *arg)
 {
     struct wal *wal = arg;
-    core_shield(true);
+    skein_shield(true);
     while (wal->latched == 0) {
         if (round_due(wal)) {
             int rc = round_write(wal);
@@ -35,20 +36,20 @@ wal_writer(void *arg)
         }
         if (wal->closing)
             break;
-        uint64_t until = wal->lazy_count ? core_deadline_in(WAL_LAZY_NS_MAX) : CORE_NEVER;
-        if (core_wait(&wal->writer_q, until) == -SKEIN_ETIMEDOUT)
+        uint64_t until = wal->lazy_count ? skein_deadline_in(WAL_LAZY_NS_MAX) : SKEIN_NEVER;
+        if (skein_wait(&wal->writer_q, until) == -SKEIN_ETIMEDOUT)
             wal->lazy_due = true;
     }
     while (!wal->closing) {
-        int rc = core_wait(&wal->writer_q, CORE_NEVER);
+        int rc = skein_wait(&wal->writer_q, SKEIN_NEVER);
         skein_assert(rc == 0);
     }
     if (wal->handle >= 0)
-        (void)core_close(wal->handle);
+        (void)skein_close(wal->handle);
     wal->handle = -1;
     wal->writer_done = true;
-    core_wake_all(&wal->keeper_q);
-    core_shield(false);
+    skein_wake_all(&wal->keeper_q);
+    skein_shield(false);
 }
 
 /* Everything queued, also what is queued while this writes. */
@@ -73,9 +74,9 @@ round_write(struct wal *wal)
 }
 
 static void
-complete(struct wal *wal, struct list *writes, int status)
+complete(struct wal *wal, struct skein_list *writes, int status)
 {
-    struct list *link;
+    struct skein_list *link;
     while ((link = list_pop_front(writes)) != NULL) {
         struct wal_write *write = LIST_ENTRY(link, struct wal_write, link);
         wal->queued_bytes -= wal_frame_bytes(write);
@@ -260,8 +261,8 @@ wal_batch_flush(struct wal *wal)
     batch_seal(wal);
     uint64_t bytes = (uint64_t)wal->batch_blocks * WAL_BLOCK_BYTES;
     uint64_t offset = (uint64_t)wal->next_block * WAL_BLOCK_BYTES;
-    uint32_t flags = mutation_on(MUTATION_SKIP_SYNC) ? 0 : BACKEND_DSYNC;
-    int rc = core_pwrite(wal->handle, wal->buffer, bytes, offset, flags);
+    uint32_t flags = mutation_on(MUTATION_SKIP_SYNC) ? 0 : SKEIN_FILE_DSYNC;
+    int rc = skein_file_pwrite(wal->handle, wal->buffer, bytes, offset, flags);
     if (rc < 0 && !mutation_on(MUTATION_SYNC_FAILURE_HIDDEN))
         return rc;
     wal->next_block += wal->batch_blocks;
@@ -275,7 +276,7 @@ wal_batch_flush(struct wal *wal)
     wal->restart_segment = 0;
     if (wal->durable_start_index != wal->state.start_index) {
         wal->durable_start_index = wal->state.start_index;
-        core_wake_all(&wal->keeper_q);
+        skein_wake_all(&wal->keeper_q);
     }
     complete(wal, &wal->encoded, 0);
     return 0;

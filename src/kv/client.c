@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "skein/error.h"
+#include "skein/file.h"
 #include "kv/resp_reply.h"
 
 #define RECV_BYTES_MIN ((size_t)4 << 10)
@@ -21,10 +22,10 @@ struct kv_client {
 };
 
 int
-kv_client_connect(struct kv_client **out_client, const struct backend_addr *addr,
+kv_client_connect(struct kv_client **out_client, const struct skein_addr *addr,
                   uint64_t deadline_ns)
 {
-    int handle = core_connect(addr, deadline_ns);
+    int handle = skein_socket_connect(addr, deadline_ns);
     if (handle < 0)
         return handle;
     struct kv_client *client = mem_zalloc(sizeof(*client));
@@ -59,7 +60,7 @@ kv_client_flush(struct kv_client *client, uint64_t deadline_ns)
         return -SKEIN_ECLOSED;
     if (!client->out.count)
         return 0;
-    int rc = core_send(client->handle, client->out.data, client->out.count, deadline_ns);
+    int rc = skein_socket_send(client->handle, client->out.data, client->out.count, deadline_ns);
     client->out.count = 0;
     if (client->out.capacity > RECV_BYTES_MIN * 16)
         wire_writer_deinit(&client->out);
@@ -93,8 +94,8 @@ receive_some(struct kv_client *client, uint64_t deadline_ns)
     int rc = make_room(client);
     if (rc < 0)
         return rc;
-    ssize_t n = core_recv(client->handle, client->in + client->in_end,
-                          client->in_capacity - client->in_end, deadline_ns);
+    ssize_t n = skein_socket_recv(client->handle, client->in + client->in_end,
+                                  client->in_capacity - client->in_end, deadline_ns);
     if (n == 0)
         return -SKEIN_EEOF;
     if (n > 0)
@@ -155,7 +156,7 @@ kv_client_close(struct kv_client *client)
 {
     if (!client)
         return;
-    core_close(client->handle);
+    skein_close(client->handle);
     wire_writer_deinit(&client->out);
     mem_free(client->in);
     mem_free(client);

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/socket.h"
 #include "kv/batch.h"
 
 /*
@@ -31,7 +32,7 @@ void kv_reply_deinit(struct kv_reply *reply);
 
 struct kv_client;
 /* kv_client_connect - **Returns** 0, -errno, -SKEIN_ETIMEDOUT, -SKEIN_ECANCELED. */
-int kv_client_connect(struct kv_client **out_client, const struct backend_addr *addr,
+int kv_client_connect(struct kv_client **out_client, const struct skein_addr *addr,
                       uint64_t deadline_ns) SKEIN_MUST_CHECK;
 /* kv_client_send - queue one command; nothing is sent before flush or receive. */
 void kv_client_send(struct kv_client *client, const struct kv_arg *argv, uint32_t argc);

@@ -19,7 +19,7 @@
 struct server {
     struct fake *fake;
     int listener;
-    struct backend_addr addr;
+    struct skein_addr addr;
     const char *pieces[3];
     bool silent;
 };
@@ -29,19 +29,21 @@ server_main(void *arg)
 {
     struct server *server = arg;
     char request[256];
-    struct backend_addr peer;
-    int handle = core_accept(server->listener, &peer, fake_soon());
+    struct skein_addr peer;
+    int handle = skein_socket_accept(server->listener, &peer, fake_soon());
     if (!CHECK(&server->fake->check, handle >= 0))
         return;
-    CHECK(&server->fake->check, core_recv(handle, request, sizeof(request), fake_soon()) > 0);
+    CHECK(&server->fake->check,
+          skein_socket_recv(handle, request, sizeof(request), fake_soon()) > 0);
     for (size_t i = 0; i < BASE_COUNT_OF(server->pieces) && server->pieces[i]; i++) {
         const char *piece = server->pieces[i];
-        CHECK(&server->fake->check, core_send(handle, piece, strlen(piece), fake_soon()) == 0);
-        core_yield();
+        CHECK(&server->fake->check,
+              skein_socket_send(handle, piece, strlen(piece), fake_soon()) == 0);
+        skein_yield();
     }
     if (server->silent)
-        CHECK(&server->fake->check, core_recv(handle, request, 1, fake_soon()) == 0);
-    core_close(handle);
+        CHECK(&server->fake->check, skein_socket_recv(handle, request, 1, fake_soon()) == 0);
+    skein_close(handle);
 }
 
 /* What a client gets that calls PING on @server; a reply is put into @out_reply. */
@@ -50,23 +52,23 @@ call_server(struct fake *fake, struct server *server, uint64_t timeout_ns,
             struct kv_reply *out_reply)
 {
     static const char *const ping[] = {"PING"};
-    struct core_scope scope;
+    struct skein_scope scope;
     struct kv_client *client = NULL;
     struct kv_reply again = {0};
     server->fake = fake;
-    server->listener = core_listen(&fake->options.listen, 8);
+    server->listener = skein_socket_listen(&fake->options.listen, 8);
     CHECK(&fake->check, server->listener >= 0);
-    CHECK(&fake->check, core_local_addr(server->listener, &server->addr) == 0);
-    core_scope_init(&scope);
-    int rc = core_spawn(&scope, "server", server_main, server, CORE_STACK_SMALL);
+    CHECK(&fake->check, skein_socket_local_addr(server->listener, &server->addr) == 0);
+    skein_scope_init(&scope);
+    int rc = skein_spawn(&scope, "server", server_main, server, SKEIN_STACK_SMALL);
     CHECK(&fake->check, rc == 0);
     CHECK(&fake->check, kv_client_connect(&client, &server->addr, fake_soon()) == 0);
-    rc = kv_client_call(client, out_reply, core_deadline_in(timeout_ns), 1, ping);
+    rc = kv_client_call(client, out_reply, skein_deadline_in(timeout_ns), 1, ping);
     if (rc < 0)
         CHECK(&fake->check, kv_client_call(client, &again, fake_soon(), 1, ping) == -SKEIN_ECLOSED);
     kv_client_close(client);
-    core_scope_join(&scope);
-    core_close(server->listener);
+    skein_scope_join(&scope);
+    skein_close(server->listener);
     return rc;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kv/conn.h"
 
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
 #include "kv/command.h"
 #include "kv/local.h"
 #include "skein/error.h"
@@ -20,7 +22,7 @@ struct turn {
 static int
 send_pending(struct kv_conn *conn)
 {
-    return conn_buffer_send(conn, core_deadline_in(conn->face->options.send_timeout_ns));
+    return conn_buffer_send(conn, skein_deadline_in(conn->face->options.send_timeout_ns));
 }
 
 static void
@@ -49,7 +51,7 @@ flush_batch(struct kv_conn *conn, struct turn *turn)
     int rc = -SKEIN_EBUSY;
     if (face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
         rc = replica_submit(face->options.replica, sent.write ? REPLICA_WRITE : REPLICA_READ,
-                            command, core_deadline_in(face->options.command_timeout_ns), &reply);
+                            command, skein_deadline_in(face->options.command_timeout_ns), &reply);
     bytes_unref(&command);
     face->stats.batches++;
     if (rc < 0)
@@ -151,8 +153,9 @@ receive(struct kv_conn *conn)
     }
     bool big = conn_buffer_is_big(conn);
     conn->receiving = true;
-    ssize_t n = core_recv(conn->handle, conn->in + conn->in_end, conn->in_capacity - conn->in_end,
-                          big ? core_deadline_in(SECOND_NS) : CORE_NEVER);
+    ssize_t n =
+        skein_socket_recv(conn->handle, conn->in + conn->in_end, conn->in_capacity - conn->in_end,
+                          big ? skein_deadline_in(SECOND_NS) : SKEIN_NEVER);
     if (n == -SKEIN_ETIMEDOUT) {
         conn->receiving = false;
         conn_buffer_shrink(conn);
@@ -160,14 +163,14 @@ receive(struct kv_conn *conn)
         if (rc < 0)
             return rc;
         conn->receiving = true;
-        n = core_recv(conn->handle, conn->in + conn->in_end, conn->in_capacity - conn->in_end,
-                      CORE_NEVER);
+        n = skein_socket_recv(conn->handle, conn->in + conn->in_end,
+                              conn->in_capacity - conn->in_end, SKEIN_NEVER);
     }
     conn->receiving = false;
     if (n > 0) {
         conn->in_end += (size_t)n;
         conn->face->stats.input_bytes += (uint64_t)n;
-        conn->active_ns = core_now_ns();
+        conn->active_ns = skein_now_ns();
     }
     return n;
 }
@@ -177,14 +180,14 @@ receive(struct kv_conn *conn)
 static void
 linger(struct kv_conn *conn)
 {
-    uint64_t deadline_ns = core_deadline_in(SECOND_NS);
+    uint64_t deadline_ns = skein_deadline_in(SECOND_NS);
     size_t left = LINGER_BYTES_MAX;
-    if (core_shutdown(conn->handle) < 0)
+    if (skein_socket_shutdown(conn->handle) < 0)
         return;
     conn->in_begin = conn->in_end = 0;
     conn->receiving = true;
     while (left && conn->in_capacity) {
-        ssize_t n = core_recv(conn->handle, conn->in, conn->in_capacity, deadline_ns);
+        ssize_t n = skein_socket_recv(conn->handle, conn->in, conn->in_capacity, deadline_ns);
         if (n <= 0)
             break;
         left -= (size_t)n < left ? (size_t)n : left;
@@ -203,26 +206,26 @@ conn_main(void *arg)
         rc = handle_received(conn);
     if (rc == 0 && n > 0)
         linger(conn);
-    core_close(conn->handle);
+    skein_close(conn->handle);
     conn_buffer_deinit(conn);
     kv_resp_deinit(&conn->parser);
     face->conn_count--;
     list_remove(&conn->link);
     list_push_back(&face->done, &conn->link);
-    core_wake_one(&face->reaper_q);
+    skein_wake_one(&face->reaper_q);
 }
 
 int
-kv_conn_open(struct kv_face *face, int handle, const struct backend_addr *peer)
+kv_conn_open(struct kv_face *face, int handle, const struct skein_addr *peer)
 {
     struct kv_conn *conn = mem_zalloc(sizeof(*conn));
     conn->face = face;
     conn->handle = handle;
     conn->peer = *peer;
-    conn->opened_ns = conn->active_ns = core_now_ns();
+    conn->opened_ns = conn->active_ns = skein_now_ns();
     kv_resp_init(&conn->parser, face->options.query_bytes_max);
-    core_scope_init(&conn->scope);
-    int rc = core_spawn(&conn->scope, "client", conn_main, conn, CORE_STACK_SMALL);
+    skein_scope_init(&conn->scope);
+    int rc = skein_spawn(&conn->scope, "client", conn_main, conn, SKEIN_STACK_SMALL);
     if (rc < 0) {
         mem_free(conn);
         return rc;

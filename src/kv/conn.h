@@ -40,13 +40,13 @@
 #define KV_CONN_NAME_BYTES_MAX 128
 
 struct kv_conn {
-    struct list link; /* face->conns, then face->done */
-    struct core_scope scope;
+    struct skein_list link; /* face->conns, then face->done */
+    struct skein_scope scope;
     struct kv_face *face;
     uint64_t id;
     uint64_t opened_ns, active_ns;
     uint64_t commands;
-    struct backend_addr peer;
+    struct skein_addr peer;
     int handle;
     bool receiving; /* waits for a command: may be cancelled without harm */
     bool closing;   /* close when the replies are sent */
@@ -63,9 +63,8 @@ struct kv_conn {
 };
 
 /* kv_conn_open - a connection on @handle, with its fiber. **Ownership**: takes @handle on success.
- * **Returns** as core_spawn. */
-int kv_conn_open(struct kv_face *face, int handle,
-                 const struct backend_addr *peer) SKEIN_MUST_CHECK;
+ * **Returns** as skein_spawn. */
+int kv_conn_open(struct kv_face *face, int handle, const struct skein_addr *peer) SKEIN_MUST_CHECK;
 
 /* kv_conn_error - the reply to one command that replica_submit answered with @rc (conn_error.c).
  * @read: the command is a READ; @timeout_ns: how long was waited. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/socket.h"
 #include "kv/conn.h"
 #include "skein/error.h"
 
@@ -116,7 +117,7 @@ conn_buffer_send(struct kv_conn *conn, uint64_t deadline_ns)
         return 0;
     const uint8_t *data = conn->reply.count ? conn->reply.data : conn->out.data;
     face->reply_bytes += bytes;
-    int rc = core_send(conn->handle, data, bytes, deadline_ns);
+    int rc = skein_socket_send(conn->handle, data, bytes, deadline_ns);
     face->reply_bytes -= bytes;
     drop_pending(conn);
     if (rc == 0)

@@ -17,7 +17,7 @@ submit_empty(struct kv_expirer *expirer)
     struct bytes reply = {0};
     wire_writer_deinit(&out);
     int rc = replica_submit(expirer->replica, REPLICA_WRITE, command,
-                            core_deadline_in(expirer->command_timeout_ns), &reply);
+                            skein_deadline_in(expirer->command_timeout_ns), &reply);
     bytes_unref(&command);
     bytes_unref(&reply);
     return rc;
@@ -30,7 +30,7 @@ expire_due(struct kv_expirer *expirer)
     if (!replica_leads(expirer->replica))
         return EXPIRE_CHECK_NS;
     uint64_t next_ms = kv_machine_next_expiry_ms(replica_machine(expirer->replica));
-    uint64_t wall_ms = core_wall_ns() / MS_NS;
+    uint64_t wall_ms = skein_wall_ns() / MS_NS;
     if (next_ms > wall_ms) {
         uint64_t left_ms = next_ms - wall_ms;
         return left_ms < EXPIRE_CHECK_NS / MS_NS ? left_ms * MS_NS : EXPIRE_CHECK_NS;
@@ -45,12 +45,12 @@ static void
 expirer_main(void *arg)
 {
     struct kv_expirer *expirer = arg;
-    while (core_sleep(core_deadline_in(expire_due(expirer))) == 0)
+    while (skein_sleep(skein_deadline_in(expire_due(expirer))) == 0)
         ;
 }
 
 int
-kv_expirer_start(struct kv_expirer *expirer, struct core_scope *scope)
+kv_expirer_start(struct kv_expirer *expirer, struct skein_scope *scope)
 {
-    return core_spawn(scope, "expirer", expirer_main, expirer, CORE_STACK_SMALL);
+    return skein_spawn(scope, "expirer", expirer_main, expirer, SKEIN_STACK_SMALL);
 }

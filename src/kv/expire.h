@@ -2,7 +2,7 @@
 #ifndef KV_EXPIRE_H
 #define KV_EXPIRE_H
 
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "kv/batch.h"
 #include "replica/replica.h"
 
@@ -30,6 +30,6 @@ struct kv_expirer {
 };
 
 /* kv_expirer_start - the fiber in @scope, ended by cancelling it. @expirer outlives it. */
-int kv_expirer_start(struct kv_expirer *expirer, struct core_scope *scope) SKEIN_MUST_CHECK;
+int kv_expirer_start(struct kv_expirer *expirer, struct skein_scope *scope) SKEIN_MUST_CHECK;
 
 #endif

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
 #include "kv/conn.h"
 #include "net/addr.h"
 #include "net/listen.h"
@@ -21,14 +23,14 @@ static void
 refuse(struct kv_face *face, int handle, const char *text)
 {
     face->stats.rejected++;
-    int rc = core_send(handle, text, strlen(text), core_deadline_in(ACCEPT_PAUSE_NS));
+    int rc = skein_socket_send(handle, text, strlen(text), skein_deadline_in(ACCEPT_PAUSE_NS));
     if (rc < 0)
         obs_log(OBS_DEBUG, "kv", "client refused unheard", "error=%s", skein_error_name(rc));
-    core_close(handle);
+    skein_close(handle);
 }
 
 static void
-welcome(struct kv_face *face, int handle, const struct backend_addr *peer)
+welcome(struct kv_face *face, int handle, const struct skein_addr *peer)
 {
     if (face->conn_count >= face->options.client_count_max) {
         refuse(face, handle, "-ERR max number of clients reached\r\n");
@@ -50,8 +52,8 @@ listener_main(void *arg)
     struct kv_face *face = arg;
     int last = 0;
     for (;;) {
-        struct backend_addr peer = {0};
-        int handle = core_accept(face->listener, &peer, CORE_NEVER);
+        struct skein_addr peer = {0};
+        int handle = skein_socket_accept(face->listener, &peer, SKEIN_NEVER);
         if (handle >= 0) {
             last = 0;
             welcome(face, handle, &peer);
@@ -65,7 +67,7 @@ listener_main(void *arg)
             obs_log(OBS_ERROR, "kv", "cannot accept clients", "error=%s clients=%u",
                     skein_error_name(handle), face->conn_count);
         last = handle;
-        if (core_sleep(core_deadline_in(ACCEPT_PAUSE_NS)) < 0)
+        if (skein_sleep(skein_deadline_in(ACCEPT_PAUSE_NS)) < 0)
             return;
     }
 }
@@ -74,19 +76,19 @@ static void
 reaper_main(void *arg)
 {
     struct kv_face *face = arg;
-    core_shield(true);
+    skein_shield(true);
     for (;;) {
-        struct list *link;
+        struct skein_list *link;
         while ((link = list_pop_front(&face->done))) {
             struct kv_conn *conn = LIST_ENTRY(link, struct kv_conn, link);
-            core_scope_join(&conn->scope);
+            skein_scope_join(&conn->scope);
             mem_free(conn);
         }
         if (list_is_empty(&face->conns))
-            core_wake_all(&face->empty_q);
+            skein_wake_all(&face->empty_q);
         if (face->reaper_ends)
             return;
-        int rc = core_wait(&face->reaper_q, CORE_NEVER);
+        int rc = skein_wait(&face->reaper_q, SKEIN_NEVER);
         skein_assert(rc == 0);
     }
 }
@@ -95,7 +97,7 @@ static void
 draw_run_id(struct kv_face *face)
 {
     uint8_t id[20];
-    core_entropy(id, sizeof(id));
+    skein_entropy(id, sizeof(id));
     for (size_t i = 0; i < sizeof(id); i++)
         snprintf(face->run_id + 2 * i, 3, "%02x", id[i]);
 }
@@ -113,11 +115,11 @@ begin_listening(struct kv_face *face, char out_why[512])
                                   : "");
         return handle;
     }
-    int rc = core_local_addr(handle, &face->addr);
+    int rc = skein_socket_local_addr(handle, &face->addr);
     if (rc < 0) {
         snprintf(out_why, 512, "cannot read the address of the socket on %s: %s", text,
                  skein_error_text(rc));
-        core_close(handle);
+        skein_close(handle);
         return rc;
     }
     face->listener = handle;
@@ -128,10 +130,10 @@ static void
 end_fibers(struct kv_face *face)
 {
     face->reaper_ends = true;
-    core_wake_all(&face->reaper_q);
-    core_scope_cancel(&face->scope);
-    core_scope_join(&face->scope);
-    core_close(face->listener);
+    skein_wake_all(&face->reaper_q);
+    skein_scope_cancel(&face->scope);
+    skein_scope_join(&face->scope);
+    skein_close(face->listener);
 }
 
 int
@@ -139,10 +141,10 @@ kv_face_open(struct kv_face **out_face, const struct kv_face_options *options, c
 {
     struct kv_face *face = mem_zalloc(sizeof(*face));
     face->options = *options;
-    face->opened_ns = core_now_ns();
-    core_scope_init(&face->scope);
-    core_waitq_init(&face->reaper_q);
-    core_waitq_init(&face->empty_q);
+    face->opened_ns = skein_now_ns();
+    skein_scope_init(&face->scope);
+    skein_waitq_init(&face->reaper_q);
+    skein_waitq_init(&face->empty_q);
     list_init(&face->conns);
     list_init(&face->done);
     draw_run_id(face);
@@ -151,9 +153,9 @@ kv_face_open(struct kv_face **out_face, const struct kv_face_options *options, c
         mem_free(face);
         return rc;
     }
-    rc = core_spawn(&face->scope, "reaper", reaper_main, face, CORE_STACK_SMALL);
+    rc = skein_spawn(&face->scope, "reaper", reaper_main, face, SKEIN_STACK_SMALL);
     if (rc == 0)
-        rc = core_spawn(&face->scope, "listener", listener_main, face, CORE_STACK_SMALL);
+        rc = skein_spawn(&face->scope, "listener", listener_main, face, SKEIN_STACK_SMALL);
     if (rc < 0) {
         snprintf(out_why, 512, "cannot start serving clients: %s", skein_error_text(rc));
         end_fibers(face);
@@ -170,7 +172,7 @@ cancel_conns(struct kv_face *face, bool all)
     list_for_each (link, &face->conns) {
         struct kv_conn *conn = LIST_ENTRY(link, struct kv_conn, link);
         if (all || conn->receiving)
-            core_scope_cancel(&conn->scope);
+            skein_scope_cancel(&conn->scope);
     }
 }
 
@@ -178,7 +180,7 @@ static void
 wait_empty(struct kv_face *face, uint64_t deadline_ns)
 {
     while (!list_is_empty(&face->conns))
-        if (core_wait(&face->empty_q, deadline_ns) < 0)
+        if (skein_wait(&face->empty_q, deadline_ns) < 0)
             return;
 }
 
@@ -187,19 +189,19 @@ kv_face_stop(struct kv_face *face, uint64_t deadline_ns)
 {
     if (!face)
         return;
-    core_shield(true);
+    skein_shield(true);
     face->stopping = true;
-    core_scope_cancel(&face->scope);
+    skein_scope_cancel(&face->scope);
     cancel_conns(face, false);
     wait_empty(face, deadline_ns);
     if (!list_is_empty(&face->conns))
         obs_log(OBS_WARN, "kv", "clients cut off", "clients=%u", face->conn_count);
     cancel_conns(face, true);
-    wait_empty(face, CORE_NEVER);
+    wait_empty(face, SKEIN_NEVER);
     end_fibers(face);
     wire_writer_deinit(&face->batch);
     mem_free(face);
-    core_shield(false);
+    skein_shield(false);
 }
 
 void

@@ -8,7 +8,7 @@
 #include "base/list.h"
 #include "base/wire.h"
 #include "core/backend.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "kv/batch.h"
 #include "replica/replica.h"
 
@@ -32,9 +32,9 @@
 #define KV_FACE_REPLY_BYTES_MAX ((uint64_t)512 << 20)
 
 struct kv_face_options {
-    struct replica *replica;    /* borrowed */
-    struct backend_addr listen; /* port 0 picks a free one */
-    struct kv_limits limits;    /* written into every batch of this node; kv_limits_ok */
+    struct replica *replica;  /* borrowed */
+    struct skein_addr listen; /* port 0 picks a free one */
+    struct kv_limits limits;  /* written into every batch of this node; kv_limits_ok */
     uint64_t command_timeout_ns;
     uint64_t send_timeout_ns; /* a client that does not read its replies for so long is closed */
     uint32_t client_count_max;
@@ -53,11 +53,11 @@ struct kv_face_stats {
 struct kv_face {
     struct kv_face_options options;
     struct kv_face_stats stats;
-    struct core_scope scope; /* listener and reaper */
-    struct list conns;       /* struct kv_conn, oldest first */
-    struct list done;        /* to be joined and freed */
-    struct core_waitq reaper_q;
-    struct core_waitq empty_q;
+    struct skein_scope scope; /* listener and reaper */
+    struct skein_list conns;  /* struct kv_conn, oldest first */
+    struct skein_list done;   /* to be joined and freed */
+    struct skein_waitq reaper_q;
+    struct skein_waitq empty_q;
     uint32_t conn_count;
     uint64_t next_id;
     uint64_t opened_ns;
@@ -65,7 +65,7 @@ struct kv_face {
     uint64_t reply_bytes; /* of all replies being sent */
     uint64_t second, second_commands;
     int listener;
-    struct backend_addr addr;
+    struct skein_addr addr;
     bool stopping;
     bool reaper_ends;
     char run_id[41];
@@ -74,7 +74,7 @@ struct kv_face {
 };
 
 /* kv_face_open - listen and begin to serve. @out_why: one line on failure.
- * **Returns** 0, or as net_listen and core_spawn. **Runs on** a fiber, suspends. */
+ * **Returns** 0, or as net_listen and skein_spawn. **Runs on** a fiber, suspends. */
 int kv_face_open(struct kv_face **out_face, const struct kv_face_options *options,
                  char out_why[512]) SKEIN_MUST_CHECK;
 /* kv_face_stop - both phases, then free. **Runs on** a fiber, suspends, also a cancelled one. */

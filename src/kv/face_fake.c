@@ -97,7 +97,7 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
     fake->batches[fake->batch_count++].bytes = command.count;
     fake->waiting++;
     while (fake->closed) {
-        int rc = core_wait(&fake->gate_q, deadline_ns);
+        int rc = skein_wait(&fake->gate_q, deadline_ns);
         if (rc < 0) {
             fake->waiting--;
             return rc == -SKEIN_ETIMEDOUT ? -SKEIN_EUNKNOWN : rc;
@@ -143,7 +143,7 @@ fake_main(void *arg)
 {
     struct fake *fake = arg;
     char why[512];
-    core_waitq_init(&fake->gate_q);
+    skein_waitq_init(&fake->gate_q);
     int rc = kv_face_open(&fake->face, &fake->options, why);
     if (!CHECK(&fake->check, rc == 0))
         return rc;
@@ -168,17 +168,17 @@ fake_run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_optio
         configure(&fake.options);
     the_fake = &fake;
     struct backend *backend;
-    struct core_shard *shard;
+    struct skein_shard *shard;
     int rc = uring_open(&backend, 1);
     skein_assert(rc == 0);
-    struct core_stack_pool *stacks = core_stack_pool_open();
-    struct core_shard_options options = {.backend = backend, .stacks = stacks};
-    rc = core_shard_open(&shard, &options);
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
+    struct skein_shard_options options = {.backend = backend, .stacks = stacks};
+    rc = skein_shard_open(&shard, &options);
     skein_assert(rc == 0);
-    rc = core_shard_run(shard, fake_main, &fake);
+    rc = skein_shard_run(shard, fake_main, &fake);
     CHECK(&fake.check, rc == 0);
-    core_shard_close(shard);
-    core_stack_pool_close(stacks);
+    skein_shard_close(shard);
+    skein_stack_pool_close(stacks);
     uring_close(backend);
     the_fake = NULL;
     return fake.check.failed_count;
@@ -187,13 +187,13 @@ fake_run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_optio
 uint64_t
 fake_soon(void)
 {
-    return core_deadline_in(2 * SECOND_NS);
+    return skein_deadline_in(2 * SECOND_NS);
 }
 
 int
 fake_connect(struct fake *fake)
 {
-    int handle = core_connect(&fake->face->addr, fake_soon());
+    int handle = skein_socket_connect(&fake->face->addr, fake_soon());
     CHECK(&fake->check, handle >= 0);
     return handle;
 }
@@ -212,7 +212,7 @@ fake_read_all(int handle, size_t *out_count)
     struct wire_writer out = {0};
     for (;;) {
         uint8_t buffer[4096];
-        ssize_t n = core_recv(handle, buffer, sizeof(buffer), fake_soon());
+        ssize_t n = skein_socket_recv(handle, buffer, sizeof(buffer), fake_soon());
         if (n <= 0)
             break;
         wire_put_raw(&out, buffer, (size_t)n);
@@ -227,10 +227,10 @@ fake_exchange(struct fake *fake, const char *request, const char *wanted)
 {
     size_t count;
     int handle = fake_connect(fake);
-    bool ok = core_send(handle, request, strlen(request), fake_soon()) == 0;
-    ok = ok && core_shutdown(handle) == 0;
+    bool ok = skein_socket_send(handle, request, strlen(request), fake_soon()) == 0;
+    ok = ok && skein_socket_shutdown(handle) == 0;
     char *got = fake_read_all(handle, &count);
-    core_close(handle);
+    skein_close(handle);
     ok = ok && strcmp(got, wanted) == 0;
     if (!ok)
         fprintf(stderr, "request: %s\nwanted: %s\ngot: %s\n", request, wanted, got);
@@ -243,7 +243,7 @@ fake_yield_until(bool (*condition)(struct fake *fake), struct fake *fake)
 {
     uint64_t deadline_ns = fake_soon();
     while (!condition(fake)) {
-        if (core_now_ns() > deadline_ns || core_sleep(core_deadline_in(SECOND_NS / 10000)) < 0)
+        if (skein_now_ns() > deadline_ns || skein_sleep(skein_deadline_in(SECOND_NS / 10000)) < 0)
             return CHECK(&fake->check, !"the condition came true");
     }
     return true;

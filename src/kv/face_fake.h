@@ -3,7 +3,7 @@
 #define KV_FACE_FAKE_H
 
 #include "core/check.h"
-#include "core/io.h"
+#include "skein/fiber.h"
 #include "kv/client.h"
 #include "kv/face.h"
 
@@ -24,7 +24,7 @@ struct fake {
     /* What replica_submit does: an error instead of the replies; or park until `open`. */
     int rc;
     bool closed;
-    struct core_waitq gate_q;
+    struct skein_waitq gate_q;
     /* What came. */
     struct {
         enum replica_kind kind;

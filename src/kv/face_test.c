@@ -146,10 +146,10 @@ expect_errors(struct fake *fake, int rc, const char *request, const char *const 
     size_t count;
     fake->rc = rc;
     int handle = fake_connect(fake);
-    CHECK(&fake->check, core_send(handle, request, strlen(request), fake_soon()) == 0);
-    CHECK(&fake->check, core_shutdown(handle) == 0);
+    CHECK(&fake->check, skein_socket_send(handle, request, strlen(request), fake_soon()) == 0);
+    CHECK(&fake->check, skein_socket_shutdown(handle) == 0);
     char *got = fake_read_all(handle, &count);
-    core_close(handle);
+    skein_close(handle);
     char *line = got;
     for (size_t i = 0; i < word_count; i++) {
         CHECK(&fake->check, strncmp(line, words[i], strlen(words[i])) == 0);
@@ -242,11 +242,11 @@ slow_reader_body(struct fake *fake)
 {
     int handle = fake_connect(fake);
     static const char request[] = "big 60000000\r\nping\r\n";
-    CHECK(&fake->check, core_send(handle, request, sizeof(request) - 1, fake_soon()) == 0);
+    CHECK(&fake->check, skein_socket_send(handle, request, sizeof(request) - 1, fake_soon()) == 0);
     fake_exchange(fake, "PING\r\n", "+PONG\r\n");
     fake_yield_until(no_clients, fake);
     CHECK(&fake->check, fake->face->reply_bytes == 0);
-    core_close(handle);
+    skein_close(handle);
 }
 
 static void
@@ -285,30 +285,30 @@ static void
 stop_with_batch(struct fake *fake, uint64_t deadline_ns, bool open_gate, const char *wanted)
 {
     size_t count;
-    struct core_scope scope;
+    struct skein_scope scope;
     struct stopper stopper = {.fake = fake, .deadline_ns = deadline_ns};
-    core_scope_init(&scope);
+    skein_scope_init(&scope);
     fake->closed = true;
     int idle = fake_connect(fake);
     int busy = fake_connect(fake);
     fake_yield_until(two_clients_came, fake);
-    CHECK(&fake->check, core_send(busy, "set a b\r\nping\r\n", 15, fake_soon()) == 0);
+    CHECK(&fake->check, skein_socket_send(busy, "set a b\r\nping\r\n", 15, fake_soon()) == 0);
     fake_yield_until(one_waits, fake);
-    int rc = core_spawn(&scope, "stopper", stopper_main, &stopper, CORE_STACK_SMALL);
+    int rc = skein_spawn(&scope, "stopper", stopper_main, &stopper, SKEIN_STACK_SMALL);
     CHECK(&fake->check, rc == 0);
     char *got = fake_read_all(idle, &count);
     CHECK(&fake->check, count == 0);
     mem_free(got);
-    core_close(idle);
+    skein_close(idle);
     if (open_gate) {
         fake->closed = false;
-        core_wake_all(&fake->gate_q);
+        skein_wake_all(&fake->gate_q);
     }
     got = fake_read_all(busy, &count);
     CHECK(&fake->check, strncmp(got, wanted, strlen(wanted)) == 0);
     mem_free(got);
-    core_close(busy);
-    core_scope_join(&scope);
+    skein_close(busy);
+    skein_scope_join(&scope);
     CHECK(&fake->check, fake->face == NULL);
 }
 
@@ -321,7 +321,7 @@ stop_finishes_batch_body(struct fake *fake)
 static void
 stop_cuts_off_body(struct fake *fake)
 {
-    stop_with_batch(fake, core_deadline_in(20 * MS_NS), false, "");
+    stop_with_batch(fake, skein_deadline_in(20 * MS_NS), false, "");
 }
 
 static void

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "kv/local.h"
 #include "net/addr.h"
 
@@ -30,7 +30,7 @@ static void
 client_list(struct kv_local *local, bool all)
 {
     struct wire_writer text = {0};
-    uint64_t now_ns = core_now_ns();
+    uint64_t now_ns = skein_now_ns();
     uint32_t left = LISTED_MAX;
     if (all) {
         list_for_each (link, &local->face->conns)

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "kv/local.h"
 #include "kv/machine.h"
 
@@ -209,7 +209,7 @@ section_wanted(const struct section *section, const struct kv_arg *names, uint32
 void
 kv_local_info(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
 {
-    struct view view = {.face = local->face, .now_ns = core_now_ns()};
+    struct view view = {.face = local->face, .now_ns = skein_now_ns()};
     struct wire_writer text = {0};
     replica_status(local->face->options.replica, &view.status);
     kv_machine_stats(replica_machine(local->face->options.replica), &view.machine);

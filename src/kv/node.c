@@ -19,8 +19,8 @@
 
 struct kv_node {
     struct kv_node_options options;
-    struct core_scope replica_scope;
-    struct core_scope expirer_scope;
+    struct skein_scope replica_scope;
+    struct skein_scope expirer_scope;
     struct replica *replica;
     struct kv_face *face;
     struct kv_expirer expirer;
@@ -81,12 +81,12 @@ kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, c
     struct kv_node *node = mem_zalloc(sizeof(*node));
     node->options = *options;
     node->options.replica.machine_ops = &kv_machine_ops;
-    core_scope_init(&node->replica_scope);
-    core_scope_init(&node->expirer_scope);
+    skein_scope_init(&node->replica_scope);
+    skein_scope_init(&node->expirer_scope);
     int rc = replica_open(&node->replica, &node->options.replica, &node->replica_scope, out_why);
     if (rc < 0) {
-        core_scope_cancel(&node->replica_scope);
-        core_scope_join(&node->replica_scope);
+        skein_scope_cancel(&node->replica_scope);
+        skein_scope_join(&node->replica_scope);
         mem_free(node);
         return rc;
     }
@@ -105,7 +105,7 @@ kv_node_replica(struct kv_node *node)
     return node->replica;
 }
 
-struct backend_addr
+struct skein_addr
 kv_node_addr(const struct kv_node *node)
 {
     return node->face->addr;
@@ -118,7 +118,7 @@ kv_node_wait(struct kv_node *node, char out_why[512])
         int rc = replica_failure(node->replica, out_why);
         if (rc < 0)
             return rc;
-        rc = core_sleep(core_deadline_in(FAILURE_CHECK_NS));
+        rc = skein_sleep(skein_deadline_in(FAILURE_CHECK_NS));
         if (rc < 0)
             return rc;
     }
@@ -129,15 +129,15 @@ kv_node_stop(struct kv_node *node)
 {
     if (!node)
         return;
-    uint64_t deadline_ns = core_deadline_in(node->options.shutdown_timeout_ns);
-    core_shield(true);
-    core_scope_cancel(&node->expirer_scope);
+    uint64_t deadline_ns = skein_deadline_in(node->options.shutdown_timeout_ns);
+    skein_shield(true);
+    skein_scope_cancel(&node->expirer_scope);
     kv_face_stop(node->face, deadline_ns);
-    core_scope_join(&node->expirer_scope);
-    uint64_t least_ns = core_deadline_in(REPLICA_STOP_NS_MIN);
+    skein_scope_join(&node->expirer_scope);
+    uint64_t least_ns = skein_deadline_in(REPLICA_STOP_NS_MIN);
     replica_stop(node->replica, deadline_ns > least_ns ? deadline_ns : least_ns);
-    core_scope_cancel(&node->replica_scope);
-    core_scope_join(&node->replica_scope);
-    core_shield(false);
+    skein_scope_cancel(&node->replica_scope);
+    skein_scope_join(&node->replica_scope);
+    skein_shield(false);
     mem_free(node);
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "kv/machine.h"
 #include "obs/log.h"
 #include "replica/replica.h"
@@ -16,9 +16,9 @@
 
 struct kv_node_options {
     struct replica_options
-        replica;                /* link, peers, data_dir ...; machine_* are filled in by the node */
-    struct backend_addr listen; /* clients; port 0 picks a free one */
-    struct kv_limits limits;    /* of the commands that come in by this node, on every member */
+        replica;              /* link, peers, data_dir ...; machine_* are filled in by the node */
+    struct skein_addr listen; /* clients; port 0 picks a free one */
+    struct kv_limits limits;  /* of the commands that come in by this node, on every member */
     uint64_t command_timeout_ns;  /* 5 s: how long a client's command may wait for a leader and its
                                      outcome */
     uint32_t client_count_max;    /* 10000: more connections are refused with an error */
@@ -38,7 +38,7 @@ int kv_node_open(struct kv_node **out_node, const struct kv_node_options *option
                  char out_why[512]) SKEIN_MUST_CHECK;
 struct replica *kv_node_replica(struct kv_node *node);
 /* kv_node_addr - where clients connect. */
-struct backend_addr kv_node_addr(const struct kv_node *node);
+struct skein_addr kv_node_addr(const struct kv_node *node);
 /* kv_node_wait - park until the replica failed (its code; why in @out_why) or the fiber is
  * cancelled. */
 int kv_node_wait(struct kv_node *node, char out_why[512]);

@@ -14,7 +14,8 @@
 #include <cmocka.h>
 
 #include "core/check.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/socket.h"
 #include "core/uring.h"
 #include "kv/client.h"
 #include "kv/node.h"
@@ -40,7 +41,7 @@ struct fixture {
 static uint64_t
 soon(void)
 {
-    return core_deadline_in(10 * SECOND_NS);
+    return skein_deadline_in(10 * SECOND_NS);
 }
 
 static int
@@ -55,7 +56,7 @@ open_node(struct fixture *f, const char *cluster, char why[512])
     options.replica.data_dir = f->data;
     options.replica.tick_ns = SECOND_NS / 200;
     options.replica.segment_bytes = UINT64_C(1) << 20;
-    options.listen = (struct backend_addr)LOOPBACK;
+    options.listen = (struct skein_addr)LOOPBACK;
     struct link_tcp_options link = {.cluster_name = cluster,
                                     .node = 1,
                                     .peers = &f->peer,
@@ -74,7 +75,7 @@ start(struct fixture *f)
         fprintf(stderr, "%s: %s\n", skein_error_name(rc), why);
         return false;
     }
-    struct backend_addr addr = kv_node_addr(f->node);
+    struct skein_addr addr = kv_node_addr(f->node);
     return CHECK(&f->check, kv_client_connect(&f->client, &addr, soon()) == 0);
 }
 
@@ -161,12 +162,12 @@ expires_body(struct fixture *f)
     expect(f, "SET forever v", "+OK");
     expect(f, "SET k v PX 150", "+OK");
     expect(f, "GET k", "$v");
-    uint64_t begin_ns = core_now_ns();
+    uint64_t begin_ns = skein_now_ns();
     uint64_t deadline_ns = soon();
-    while (strcmp(call(f, "GET k", got), "$v") == 0 && core_now_ns() < deadline_ns)
-        if (core_sleep(core_deadline_in(SECOND_NS / 1000)) < 0)
+    while (strcmp(call(f, "GET k", got), "$v") == 0 && skein_now_ns() < deadline_ns)
+        if (skein_sleep(skein_deadline_in(SECOND_NS / 1000)) < 0)
             break;
-    uint64_t took_ns = core_now_ns() - begin_ns;
+    uint64_t took_ns = skein_now_ns() - begin_ns;
     CHECK(&f->check, strcmp(got, "nil") == 0);
     CHECK(&f->check, took_ns > SECOND_NS / 10);
     expect(f, "DBSIZE", ":1");
@@ -211,14 +212,14 @@ waiter_main(void *arg)
 static void
 wait_is_cancelled_body(struct fixture *f)
 {
-    struct core_scope scope;
+    struct skein_scope scope;
     if (!start(f))
         return;
-    core_scope_init(&scope);
-    CHECK(&f->check, core_spawn(&scope, "waiter", waiter_main, f, CORE_STACK_SMALL) == 0);
-    core_yield();
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
+    skein_scope_init(&scope);
+    CHECK(&f->check, skein_spawn(&scope, "waiter", waiter_main, f, SKEIN_STACK_SMALL) == 0);
+    skein_yield();
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
     stop(f);
 }
 
@@ -244,14 +245,14 @@ run(void (*body)(struct fixture *f))
     assert_non_null(mkdtemp(f.dir));
     snprintf(f.data, sizeof(f.data), "%s/data", f.dir);
     struct backend *backend;
-    struct core_shard *shard;
+    struct skein_shard *shard;
     assert_int_equal(uring_open(&backend, 1), 0);
-    struct core_stack_pool *stacks = core_stack_pool_open();
-    struct core_shard_options options = {.backend = backend, .stacks = stacks};
-    assert_int_equal(core_shard_open(&shard, &options), 0);
-    core_shard_run(shard, fixture_main, &f);
-    core_shard_close(shard);
-    core_stack_pool_close(stacks);
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
+    struct skein_shard_options options = {.backend = backend, .stacks = stacks};
+    assert_int_equal(skein_shard_open(&shard, &options), 0);
+    skein_shard_run(shard, fixture_main, &f);
+    skein_shard_close(shard);
+    skein_stack_pool_close(stacks);
     uring_close(backend);
     nftw(f.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     assert_int_equal(f.check.failed_count, 0);

@@ -12,7 +12,7 @@
 static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 static bool
-is_v4(const struct backend_addr *addr)
+is_v4(const struct skein_addr *addr)
 {
     return memcmp(addr->ip, v4_mapped, sizeof(v4_mapped)) == 0;
 }
@@ -50,7 +50,7 @@ parse_host(const char *host, bool bracketed, uint8_t ip[16])
 }
 
 int
-net_addr_parse(const char *text, struct backend_addr *out_addr, char out_why[128])
+net_addr_parse(const char *text, struct skein_addr *out_addr, char out_why[128])
 {
     bool bracketed = text[0] == '[';
     const char *begin = bracketed ? text + 1 : text;
@@ -66,7 +66,7 @@ net_addr_parse(const char *text, struct backend_addr *out_addr, char out_why[128
     int port = parse_port(end + 1);
     if (port < 0)
         return refuse(out_why, "the port is a number from 0 to 65535");
-    struct backend_addr addr = {.port = (uint16_t)port};
+    struct skein_addr addr = {.port = (uint16_t)port};
     if (!parse_host(host, bracketed, addr.ip))
         return refuse(out_why, "the host is an IPv4 address, [an IPv6 address] or localhost");
     *out_addr = addr;
@@ -74,7 +74,7 @@ net_addr_parse(const char *text, struct backend_addr *out_addr, char out_why[128
 }
 
 const char *
-net_addr_format(const struct backend_addr *addr, char out[NET_ADDR_TEXT_BYTES])
+net_addr_format(const struct skein_addr *addr, char out[NET_ADDR_TEXT_BYTES])
 {
     char host[INET6_ADDRSTRLEN] = "?";
     if (is_v4(addr)) {
@@ -88,7 +88,7 @@ net_addr_format(const struct backend_addr *addr, char out[NET_ADDR_TEXT_BYTES])
 }
 
 bool
-net_addr_is_loopback(const struct backend_addr *addr)
+net_addr_is_loopback(const struct skein_addr *addr)
 {
     static const uint8_t v6_loopback[16] = {[15] = 1};
     if (is_v4(addr))

@@ -14,11 +14,11 @@
 
 /* net_addr_parse - @text: address and port. **Returns** 0; -SKEIN_EINVALID, with the reason in
  * @out_why (128 bytes). */
-int net_addr_parse(const char *text, struct backend_addr *out_addr,
+int net_addr_parse(const char *text, struct skein_addr *out_addr,
                    char out_why[128]) SKEIN_MUST_CHECK;
 #define NET_ADDR_TEXT_BYTES 64
 /* net_addr_format - "127.0.0.1:7001"; IPv6 in brackets. Returns @out. */
-const char *net_addr_format(const struct backend_addr *addr, char out[NET_ADDR_TEXT_BYTES]);
-bool net_addr_is_loopback(const struct backend_addr *addr);
+const char *net_addr_format(const struct skein_addr *addr, char out[NET_ADDR_TEXT_BYTES]);
+bool net_addr_is_loopback(const struct skein_addr *addr);
 
 #endif

@@ -38,7 +38,7 @@ bad_text_is_refused_with_a_reason(void **state)
         "1",
     };
     for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
-        struct backend_addr addr = {.port = 4242};
+        struct skein_addr addr = {.port = 4242};
         char why[128] = "";
         assert_int_equal(net_addr_parse(bad[i], &addr, why), -SKEIN_EINVALID);
         assert_true(strlen(why) > 0);
@@ -55,7 +55,7 @@ good_text_comes_back(void **state)
         {"[fe80::1:2]:1", "[fe80::1:2]:1"},   {"[::ffff:10.0.0.1]:5", "10.0.0.1:5"},
     };
     for (size_t i = 0; i < BASE_COUNT_OF(good); i++) {
-        struct backend_addr addr;
+        struct skein_addr addr;
         char why[128] = "";
         char text[NET_ADDR_TEXT_BYTES];
         assert_int_equal(net_addr_parse(good[i][0], &addr, why), 0);

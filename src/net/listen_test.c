@@ -11,49 +11,50 @@
 #include <errno.h>
 
 #include "core/check.h"
-#include "core/fiber.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
 #include "core/uring.h"
 #include "net/listen.h"
 #include "skein/error.h"
 
 struct scene {
     struct check *check;
-    struct backend_addr addr;
+    struct skein_addr addr;
     int holder;
 };
 
-static const struct backend_addr any_loopback = {
+static const struct skein_addr any_loopback = {
     .ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}};
 
 static void
 give_back(void *arg)
 {
     struct scene *scene = arg;
-    CHECK(scene->check, core_sleep(core_deadline_in(50000000)) == 0);
-    CHECK(scene->check, core_close(scene->holder) == 0);
+    CHECK(scene->check, skein_sleep(skein_deadline_in(50000000)) == 0);
+    CHECK(scene->check, skein_close(scene->holder) == 0);
 }
 
 static void
 hold(struct scene *scene)
 {
-    scene->holder = core_listen(&any_loopback, 4);
+    scene->holder = skein_socket_listen(&any_loopback, 4);
     CHECK(scene->check, scene->holder >= 0);
-    CHECK(scene->check, core_local_addr(scene->holder, &scene->addr) == 0);
+    CHECK(scene->check, skein_socket_local_addr(scene->holder, &scene->addr) == 0);
 }
 
 static int
 waits_for_the_port(void *arg)
 {
     struct scene scene = {.check = arg};
-    struct core_scope scope;
+    struct skein_scope scope;
     hold(&scene);
-    core_scope_init(&scope);
-    CHECK(arg, core_spawn(&scope, "holder", give_back, &scene, CORE_STACK_SMALL) == 0);
+    skein_scope_init(&scope);
+    CHECK(arg, skein_spawn(&scope, "holder", give_back, &scene, SKEIN_STACK_SMALL) == 0);
     int handle = net_listen(&scene.addr, 4);
     CHECK(arg, handle >= 0);
-    core_scope_join(&scope);
-    CHECK(arg, core_close(handle) == 0);
+    skein_scope_join(&scope);
+    CHECK(arg, skein_close(handle) == 0);
     return 0;
 }
 
@@ -63,7 +64,7 @@ gives_up_on_a_port_in_use(void *arg)
     struct scene scene = {.check = arg};
     hold(&scene);
     CHECK(arg, net_listen(&scene.addr, 4) == -EADDRINUSE);
-    CHECK(arg, core_close(scene.holder) == 0);
+    CHECK(arg, skein_close(scene.holder) == 0);
     return 0;
 }
 
@@ -78,14 +79,14 @@ static int
 ends_when_cancelled(void *arg)
 {
     struct scene scene = {.check = arg};
-    struct core_scope scope;
+    struct skein_scope scope;
     hold(&scene);
-    core_scope_init(&scope);
-    CHECK(arg, core_spawn(&scope, "listener", listen_cancelled, &scene, CORE_STACK_SMALL) == 0);
-    core_yield();
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
-    CHECK(arg, core_close(scene.holder) == 0);
+    skein_scope_init(&scope);
+    CHECK(arg, skein_spawn(&scope, "listener", listen_cancelled, &scene, SKEIN_STACK_SMALL) == 0);
+    skein_yield();
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
+    CHECK(arg, skein_close(scene.holder) == 0);
     return 0;
 }
 
@@ -93,16 +94,16 @@ static void
 run(int (*main_fn)(void *arg))
 {
     struct backend *backend;
-    struct core_shard *shard;
+    struct skein_shard *shard;
     struct check check = {0};
     assert_int_equal(uring_open(&backend, 1), 0);
-    struct core_stack_pool *stacks = core_stack_pool_open();
-    struct core_shard_options options = {.backend = backend, .stacks = stacks};
-    assert_int_equal(core_shard_open(&shard, &options), 0);
-    assert_int_equal(core_shard_run(shard, main_fn, &check), 0);
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
+    struct skein_shard_options options = {.backend = backend, .stacks = stacks};
+    assert_int_equal(skein_shard_open(&shard, &options), 0);
+    assert_int_equal(skein_shard_run(shard, main_fn, &check), 0);
     assert_int_equal(check.failed_count, 0);
-    core_shard_close(shard);
-    core_stack_pool_close(stacks);
+    skein_shard_close(shard);
+    skein_stack_pool_close(stacks);
     uring_close(backend);
 }
 

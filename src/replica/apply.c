@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Committed entries reach the machine, and their replies whoever waits for them. */
 #include "base/mem.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/entry.h"
 #include "replica/state.h"
@@ -201,7 +201,7 @@ apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot)
     char path[4096], why[512] = "";
     struct checkpoint_info info;
     while (replica->checkpoint_busy && !replica->ending)
-        (void)!core_wait(&replica->progress_wake, CORE_NEVER);
+        (void)!skein_wait(&replica->progress_wake, SKEIN_NEVER);
     checkpoint_path(replica->data_dir, snapshot->index, path, sizeof path);
     int rc = apply_load(replica, path, &info, why);
     if (rc < 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints in the background, and the log cut behind them. */
-#include "core/io.h"
-#include "core/shard.h"
+#include "skein/fiber.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -38,7 +38,7 @@ write_piece(struct replica_sink *sink, const void *data, size_t count)
     save->since_pause_bytes += count;
     if (rc == 0 && save->since_pause_bytes >= PIECE_BYTES) {
         save->since_pause_bytes = 0;
-        (void)!core_sleep(core_deadline_in(PIECE_PAUSE_NS));
+        (void)!skein_sleep(skein_deadline_in(PIECE_PAUSE_NS));
     }
     return rc == 0 && save->replica->ending ? -SKEIN_ECANCELED : rc;
 }
@@ -103,7 +103,7 @@ take(struct replica *replica)
     for (uint32_t i = 0; i < 16; i++)
         sink.info.cluster[i] = replica->identity.map.cluster[i];
     replica->checkpoint_wanted = false;
-    uint64_t log_bytes = replica->log_bytes, begun_ns = core_now_ns();
+    uint64_t log_bytes = replica->log_bytes, begun_ns = skein_now_ns();
     int rc = save(replica, &sink);
     if (rc < 0)
         return rc;
@@ -111,7 +111,7 @@ take(struct replica *replica)
     if (sink.info.snapshot.index >= replica->checkpoint_index)
         cut(replica, &sink.info.snapshot, log_bytes);
     obs_log(OBS_INFO, "replica", "checkpoint", "node=%u index=%" PRIu64 " ms=%" PRIu64,
-            replica->options.node, sink.info.snapshot.index, (core_now_ns() - begun_ns) / 1000000);
+            replica->options.node, sink.info.snapshot.index, (skein_now_ns() - begun_ns) / 1000000);
     return 0;
 }
 
@@ -129,21 +129,21 @@ void
 checkpoint_run(void *arg)
 {
     struct replica *replica = arg;
-    while (!replica->ending && !core_cancelled()) {
+    while (!replica->ending && !skein_cancelled()) {
         if (!due(replica)) {
-            (void)!core_wait(&replica->checkpoint_wake, CORE_NEVER);
+            (void)!skein_wait(&replica->checkpoint_wake, SKEIN_NEVER);
             continue;
         }
         replica->checkpoint_busy = true;
         int rc = take(replica);
         replica->checkpoint_busy = false;
-        core_wake_all(&replica->progress_wake);
+        skein_wake_all(&replica->progress_wake);
         if (rc == 0 || replica->ending)
             continue;
         /* The log still holds everything: serving goes on, and it is tried again. */
         obs_log(OBS_ERROR, "replica", "checkpoint failed", "node=%u error=%s",
                 replica->options.node, skein_error_name(rc));
-        (void)!core_sleep(core_deadline_in(RETRY_NS));
+        (void)!skein_sleep(skein_deadline_in(RETRY_NS));
     }
 }
 
@@ -160,5 +160,5 @@ checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes)
     }
     replica->log_bytes += bytes;
     if (due(replica))
-        core_wake_all(&replica->checkpoint_wake);
+        skein_wake_all(&replica->checkpoint_wake);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one fiber that owns the raft core and the machine. */
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "replica/state.h"
 #include "skein/error.h"
 
@@ -10,7 +10,7 @@ driver_signal(struct replica *replica)
     if (replica->signalled)
         return;
     replica->signalled = true;
-    core_wake_all(&replica->driver_wake);
+    skein_wake_all(&replica->driver_wake);
 }
 
 /* A peer that cannot be served from the log waits for a snapshot, and there is none yet. */
@@ -24,7 +24,7 @@ note_wanted_checkpoint(struct replica *replica)
     if (!status.wants_checkpoint)
         return;
     replica->checkpoint_wanted = true;
-    core_wake_all(&replica->checkpoint_wake);
+    skein_wake_all(&replica->checkpoint_wake);
 }
 
 static void
@@ -62,7 +62,7 @@ report_lost(struct replica *replica)
 static void
 round_of_driver(struct replica *replica)
 {
-    uint64_t now_ns = core_now_ns();
+    uint64_t now_ns = skein_now_ns();
     tick(replica, now_ns);
     membership_turn(replica, now_ns);
     inbox_process(replica);
@@ -87,20 +87,20 @@ void
 driver_run(void *arg)
 {
     struct replica *replica = arg;
-    core_shield(true);
+    skein_shield(true);
     while (!replica->ending) {
         if (replica->phase == REPLICA_FAILED) {
             request_finish_all(replica, -SKEIN_ELATCHED);
             /* Ending a request signals, too: whoever signals from here on has to find it unset. */
             replica->signalled = false;
-            (void)!core_wait(&replica->driver_wake, CORE_NEVER);
+            (void)!skein_wait(&replica->driver_wake, SKEIN_NEVER);
             continue;
         }
         if (!replica->signalled)
-            (void)!core_wait(&replica->driver_wake, next_deadline_ns(replica));
+            (void)!skein_wait(&replica->driver_wake, next_deadline_ns(replica));
         replica->signalled = false;
         if (!replica->ending)
             round_of_driver(replica);
     }
-    core_shield(false);
+    skein_shield(false);
 }

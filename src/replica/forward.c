@@ -7,11 +7,11 @@
  * for an attempt that carried no token (the leader's process takes none of those).
  */
 #include "base/mem.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "replica/state.h"
 #include "skein/error.h"
 
-static struct list *
+static struct skein_list *
 bucket(struct replica *replica, uint64_t attempt)
 {
     return &replica->forwards[attempt % REPLICA_FORWARD_BUCKETS];
@@ -34,12 +34,12 @@ forward_request(struct replica *replica, struct request *request, uint32_t leade
     struct peer *peer = replica_peer(replica, leader);
     if (!peer || !replica->link->ops->connected(replica->link, leader))
         return false;
-    uint64_t now_ns = core_now_ns();
+    uint64_t now_ns = skein_now_ns();
     struct envelope_forward item = {.id = ++replica->next_attempt,
                                     .read = request->kind == REPLICA_READ,
                                     .command = request->command};
-    if (request->deadline_ns == CORE_NEVER)
-        item.left_ns = CORE_NEVER;
+    if (request->deadline_ns == SKEIN_NEVER)
+        item.left_ns = SKEIN_NEVER;
     else if (request->deadline_ns > now_ns)
         item.left_ns = request->deadline_ns - now_ns;
     else
@@ -83,7 +83,7 @@ static void
 hand_on_again(struct replica *replica, struct request *request)
 {
     request->refused_by = request->target;
-    request->refused_until_ns = core_deadline_in(replica->options.tick_ns / 2);
+    request->refused_until_ns = skein_deadline_in(replica->options.tick_ns / 2);
     request_requeue(replica, request);
 }
 

@@ -7,7 +7,7 @@
  * repeat is never carried out, and never answered with "not applied" either.
  */
 #include "base/mem.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "replica/state.h"
 #include "skein/error.h"
 
@@ -95,8 +95,8 @@ begin_session(struct peer *peer, uint64_t id)
         oldest->window = mem_alloc(sizeof *oldest->window);
     *oldest->window = (struct window){0};
     oldest->session = id;
-    oldest->token = core_random() | 1;
-    oldest->used_ns = core_now_ns();
+    oldest->token = skein_random() | 1;
+    oldest->used_ns = skein_now_ns();
     return oldest;
 }
 
@@ -115,17 +115,17 @@ take_request(struct replica *replica, struct peer *peer, const struct envelope_i
              const struct envelope_forward *item)
 {
     struct request *request = mem_zalloc(sizeof *request);
-    uint64_t now_ns = core_now_ns();
+    uint64_t now_ns = skein_now_ns();
     *request = (struct request){
         .state = REQUEST_QUEUED,
         .kind = item->read ? REPLICA_READ : REPLICA_WRITE,
         .command = bytes_ref(item->command),
-        .deadline_ns = item->left_ns > CORE_NEVER - now_ns ? CORE_NEVER : now_ns + item->left_ns,
+        .deadline_ns = item->left_ns > SKEIN_NEVER - now_ns ? SKEIN_NEVER : now_ns + item->left_ns,
         .origin = peer->node,
         .origin_session = items->session,
         .origin_token = items->token,
         .origin_id = item->id};
-    core_waitq_init(&request->done);
+    skein_waitq_init(&request->done);
     list_push_back(&replica->queue, &request->link);
     list_push_back(&replica->remotes, &request->remote_link);
     replica->pending_bytes += item->command.count + REPLICA_REQUEST_BYTES;
@@ -156,7 +156,7 @@ forward_on_request(struct replica *replica, uint32_t from, struct bytes message)
         say_token(replica, peer, items.session, items.token, session->token);
         return;
     }
-    session->used_ns = core_now_ns();
+    session->used_ns = skein_now_ns();
     while ((rc = envelope_next_forward(&items, &item)) == 0)
         if (window_take(session->window, item.id))
             take_request(replica, peer, &items, &item);

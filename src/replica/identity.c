@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "disk/smallfile.h"
 #include "skein/error.h"
 
@@ -82,5 +82,5 @@ identity_draw(struct identity *identity, const char *name, uint32_t node)
     *identity = (struct identity){.node = node};
     snprintf(identity->name, sizeof identity->name, "%s", name);
     while (identity->incarnation == 0)
-        identity->incarnation = core_random() & ((UINT64_C(1) << 48) - 1);
+        identity->incarnation = skein_random() & ((UINT64_C(1) << 48) - 1);
 }

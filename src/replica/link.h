@@ -28,7 +28,7 @@
 
 struct replica_peer {
     uint32_t node; /* 1 to 65535 */
-    struct backend_addr addr;
+    struct skein_addr addr;
 };
 
 struct replica_link;

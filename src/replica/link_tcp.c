@@ -5,7 +5,8 @@
 
 #include "base/mem.h"
 #include "net/listen.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
 #include "skein/error.h"
 
 static struct link_tcp *
@@ -26,10 +27,10 @@ find_outbound(struct link_tcp *tcp, uint32_t node)
 static int
 start_fibers(struct link_tcp *tcp)
 {
-    int rc = core_spawn(&tcp->scope, "link-accept", link_tcp_accept, tcp, CORE_STACK_SMALL);
+    int rc = skein_spawn(&tcp->scope, "link-accept", link_tcp_accept, tcp, SKEIN_STACK_SMALL);
     for (uint32_t i = 0; rc == 0 && i < tcp->outbound_count; i++)
-        rc = core_spawn(&tcp->scope, "link-dial", link_tcp_dial, &tcp->outbounds[i],
-                        CORE_STACK_SMALL);
+        rc = skein_spawn(&tcp->scope, "link-dial", link_tcp_dial, &tcp->outbounds[i],
+                         SKEIN_STACK_SMALL);
     return rc;
 }
 
@@ -69,7 +70,7 @@ tcp_send(struct replica_link *link, uint32_t node, struct bytes message)
     link_frame_header(slot->header, message.data, message.count);
     slot->payload = bytes_ref(message);
     out->queue_bytes += cost;
-    core_wake_all(&out->wake);
+    skein_wake_all(&out->wake);
     return 0;
 }
 
@@ -100,13 +101,13 @@ static void
 tcp_stop(struct replica_link *link)
 {
     struct link_tcp *tcp = of_link(link);
-    core_shield(true);
-    core_scope_cancel(&tcp->scope);
-    core_scope_join(&tcp->scope);
+    skein_shield(true);
+    skein_scope_cancel(&tcp->scope);
+    skein_scope_join(&tcp->scope);
     link_tcp_end_inbounds(tcp);
     if (tcp->started)
-        core_close(tcp->listener);
-    core_shield(false);
+        skein_close(tcp->listener);
+    skein_shield(false);
     for (uint32_t i = 0; i < tcp->outbound_count; i++) {
         link_tcp_drop_queue(&tcp->outbounds[i], &tcp->stats.dropped_unconnected);
         mem_free(tcp->outbounds[i].queue);
@@ -129,7 +130,7 @@ add_outbound(struct link_tcp *tcp, const struct replica_peer *peer)
     struct link_tcp_outbound *out = &tcp->outbounds[tcp->outbound_count++];
     *out = (struct link_tcp_outbound){
         .tcp = tcp, .node = peer->node, .addr = peer->addr, .handle = -1};
-    core_waitq_init(&out->wake);
+    skein_waitq_init(&out->wake);
 }
 
 int
@@ -148,7 +149,7 @@ link_tcp_open(struct replica_link **out_link, const struct link_tcp_options *opt
     tcp->node = options->node;
     tcp->queue_bytes_max = options->queue_bytes_max;
     tcp->listen_addr = self->addr;
-    core_scope_init(&tcp->scope);
+    skein_scope_init(&tcp->scope);
     list_init(&tcp->inbounds);
     tcp->outbounds = mem_zalloc(sizeof *tcp->outbounds * options->peer_count);
     for (uint32_t i = 0; i < options->peer_count; i++)

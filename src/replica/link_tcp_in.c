@@ -6,7 +6,9 @@
 
 #include "base/mem.h"
 #include "base/wire.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
 #include "obs/log.h"
 #include "skein/error.h"
 
@@ -34,7 +36,7 @@ replace_older(struct link_tcp_inbound *in)
     list_for_each (link, &in->tcp->inbounds) {
         struct link_tcp_inbound *other = LIST_ENTRY(link, struct link_tcp_inbound, link);
         if (other != in && other->node == in->node)
-            core_scope_cancel(&other->scope);
+            skein_scope_cancel(&other->scope);
     }
 }
 
@@ -67,7 +69,8 @@ answer_hello(struct link_tcp_inbound *in, struct bytes payload)
     uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
     frame[LINK_FRAME_HEADER_BYTES] = (uint8_t)verdict;
     link_frame_header(frame, frame + LINK_FRAME_HEADER_BYTES, 1);
-    int rc = core_send(in->handle, frame, sizeof frame, core_deadline_in(LINK_TCP_HELLO_NS));
+    int rc =
+        skein_socket_send(in->handle, frame, sizeof frame, skein_deadline_in(LINK_TCP_HELLO_NS));
     if (rc < 0)
         return rc;
     if (verdict != LINK_WELCOME) {
@@ -110,25 +113,25 @@ static void
 read_inbound(void *arg)
 {
     struct link_tcp_inbound *in = arg;
-    uint64_t hello_deadline_ns = core_deadline_in(LINK_TCP_HELLO_NS);
+    uint64_t hello_deadline_ns = skein_deadline_in(LINK_TCP_HELLO_NS);
     for (;;) {
-        uint64_t deadline_ns = in->node ? CORE_NEVER : hello_deadline_ns;
-        ssize_t n = core_recv(in->handle, in->buffer, LINK_TCP_RECEIVE_BYTES, deadline_ns);
+        uint64_t deadline_ns = in->node ? SKEIN_NEVER : hello_deadline_ns;
+        ssize_t n = skein_socket_recv(in->handle, in->buffer, LINK_TCP_RECEIVE_BYTES, deadline_ns);
         if (n == -SKEIN_ETIMEDOUT)
             refuse(in, "no hello in time");
         if (n <= 0 || take_frames(in, in->buffer, (size_t)n) < 0)
             break;
     }
-    core_shield(true);
-    core_close(in->handle);
-    core_shield(false);
+    skein_shield(true);
+    skein_close(in->handle);
+    skein_shield(false);
     in->done = true;
 }
 
 static void
 free_inbound(struct link_tcp_inbound *in)
 {
-    core_scope_join(&in->scope);
+    skein_scope_join(&in->scope);
     list_remove(&in->link);
     in->tcp->inbound_count--;
     link_frame_parser_deinit(&in->parser);
@@ -154,12 +157,12 @@ begin_inbound(struct link_tcp *tcp, int handle)
     in->handle = handle;
     in->parser.limit_bytes = LINK_HELLO_BYTES_MAX;
     in->buffer = mem_alloc(LINK_TCP_RECEIVE_BYTES);
-    core_scope_init(&in->scope);
+    skein_scope_init(&in->scope);
     list_push_back(&tcp->inbounds, &in->link);
     tcp->inbound_count++;
-    int rc = core_spawn(&in->scope, "link-read", read_inbound, in, CORE_STACK_SMALL);
+    int rc = skein_spawn(&in->scope, "link-read", read_inbound, in, SKEIN_STACK_SMALL);
     if (rc < 0) {
-        core_close(handle);
+        skein_close(handle);
         in->done = true;
     }
 }
@@ -168,9 +171,9 @@ void
 link_tcp_accept(void *arg)
 {
     struct link_tcp *tcp = arg;
-    while (!core_cancelled()) {
-        struct backend_addr peer;
-        int rc = core_accept(tcp->listener, &peer, CORE_NEVER);
+    while (!skein_cancelled()) {
+        struct skein_addr peer;
+        int rc = skein_socket_accept(tcp->listener, &peer, SKEIN_NEVER);
         if (rc == -SKEIN_ECANCELED)
             return;
         reap(tcp);
@@ -178,8 +181,8 @@ link_tcp_accept(void *arg)
             begin_inbound(tcp, rc);
         } else if (rc >= 0) {
             tcp->stats.refused++;
-            core_close(rc);
-        } else if (core_sleep(core_deadline_in(LINK_TCP_BACKOFF_MIN_NS)) < 0) {
+            skein_close(rc);
+        } else if (skein_sleep(skein_deadline_in(LINK_TCP_BACKOFF_MIN_NS)) < 0) {
             return;
         }
     }
@@ -189,7 +192,7 @@ void
 link_tcp_end_inbounds(struct link_tcp *tcp)
 {
     list_for_each (link, &tcp->inbounds)
-        core_scope_cancel(&LIST_ENTRY(link, struct link_tcp_inbound, link)->scope);
+        skein_scope_cancel(&LIST_ENTRY(link, struct link_tcp_inbound, link)->scope);
     while (!list_is_empty(&tcp->inbounds))
         free_inbound(LIST_ENTRY(tcp->inbounds.next, struct link_tcp_inbound, link));
 }

@@ -3,7 +3,7 @@
 #define REPLICA_LINK_TCP_INTERNAL_H
 
 #include "base/list.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "replica/link_frame.h"
 #include "replica/link_tcp.h"
 
@@ -23,7 +23,7 @@ struct link_tcp_message {
 struct link_tcp_outbound {
     struct link_tcp *tcp;
     uint32_t node;
-    struct backend_addr addr;
+    struct skein_addr addr;
     bool connected;
     bool broken; /* the watcher saw the end of the connection */
     int handle;
@@ -31,16 +31,16 @@ struct link_tcp_outbound {
     size_t queue_count;
     size_t queue_capacity;
     uint64_t queue_bytes;
-    struct core_waitq wake; /* the writer */
-    int last_error;         /* logged when it changes */
+    struct skein_waitq wake; /* the writer */
+    int last_error;          /* logged when it changes */
 };
 
 /* One accepted connection: a reader fiber in a scope of its own, so that it can be cancelled alone.
  */
 struct link_tcp_inbound {
-    struct list link;
+    struct skein_list link;
     struct link_tcp *tcp;
-    struct core_scope scope;
+    struct skein_scope scope;
     int handle;
     uint32_t node; /* 0 before the hello */
     bool done;
@@ -53,14 +53,14 @@ struct link_tcp {
     char *cluster_name;
     uint32_t node;
     uint64_t queue_bytes_max;
-    struct backend_addr listen_addr;
+    struct skein_addr listen_addr;
     const struct replica_link_handler *handler;
-    struct core_scope scope;
+    struct skein_scope scope;
     int listener;
     bool started;
     struct link_tcp_outbound *outbounds;
     uint32_t outbound_count;
-    struct list inbounds;
+    struct skein_list inbounds;
     uint32_t inbound_count;
     struct replica_link_stats stats;
 };

@@ -6,7 +6,9 @@
 
 #include "base/mem.h"
 #include "base/wire.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
 #include "obs/log.h"
 #include "skein/error.h"
 
@@ -29,7 +31,7 @@ read_verdict(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
     uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
     size_t have = 0;
     while (have < sizeof frame) {
-        ssize_t n = core_recv(handle, frame + have, sizeof frame - have, deadline_ns);
+        ssize_t n = skein_socket_recv(handle, frame + have, sizeof frame - have, deadline_ns);
         if (n <= 0)
             return n < 0 ? (int)n : -SKEIN_EEOF;
         have += (size_t)n;
@@ -63,7 +65,7 @@ say_hello(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
     link_hello_encode(&frame, &hello);
     link_frame_header(frame.data, frame.data + LINK_FRAME_HEADER_BYTES,
                       frame.count - LINK_FRAME_HEADER_BYTES);
-    int rc = core_send(handle, frame.data, frame.count, deadline_ns);
+    int rc = skein_socket_send(handle, frame.data, frame.count, deadline_ns);
     wire_writer_deinit(&frame);
     return rc < 0 ? rc : read_verdict(out, handle, deadline_ns);
 }
@@ -74,11 +76,11 @@ watch(void *arg)
 {
     struct link_tcp_outbound *out = arg;
     uint8_t byte;
-    ssize_t n = core_recv(out->handle, &byte, 1, CORE_NEVER);
+    ssize_t n = skein_socket_recv(out->handle, &byte, 1, SKEIN_NEVER);
     if (n == -SKEIN_ECANCELED)
         return;
     out->broken = true;
-    core_wake_all(&out->wake);
+    skein_wake_all(&out->wake);
 }
 
 static int
@@ -96,7 +98,8 @@ send_batch(struct link_tcp_outbound *out, struct link_tcp_message *batch, size_t
                 (struct iovec){(void *)(uintptr_t)message->payload.data, message->payload.count};
             bytes += message->payload.count + LINK_FRAME_HEADER_BYTES;
         }
-        int rc = core_sendv(out->handle, iov, iov_count, core_deadline_in(LINK_TCP_SEND_NS));
+        int rc =
+            skein_socket_sendv(out->handle, iov, iov_count, skein_deadline_in(LINK_TCP_SEND_NS));
         if (rc < 0)
             return rc;
         out->tcp->stats.sent += at - first;
@@ -114,7 +117,7 @@ write_queue(struct link_tcp_outbound *out)
     int rc = 0;
     while (rc == 0) {
         while (out->queue_count == 0 && !out->broken && rc == 0)
-            rc = core_wait(&out->wake, CORE_NEVER);
+            rc = skein_wait(&out->wake, SKEIN_NEVER);
         if (out->broken)
             rc = -SKEIN_EEOF;
         if (rc < 0)
@@ -139,11 +142,11 @@ write_queue(struct link_tcp_outbound *out)
 static int
 serve(struct link_tcp_outbound *out, int handle)
 {
-    struct core_scope scope;
-    core_scope_init(&scope);
+    struct skein_scope scope;
+    skein_scope_init(&scope);
     out->handle = handle;
     out->broken = false;
-    int rc = core_spawn(&scope, "link-watch", watch, out, CORE_STACK_SMALL);
+    int rc = skein_spawn(&scope, "link-watch", watch, out, SKEIN_STACK_SMALL);
     if (rc == 0) {
         out->connected = true;
         out->last_error = 0;
@@ -151,8 +154,8 @@ serve(struct link_tcp_outbound *out, int handle)
         rc = write_queue(out);
     }
     out->connected = false;
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
     link_tcp_drop_queue(out, &out->tcp->stats.dropped_unconnected);
     if (rc != -SKEIN_ECANCELED)
         out->tcp->handler->on_lost(out->tcp->handler->owner, out->node);
@@ -164,9 +167,9 @@ link_tcp_dial(void *arg)
 {
     struct link_tcp_outbound *out = arg;
     uint64_t backoff_ns = LINK_TCP_BACKOFF_MIN_NS;
-    while (!core_cancelled()) {
-        uint64_t deadline_ns = core_deadline_in(LINK_TCP_HELLO_NS);
-        int handle = core_connect(&out->addr, deadline_ns);
+    while (!skein_cancelled()) {
+        uint64_t deadline_ns = skein_deadline_in(LINK_TCP_HELLO_NS);
+        int handle = skein_socket_connect(&out->addr, deadline_ns);
         int rc = handle;
         if (handle >= 0) {
             rc = say_hello(out, handle, deadline_ns);
@@ -175,15 +178,15 @@ link_tcp_dial(void *arg)
                 rc = serve(out, handle);
                 report(out, rc, "connection lost");
             }
-            core_shield(true);
-            core_close(handle);
-            core_shield(false);
+            skein_shield(true);
+            skein_close(handle);
+            skein_shield(false);
         }
         if (rc == -SKEIN_ECANCELED)
             return;
         report(out, rc, "cannot connect");
-        uint64_t jitter_ns = core_random() % (backoff_ns / 2 + 1);
-        if (core_sleep(core_deadline_in(backoff_ns / 2 + jitter_ns)) < 0)
+        uint64_t jitter_ns = skein_random() % (backoff_ns / 2 + 1);
+        if (skein_sleep(skein_deadline_in(backoff_ns / 2 + jitter_ns)) < 0)
             return;
         backoff_ns =
             backoff_ns * 2 < LINK_TCP_BACKOFF_MAX_NS ? backoff_ns * 2 : LINK_TCP_BACKOFF_MAX_NS;

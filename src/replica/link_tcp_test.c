@@ -13,8 +13,10 @@
 
 #include "base/mem.h"
 #include "base/wire.h"
-#include "core/io.h"
-#include "core/shard.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
+#include "skein/shard.h"
 #include "core/uring.h"
 #include "replica/link_frame.h"
 #include "replica/link_tcp.h"
@@ -87,10 +89,10 @@ stats(struct fixture *f, uint32_t node)
     return s;
 }
 
-#define WAIT(condition)                                                         \
-    for (uint64_t until_ns = core_deadline_in(10 * SECOND_NS); !(condition);) { \
-        skein_assert(core_now_ns() < until_ns);                                 \
-        skein_assert(core_sleep(core_deadline_in(SECOND_NS / 500)) == 0);       \
+#define WAIT(condition)                                                          \
+    for (uint64_t until_ns = skein_deadline_in(10 * SECOND_NS); !(condition);) { \
+        skein_assert(skein_now_ns() < until_ns);                                 \
+        skein_assert(skein_sleep(skein_deadline_in(SECOND_NS / 500)) == 0);      \
     }
 
 static bool
@@ -114,7 +116,7 @@ send_bytes(struct fixture *f, uint32_t from, size_t count)
 static int
 dial(struct fixture *f, uint32_t node)
 {
-    int handle = core_connect(&f->peers[node - 1].addr, core_deadline_in(SECOND_NS));
+    int handle = skein_socket_connect(&f->peers[node - 1].addr, skein_deadline_in(SECOND_NS));
     skein_assert(handle >= 0);
     return handle;
 }
@@ -124,8 +126,9 @@ send_frame(int handle, const void *payload, size_t count)
 {
     uint8_t header[LINK_FRAME_HEADER_BYTES];
     link_frame_header(header, payload, count);
-    skein_assert(core_send(handle, header, sizeof header, core_deadline_in(SECOND_NS)) == 0);
-    skein_assert(core_send(handle, payload, count, core_deadline_in(SECOND_NS)) == 0);
+    skein_assert(skein_socket_send(handle, header, sizeof header, skein_deadline_in(SECOND_NS)) ==
+                 0);
+    skein_assert(skein_socket_send(handle, payload, count, skein_deadline_in(SECOND_NS)) == 0);
 }
 
 static void
@@ -146,8 +149,8 @@ verdict(int handle)
     uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
     size_t have = 0;
     while (have < sizeof frame) {
-        ssize_t n =
-            core_recv(handle, frame + have, sizeof frame - have, core_deadline_in(10 * SECOND_NS));
+        ssize_t n = skein_socket_recv(handle, frame + have, sizeof frame - have,
+                                      skein_deadline_in(10 * SECOND_NS));
         skein_assert(n != -SKEIN_ETIMEDOUT);
         if (n <= 0)
             return -1;
@@ -160,9 +163,9 @@ static void
 expect_end(int handle)
 {
     uint8_t byte;
-    ssize_t n = core_recv(handle, &byte, 1, core_deadline_in(10 * SECOND_NS));
+    ssize_t n = skein_socket_recv(handle, &byte, 1, skein_deadline_in(10 * SECOND_NS));
     skein_assert(n <= 0 && n != -SKEIN_ETIMEDOUT);
-    core_close(handle);
+    skein_close(handle);
 }
 
 static void
@@ -171,12 +174,13 @@ strangers(struct fixture *f)
     skein_assert(start(f, 1) == 0);
     static const char garbage[] = "GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n";
     int handle = dial(f, 1);
-    skein_assert(core_send(handle, garbage, sizeof garbage, core_deadline_in(SECOND_NS)) == 0);
+    skein_assert(skein_socket_send(handle, garbage, sizeof garbage, skein_deadline_in(SECOND_NS)) ==
+                 0);
     expect_end(handle);
     handle = dial(f, 1);
     send_frame(handle, "not a hello at all", 18);
     skein_assert(verdict(handle) == -1);
-    core_close(handle);
+    skein_close(handle);
     skein_assert(stats(f, 1).refused == 2);
 
     static const struct {
@@ -216,13 +220,15 @@ broken_frames(struct fixture *f)
     skein_assert(f->ends[0].last_from == 2);
     uint8_t header[LINK_FRAME_HEADER_BYTES];
     link_frame_header(header, "two", 3);
-    skein_assert(core_send(handle, header, sizeof header, core_deadline_in(SECOND_NS)) == 0);
-    skein_assert(core_send(handle, "twO", 3, core_deadline_in(SECOND_NS)) == 0);
+    skein_assert(skein_socket_send(handle, header, sizeof header, skein_deadline_in(SECOND_NS)) ==
+                 0);
+    skein_assert(skein_socket_send(handle, "twO", 3, skein_deadline_in(SECOND_NS)) == 0);
     expect_end(handle);
 
     handle = dial_as_peer(f);
     wire_store(header, (uint64_t)REPLICA_MESSAGE_BYTES_MAX + 1, 4);
-    skein_assert(core_send(handle, header, sizeof header, core_deadline_in(SECOND_NS)) == 0);
+    skein_assert(skein_socket_send(handle, header, sizeof header, skein_deadline_in(SECOND_NS)) ==
+                 0);
     expect_end(handle);
     skein_assert(f->ends[0].messages == 1 && stats(f, 1).refused == 2);
 
@@ -231,7 +237,7 @@ broken_frames(struct fixture *f)
     expect_end(older);
     send_frame(newer, "three", 5);
     WAIT(f->ends[0].messages == 2);
-    core_close(newer);
+    skein_close(newer);
 }
 
 static void
@@ -261,25 +267,25 @@ finds_its_peer_again(struct fixture *f)
 static void
 full_queue(struct fixture *f)
 {
-    int listener = core_listen(&f->peers[1].addr, 4);
+    int listener = skein_socket_listen(&f->peers[1].addr, 4);
     skein_assert(listener >= 0);
     skein_assert(start(f, 1) == 0);
-    struct backend_addr from;
-    int handle = core_accept(listener, &from, core_deadline_in(5 * SECOND_NS));
+    struct skein_addr from;
+    int handle = skein_socket_accept(listener, &from, skein_deadline_in(5 * SECOND_NS));
     skein_assert(handle >= 0);
     uint8_t frame[LINK_FRAME_HEADER_BYTES + 1] = {0};
     link_frame_header(frame, frame + LINK_FRAME_HEADER_BYTES, 1);
-    skein_assert(core_send(handle, frame, sizeof frame, core_deadline_in(SECOND_NS)) == 0);
+    skein_assert(skein_socket_send(handle, frame, sizeof frame, skein_deadline_in(SECOND_NS)) == 0);
     WAIT(f->ends[0].link->ops->connected(f->ends[0].link, 2));
     uint64_t taken = 0;
     while (taken < 1000 && send_bytes(f, 1, 64 << 10) == 0) {
         taken++;
-        core_yield();
+        skein_yield();
     }
     skein_assert(taken < 1000);
     skein_assert(stats(f, 1).dropped_queue_full == 1);
-    core_close(handle);
-    core_close(listener);
+    skein_close(handle);
+    skein_close(listener);
 }
 
 static void
@@ -301,15 +307,15 @@ main_fiber(void *arg)
 {
     struct run *run = arg;
     struct fixture f = {0};
-    struct backend_addr any = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    struct skein_addr any = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
     int held[2];
     for (uint32_t i = 0; i < 2; i++) {
-        held[i] = core_listen(&any, 4);
+        held[i] = skein_socket_listen(&any, 4);
         f.peers[i].node = i + 1;
-        skein_assert(held[i] >= 0 && core_local_addr(held[i], &f.peers[i].addr) == 0);
+        skein_assert(held[i] >= 0 && skein_socket_local_addr(held[i], &f.peers[i].addr) == 0);
     }
-    core_close(held[0]);
-    core_close(held[1]);
+    skein_close(held[0]);
+    skein_close(held[1]);
     run->fn(&f);
     stop(&f, 1);
     stop(&f, 2);
@@ -321,15 +327,15 @@ run_case(void (*fn)(struct fixture *f))
 {
     struct run run = {fn};
     struct backend *backend;
-    struct core_shard *shard;
-    struct core_stack_pool *stacks = core_stack_pool_open();
+    struct skein_shard *shard;
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
     skein_assert(uring_open(&backend, 1) == 0);
-    struct core_shard_options options = {.backend = backend, .stacks = stacks};
-    skein_assert(core_shard_open(&shard, &options) == 0);
-    skein_assert(core_shard_run(shard, main_fiber, &run) == 0);
-    core_shard_close(shard);
+    struct skein_shard_options options = {.backend = backend, .stacks = stacks};
+    skein_assert(skein_shard_open(&shard, &options) == 0);
+    skein_assert(skein_shard_run(shard, main_fiber, &run) == 0);
+    skein_shard_close(shard);
     uring_close(backend);
-    core_stack_pool_close(stacks);
+    skein_stack_pool_close(stacks);
 }
 
 #define CASE(name)                        \

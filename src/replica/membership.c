@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* genesis.h driven: gossip, the durable steps of a birth, and letting new disks in. */
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -84,7 +84,7 @@ membership_turn(struct replica *replica, uint64_t now_ns)
     if (genesis_may_decide(&replica->genesis)) {
         uint8_t cluster[16];
         struct genesis_map map;
-        core_entropy(cluster, sizeof cluster);
+        skein_entropy(cluster, sizeof cluster);
         genesis_draw_map(&replica->genesis, cluster, &map);
         be_born(replica, GENESIS_MEMBER, &map);
         if (replica->phase != REPLICA_FAILED)
@@ -93,10 +93,10 @@ membership_turn(struct replica *replica, uint64_t now_ns)
     bool unborn = replica->genesis.state == GENESIS_UNBORN;
     bool joining = replica->genesis.state == GENESIS_JOINING && replica->phase == REPLICA_JOINING;
     if (!unborn && !joining) {
-        replica->next_gossip_ns = CORE_NEVER;
+        replica->next_gossip_ns = SKEIN_NEVER;
         return;
     }
-    if (replica->next_gossip_ns != CORE_NEVER && now_ns < replica->next_gossip_ns)
+    if (replica->next_gossip_ns != SKEIN_NEVER && now_ns < replica->next_gossip_ns)
         return;
     replica->next_gossip_ns = now_ns + (unborn ? GOSSIP_UNBORN_NS : GOSSIP_JOINING_NS);
     tell_all(replica, joining);
@@ -129,7 +129,7 @@ membership_on_message(struct replica *replica, uint32_t from, struct bytes data)
         replica->counters.undecodable_dropped++;
         return;
     }
-    genesis_step(&replica->genesis, from, &message, core_random(), &outcome);
+    genesis_step(&replica->genesis, from, &message, skein_random(), &outcome);
     if (outcome.refused)
         obs_log(OBS_ERROR, "replica", "peer is configured differently",
                 "node=%u from=%u why=\"its cluster name or its list of nodes is another one\"",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the queue into the log, the read index or the leader's hands. */
 #include "base/mem.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "replica/entry.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -9,7 +9,7 @@
 static uint64_t
 stamp(struct replica *replica)
 {
-    uint64_t wall_ms = core_wall_ns() / 1000000;
+    uint64_t wall_ms = skein_wall_ns() / 1000000;
     if (wall_ms > replica->stamp_time_ms)
         replica->stamp_time_ms = wall_ms;
     return replica->stamp_time_ms;
@@ -145,7 +145,7 @@ propose_queue(struct replica *replica)
 {
     if (!replica->raft || list_is_empty(&replica->queue))
         return;
-    uint64_t now_ns = core_now_ns();
+    uint64_t now_ns = skein_now_ns();
     if (!replica_is_leader(replica)) {
         uint64_t leader = raft_leader(replica->raft);
         hand_on(replica, leader == replica->raft_id ? 0 : replica_raft_node(leader), now_ns);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what the disk holds to a running core. */
 #include "base/mem.h"
-#include "core/io.h"
-#include "core/shard.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -40,13 +41,13 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
 static int
 check_log_exists(struct replica *replica, char out_why[512])
 {
-    struct backend_names names = {0};
+    struct skein_names names = {0};
     if (!replica->identity.log_begun)
         return 0;
-    int rc = core_list(replica->wal_dir, &names);
+    int rc = skein_file_list(replica->wal_dir, &names);
     bool found = rc == 0 && names.count > 0;
     if (rc == 0)
-        core_names_deinit(&names);
+        skein_names_deinit(&names);
     if (found)
         return 0;
     snprintf(out_why, 512,
@@ -103,7 +104,7 @@ log_continues(const struct wal_recovery *log, const struct raft_snapshot *snapsh
 
 struct cut {
     struct wal_write write;
-    struct core_waitq wake;
+    struct skein_waitq wake;
     int status;
     bool done;
 };
@@ -114,7 +115,7 @@ on_cut(struct wal_write *write, int status)
     struct cut *cut = write->owner;
     cut->status = status;
     cut->done = true;
-    core_wake_all(&cut->wake);
+    skein_wake_all(&cut->wake);
 }
 
 static int
@@ -126,14 +127,14 @@ cut_log(struct replica *replica, const struct raft_snapshot *snapshot,
                                 .sync = true,
                                 .on_durable = on_cut,
                                 .owner = &cut}};
-    core_waitq_init(&cut.wake);
+    skein_waitq_init(&cut.wake);
     int rc = wal_submit(replica->wal, &cut.write);
     if (rc < 0)
         return rc;
-    core_shield(true);
+    skein_shield(true);
     while (!cut.done)
-        (void)!core_wait(&cut.wake, CORE_NEVER);
-    core_shield(false);
+        (void)!skein_wait(&cut.wake, SKEIN_NEVER);
+    skein_shield(false);
     return cut.status;
 }
 
@@ -174,7 +175,7 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
         }
     }
     struct raft_options options = {.id = replica->raft_id,
-                                   .seed = core_random(),
+                                   .seed = skein_random(),
                                    .election_ticks = replica->options.election_ticks,
                                    .heartbeat_ticks = 1,
                                    .append_bytes_max = 1u << 20,

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
-#include "core/shard.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -45,8 +46,8 @@ replica_fail(struct replica *replica, int code, const char *format, ...)
             obs_quote(quoted, sizeof quoted, replica->why, strlen(replica->why)));
     replica->phase = REPLICA_FAILED;
     replica->failure = code;
-    core_wake_all(&replica->progress_wake);
-    core_wake_all(&replica->idle_wake);
+    skein_wake_all(&replica->progress_wake);
+    skein_wake_all(&replica->idle_wake);
     driver_signal(replica);
 }
 
@@ -60,16 +61,16 @@ init_state(struct replica *replica, const struct replica_options *options)
     replica->wal_dir = mem_alloc(strlen(options->data_dir) + 5);
     sprintf(replica->wal_dir, "%s/wal", options->data_dir);
     replica->lock = -1;
-    replica->session = core_random() | 1;
+    replica->session = skein_random() | 1;
     replica->handler = (struct replica_link_handler){
         .owner = replica, .on_message = inbox_on_message, .on_lost = inbox_on_lost};
-    core_scope_init(&replica->scope);
-    core_scope_init(&replica->wal_scope);
-    core_waitq_init(&replica->driver_wake);
-    core_waitq_init(&replica->idle_wake);
-    core_waitq_init(&replica->checkpoint_wake);
-    core_waitq_init(&replica->progress_wake);
-    core_waitq_init(&replica->receive.wake);
+    skein_scope_init(&replica->scope);
+    skein_scope_init(&replica->wal_scope);
+    skein_waitq_init(&replica->driver_wake);
+    skein_waitq_init(&replica->idle_wake);
+    skein_waitq_init(&replica->checkpoint_wake);
+    skein_waitq_init(&replica->progress_wake);
+    skein_waitq_init(&replica->receive.wake);
     list_init(&replica->durable);
     list_init(&replica->queue);
     list_init(&replica->proposals);
@@ -125,7 +126,7 @@ check_options(const struct replica_options *options, uint32_t nodes[REPLICA_NODE
 static int
 sync_names(struct replica *replica, char out_why[512])
 {
-    int rc = core_sync_directory(replica->data_dir);
+    int rc = skein_file_sync_directory(replica->data_dir);
     if (rc < 0)
         snprintf(out_why, 512, "%.400s: cannot be synced: %s", replica->data_dir,
                  skein_error_text(rc));
@@ -136,13 +137,13 @@ static int
 lock_directory(struct replica *replica, char out_why[512])
 {
     char path[4200], parent[4100];
-    int rc = core_mkdir(replica->data_dir, 0755);
+    int rc = skein_file_mkdir(replica->data_dir, 0755);
     bool is_new = rc == 0;
     if (is_new || rc == -EEXIST) {
         /* Also when it is there: whoever made it may have died, or failed, before this. A parent
          * that may not be opened was not made by us. */
         snprintf(parent, sizeof parent, "%s/..", replica->data_dir);
-        rc = core_sync_directory(parent);
+        rc = skein_file_sync_directory(parent);
         if (!is_new && (rc == -EACCES || rc == -EPERM || rc == -EROFS))
             rc = 0;
     }
@@ -152,14 +153,14 @@ lock_directory(struct replica *replica, char out_why[512])
         return rc;
     }
     snprintf(path, sizeof path, "%s/LOCK", replica->data_dir);
-    rc = core_open(path, BACKEND_RDWR | BACKEND_CREATE, 0644);
+    rc = skein_file_open(path, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE, 0644);
     if (rc < 0) {
         snprintf(out_why, 512, "%.400s/LOCK: cannot be opened: %s", replica->data_dir,
                  skein_error_text(rc));
         return rc;
     }
     replica->lock = rc;
-    rc = core_lock(replica->lock);
+    rc = skein_file_lock(replica->lock);
     if (rc == 0)
         return sync_names(replica, out_why);
     snprintf(out_why, 512,
@@ -173,8 +174,8 @@ lock_directory(struct replica *replica, char out_why[512])
 static int
 check_new(struct replica *replica, char out_why[512])
 {
-    struct backend_names names = {0};
-    int rc = core_list(replica->data_dir, &names);
+    struct skein_names names = {0};
+    int rc = skein_file_list(replica->data_dir, &names);
     if (rc < 0) {
         snprintf(out_why, 512, "%.400s: cannot be listed: %s", replica->data_dir,
                  skein_error_text(rc));
@@ -183,7 +184,7 @@ check_new(struct replica *replica, char out_why[512])
     for (size_t i = 0; i < names.count && rc == 0; i++)
         if (strcmp(names.names[i], "wal") == 0 || strncmp(names.names[i], "checkpoint-", 11) == 0)
             rc = -SKEIN_ECORRUPT;
-    core_names_deinit(&names);
+    skein_names_deinit(&names);
     if (rc < 0)
         snprintf(out_why, 512,
                  "%.300s: there is a log but the file identity is gone; put it back, or empty the "
@@ -238,13 +239,13 @@ open_directory(struct replica *replica, const char *name, const uint32_t *nodes,
 static int
 start_fibers(struct replica *replica, char out_why[512])
 {
-    replica->next_tick_ns = core_deadline_in(replica->options.tick_ns);
-    int rc = core_spawn(&replica->scope, "driver", driver_run, replica, CORE_STACK_LARGE);
+    replica->next_tick_ns = skein_deadline_in(replica->options.tick_ns);
+    int rc = skein_spawn(&replica->scope, "driver", driver_run, replica, SKEIN_STACK_LARGE);
     if (rc == 0)
-        rc = core_spawn(&replica->scope, "checkpoint", checkpoint_run, replica, CORE_STACK_LARGE);
+        rc = skein_spawn(&replica->scope, "checkpoint", checkpoint_run, replica, SKEIN_STACK_LARGE);
     if (rc == 0)
-        rc = core_spawn(&replica->scope, "snapshot-in", snapshot_receive_run, replica,
-                        CORE_STACK_LARGE);
+        rc = skein_spawn(&replica->scope, "snapshot-in", snapshot_receive_run, replica,
+                         SKEIN_STACK_LARGE);
     if (rc < 0)
         snprintf(out_why, 512, "no room for another fiber: %s", skein_error_text(rc));
     driver_signal(replica);
@@ -257,7 +258,7 @@ close_log(struct replica *replica)
     if (!replica->wal)
         return;
     wal_close(replica->wal);
-    core_scope_join(&replica->wal_scope);
+    skein_scope_join(&replica->wal_scope);
     wal_free(replica->wal);
     replica->wal = NULL;
 }
@@ -288,24 +289,24 @@ static void
 dismantle(struct replica *replica)
 {
     replica->ending = true;
-    core_wake_all(&replica->progress_wake);
+    skein_wake_all(&replica->progress_wake);
     driver_signal(replica);
-    core_scope_cancel(&replica->scope);
+    skein_scope_cancel(&replica->scope);
     snapshot_send_end_all(replica);
-    core_scope_join(&replica->scope);
+    skein_scope_join(&replica->scope);
     request_finish_all(replica, -SKEIN_ECLOSED);
     if (replica->link_started)
         forward_flush_replies(replica);
     replica->link->ops->stop(replica->link);
     close_log(replica);
     while (replica->local_count > 0)
-        (void)!core_wait(&replica->idle_wake, CORE_NEVER);
+        (void)!skein_wait(&replica->idle_wake, SKEIN_NEVER);
     ready_drop_writes(replica);
     raft_close(replica->raft);
     if (replica->machine)
         replica->options.machine_ops->close(replica->machine);
     if (replica->lock >= 0)
-        core_close(replica->lock);
+        skein_close(replica->lock);
     drop_inbox(replica);
     free_peers(replica);
     wire_writer_deinit(&replica->reply);
@@ -330,7 +331,7 @@ explain_listen(const struct replica_options *options, int rc, char out_why[512])
 
 int
 replica_open(struct replica **out_replica, const struct replica_options *options,
-             struct core_scope *scope, char out_why[512])
+             struct skein_scope *scope, char out_why[512])
 {
     uint32_t nodes[REPLICA_NODES_MAX] = {0};
     (void)scope;
@@ -353,9 +354,9 @@ replica_open(struct replica **out_replica, const struct replica_options *options
     if (rc < 0) {
         if (out_why[0] == '\0')
             snprintf(out_why, 512, "%s", skein_error_text(rc));
-        core_shield(true);
+        skein_shield(true);
         dismantle(replica);
-        core_shield(false);
+        skein_shield(false);
         return rc;
     }
     *out_replica = replica;
@@ -369,23 +370,23 @@ hand_leadership_over(struct replica *replica, uint64_t deadline_ns)
         return;
     driver_signal(replica);
     uint64_t limit_ns =
-        core_deadline_in(replica->options.tick_ns * replica->options.election_ticks);
+        skein_deadline_in(replica->options.tick_ns * replica->options.election_ticks);
     uint64_t until_ns = deadline_ns < limit_ns ? deadline_ns : limit_ns;
-    while (replica_is_leader(replica) && core_now_ns() < until_ns)
-        (void)!core_sleep(core_deadline_in(5 * UINT64_C(1000000)));
+    while (replica_is_leader(replica) && skein_now_ns() < until_ns)
+        (void)!skein_sleep(skein_deadline_in(5 * UINT64_C(1000000)));
 }
 
 void
 replica_stop(struct replica *replica, uint64_t deadline_ns)
 {
     skein_assert(replica->magic == REPLICA_MAGIC);
-    core_shield(true);
+    skein_shield(true);
     replica->stopping = true;
     int rc = 0;
     while (replica->local_count > 0 && replica->phase != REPLICA_FAILED && rc == 0)
-        rc = core_wait(&replica->idle_wake, deadline_ns);
+        rc = skein_wait(&replica->idle_wake, deadline_ns);
     if (replica->phase != REPLICA_FAILED)
         hand_leadership_over(replica, deadline_ns);
     dismantle(replica);
-    core_shield(false);
+    skein_shield(false);
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "raft/raft.h"
 #include "replica/link.h"
 #include "replica/machine.h"
@@ -71,7 +71,7 @@ struct replica_options {
  * -SKEIN_ECORRUPT; -errno. **Runs on** a fiber, suspends.
  */
 int replica_open(struct replica **out_replica, const struct replica_options *options,
-                 struct core_scope *scope, char out_why[512]) SKEIN_MUST_CHECK;
+                 struct skein_scope *scope, char out_why[512]) SKEIN_MUST_CHECK;
 
 enum replica_kind {
     REPLICA_WRITE, /* goes through the log */

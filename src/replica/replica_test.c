@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/replica_test_cluster.h"
 #include "skein/error.h"
@@ -153,18 +153,18 @@ static void
 leader_goes(struct test_cluster *cluster)
 {
     static struct writer w;
-    struct core_scope scope;
+    struct skein_scope scope;
     test_start_all(cluster);
     uint32_t leader = test_leader(cluster), other = leader % 3 + 1;
     w = (struct writer){.cluster = cluster, .node = other, .from = 1000, .count = 2000};
-    core_scope_init(&scope);
-    int rc = core_spawn(&scope, "writer", writer_fiber, &w, CORE_STACK_SMALL);
+    skein_scope_init(&scope);
+    int rc = skein_spawn(&scope, "writer", writer_fiber, &w, SKEIN_STACK_SMALL);
     skein_assert(rc == 0);
     write_ids(cluster, leader % 3 + 1, 0, 20);
     test_cut(cluster, leader);
     uint32_t next = test_leader(cluster);
     skein_assert(next != leader);
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     check_writer(&w, next);
     expect_once(cluster, other, 0, 20);
     skein_assert(w.acknowledged >= 1000);
@@ -189,7 +189,7 @@ static void
 emptied(struct test_cluster *cluster, bool by_snapshot)
 {
     static struct writer w;
-    struct core_scope scope;
+    struct skein_scope scope;
     cluster->checkpoint_log_bytes = by_snapshot ? 40000 : 0;
     test_start_all(cluster);
     uint32_t leader = test_leader(cluster), lost = leader % 3 + 1;
@@ -199,12 +199,12 @@ emptied(struct test_cluster *cluster, bool by_snapshot)
     test_stop(cluster, lost);
     test_empty(cluster, lost);
     w = (struct writer){.cluster = cluster, .node = leader, .from = 1000, .count = 3000};
-    core_scope_init(&scope);
-    int rc = core_spawn(&scope, "writer", writer_fiber, &w, CORE_STACK_SMALL);
+    skein_scope_init(&scope);
+    int rc = skein_spawn(&scope, "writer", writer_fiber, &w, SKEIN_STACK_SMALL);
     skein_assert(rc == 0);
     test_start_all(cluster);
     test_wait(cluster, is_running, lost);
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     test_wait(cluster, has_caught_up, lost);
     skein_assert(w.acknowledged == w.count);
     skein_assert(!by_snapshot || test_status(cluster, lost).snapshots_installed > 0);
@@ -250,7 +250,7 @@ static uint64_t
 sink_now(void *owner)
 {
     (void)owner;
-    return core_shard_current() ? core_wall_ns() : 0;
+    return skein_shard_current() ? skein_wall_ns() : 0;
 }
 
 static void

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "core/io.h"
-#include "core/shard.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
+#include "skein/shard.h"
 #include "core/uring.h"
 #include "skein/error.h"
 
@@ -88,16 +90,16 @@ static void
 find_ports(struct test_cluster *cluster)
 {
     int handles[REPLICA_NODES_MAX];
-    struct backend_addr any = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    struct skein_addr any = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
     for (uint32_t i = 0; i < cluster->count; i++) {
-        handles[i] = core_listen(&any, 4);
+        handles[i] = skein_socket_listen(&any, 4);
         skein_assert(handles[i] >= 0);
         cluster->peers[i].node = i + 1;
-        int rc = core_local_addr(handles[i], &cluster->peers[i].addr);
+        int rc = skein_socket_local_addr(handles[i], &cluster->peers[i].addr);
         skein_assert(rc == 0);
     }
     for (uint32_t i = 0; i < cluster->count; i++)
-        core_close(handles[i]);
+        skein_close(handles[i]);
 }
 
 struct run {
@@ -121,23 +123,23 @@ test_run(uint32_t count, void (*fn)(struct test_cluster *cluster))
     struct test_cluster cluster = {.count = count};
     struct run run = {&cluster, fn};
     struct backend *backend;
-    struct core_shard *shard;
+    struct skein_shard *shard;
     const char *base = getenv("TMPDIR");
     snprintf(cluster.root, sizeof cluster.root, "%.80s/skein-replica-XXXXXX", base ? base : "/tmp");
     skein_assert(mkdtemp(cluster.root) != NULL);
     for (uint32_t i = 0; i < count; i++)
         snprintf(cluster.nodes[i].dir, sizeof cluster.nodes[i].dir, "%s/%u", cluster.root, i + 1);
-    struct core_stack_pool *stacks = core_stack_pool_open();
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
     int rc = uring_open(&backend, 2);
     skein_assert(rc == 0);
-    struct core_shard_options options = {.backend = backend, .stacks = stacks};
-    rc = core_shard_open(&shard, &options);
+    struct skein_shard_options options = {.backend = backend, .stacks = stacks};
+    rc = skein_shard_open(&shard, &options);
     skein_assert(rc == 0);
-    rc = core_shard_run(shard, main_fiber, &run);
+    rc = skein_shard_run(shard, main_fiber, &run);
     skein_assert(rc == 0);
-    core_shard_close(shard);
+    skein_shard_close(shard);
     uring_close(backend);
-    core_stack_pool_close(stacks);
+    skein_stack_pool_close(stacks);
     remove_tree(cluster.root);
 }
 
@@ -169,7 +171,7 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
                                       .keep_log_bytes = cluster->keep_log_bytes,
                                       .pending_bytes_max = 64u << 20,
                                       .command_bytes_max = 16u << 20};
-    core_scope_init(&n->scope);
+    skein_scope_init(&n->scope);
     rc = replica_open(&n->replica, &options, &n->scope, out_why);
     if (rc < 0)
         n->replica = NULL;
@@ -196,19 +198,19 @@ stop_by(struct test_cluster *cluster, uint32_t node, uint64_t deadline_ns)
         return;
     replica_stop(n->replica, deadline_ns);
     n->replica = NULL;
-    core_scope_join(&n->scope);
+    skein_scope_join(&n->scope);
 }
 
 void
 test_stop(struct test_cluster *cluster, uint32_t node)
 {
-    stop_by(cluster, node, core_deadline_in(5 * SECOND_NS));
+    stop_by(cluster, node, skein_deadline_in(5 * SECOND_NS));
 }
 
 void
 test_cut(struct test_cluster *cluster, uint32_t node)
 {
-    stop_by(cluster, node, core_now_ns());
+    stop_by(cluster, node, skein_now_ns());
 }
 
 void
@@ -243,10 +245,10 @@ void
 test_wait(struct test_cluster *cluster, bool (*done)(struct test_cluster *cluster, uint64_t arg),
           uint64_t arg)
 {
-    uint64_t deadline_ns = core_deadline_in(20 * SECOND_NS);
+    uint64_t deadline_ns = skein_deadline_in(20 * SECOND_NS);
     while (!done(cluster, arg)) {
-        skein_assert(core_now_ns() < deadline_ns);
-        int rc = core_sleep(core_deadline_in(SECOND_NS / 200));
+        skein_assert(skein_now_ns() < deadline_ns);
+        int rc = skein_sleep(skein_deadline_in(SECOND_NS / 200));
         skein_assert(rc == 0);
     }
 }
@@ -283,7 +285,7 @@ submit(struct test_cluster *cluster, uint32_t node, enum replica_kind kind, uint
     wire_store(command, id, 4);
     struct bytes data = bytes_copy(command, kind == REPLICA_WRITE ? sizeof command : 4);
     int rc = replica_submit(cluster->nodes[node - 1].replica, kind, data,
-                            core_deadline_in(10 * SECOND_NS), &reply);
+                            skein_deadline_in(10 * SECOND_NS), &reply);
     bytes_unref(&data);
     if (rc == 0) {
         skein_assert(reply.count == 8);

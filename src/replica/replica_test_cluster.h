@@ -2,7 +2,7 @@
 #ifndef REPLICA_TEST_CLUSTER_H
 #define REPLICA_TEST_CLUSTER_H
 
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "replica/link_tcp.h"
 #include "replica/replica.h"
 
@@ -24,7 +24,7 @@ extern const struct replica_machine_ops test_machine_ops;
 
 struct test_node {
     struct replica *replica; /* NULL: not running */
-    struct core_scope scope;
+    struct skein_scope scope;
     char dir[256];
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests: how they come in, wait and are answered. */
 #include "base/mem.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "replica/state.h"
 #include "skein/error.h"
 
@@ -44,7 +44,7 @@ request_finish(struct replica *replica, struct request *request, int status, con
     request->status = status;
     if (status == 0)
         request->reply = bytes_copy(reply, reply_bytes);
-    core_wake_all(&request->done);
+    skein_wake_all(&request->done);
 }
 
 void
@@ -65,7 +65,7 @@ latest_status(const struct request *request, int queued_status)
 }
 
 static void
-finish_list(struct replica *replica, struct list *head, int queued_status)
+finish_list(struct replica *replica, struct skein_list *head, int queued_status)
 {
     while (!list_is_empty(head)) {
         struct request *request = LIST_ENTRY(head->next, struct request, link);
@@ -140,7 +140,7 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
                               .kind = kind,
                               .command = bytes_ref(command),
                               .deadline_ns = deadline_ns};
-    core_waitq_init(&request.done);
+    skein_waitq_init(&request.done);
     list_push_back(&replica->queue, &request.link);
     replica->pending_bytes += cost(&request);
     replica->local_count++;
@@ -150,10 +150,10 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
         replica->counters.reads++;
     driver_signal(replica);
     while (request.state != REQUEST_DONE && rc == 0)
-        rc = core_wait(&request.done, deadline_ns);
+        rc = skein_wait(&request.done, deadline_ns);
     int status = request.state == REQUEST_DONE ? request.status : abandon(replica, &request, rc);
     if (--replica->local_count == 0)
-        core_wake_all(&replica->idle_wake);
+        skein_wake_all(&replica->idle_wake);
     if (status == 0)
         *out_reply = request.reply;
     return status;

@@ -3,7 +3,7 @@
  * A checkpoint file coming in. Chunks arrive in the driver's round and are written by a fiber of
  * their own, one at a time; what comes out of turn is dropped, the sender repeats it.
  */
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -77,7 +77,7 @@ snapshot_receive_on_chunk(struct replica *replica, uint32_t from, struct bytes d
         return;
     receive->pending = bytes_ref(data);
     receive->pending_from = from;
-    core_wake_all(&receive->wake);
+    skein_wake_all(&receive->wake);
 }
 
 static int
@@ -171,7 +171,7 @@ snapshot_receive_run(void *arg)
     struct snapshot_receive *receive = &replica->receive;
     while (!replica->ending) {
         if (!receive->pending.buf) {
-            if (core_wait(&receive->wake, CORE_NEVER) == -SKEIN_ECANCELED)
+            if (skein_wait(&receive->wake, SKEIN_NEVER) == -SKEIN_ECANCELED)
                 break;
             continue;
         }
@@ -180,8 +180,8 @@ snapshot_receive_run(void *arg)
         process(replica, from, data);
         bytes_unref(&receive->pending);
     }
-    core_shield(true);
+    skein_shield(true);
     end_transfer(receive);
-    core_shield(false);
+    skein_shield(false);
     bytes_unref(&receive->pending);
 }

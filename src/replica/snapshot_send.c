@@ -4,8 +4,9 @@
  * acknowledgement comes. The core's own message follows when the file is durable over there.
  */
 #include "base/mem.h"
-#include "core/io.h"
-#include "core/shard.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/shard.h"
 #include "obs/log.h"
 #include "raft/codec.h"
 #include "replica/state.h"
@@ -22,13 +23,13 @@
 struct snapshot_send {
     struct replica *replica;
     struct peer *peer;
-    struct core_scope scope;
+    struct skein_scope scope;
     struct raft_message message;
     uint64_t transfer;
     uint64_t offset;
     enum envelope_ack_state state;
     bool done;
-    struct core_waitq wake;
+    struct skein_waitq wake;
 };
 
 static bool
@@ -45,7 +46,7 @@ send_chunk(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *b
     struct replica *replica = send->replica;
     uint64_t left = file_bytes - send->offset;
     size_t count = left < ENVELOPE_CHUNK_BYTES ? (size_t)left : ENVELOPE_CHUNK_BYTES;
-    ssize_t n = core_pread(file, buffer, count, send->offset);
+    ssize_t n = skein_file_pread(file, buffer, count, send->offset);
     if (n != (ssize_t)count)
         return n < 0 ? (int)n : -SKEIN_ECORRUPT;
     struct envelope_chunk chunk = {.transfer = send->transfer,
@@ -76,7 +77,7 @@ stream(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *buffe
                 return rc;
         }
         if (send->state == ENVELOPE_ACK_MORE && send->offset == before) {
-            int rc = core_wait(&send->wake, core_deadline_in(ACK_NS));
+            int rc = skein_wait(&send->wake, skein_deadline_in(ACK_NS));
             if (rc == -SKEIN_ECANCELED)
                 return rc;
         }
@@ -90,20 +91,20 @@ static int
 send_file(struct snapshot_send *send)
 {
     char path[4096];
-    struct backend_stat stat;
+    struct skein_stat stat;
     checkpoint_path(send->replica->data_dir, send->message.snapshot.index, path, sizeof path);
-    int rc = core_stat(path, &stat);
+    int rc = skein_file_stat(path, &stat);
     if (rc < 0)
         return rc;
-    int file = core_open(path, BACKEND_RDONLY, 0);
+    int file = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
     if (file < 0)
         return file;
     uint8_t *buffer = mem_alloc(ENVELOPE_CHUNK_BYTES);
     rc = stream(send, file, stat.size_bytes, buffer);
     mem_free(buffer);
-    core_shield(true);
-    core_close(file);
-    core_shield(false);
+    skein_shield(true);
+    skein_close(file);
+    skein_shield(false);
     return rc;
 }
 
@@ -125,18 +126,18 @@ run(void *arg)
 {
     struct snapshot_send *send = arg;
     struct replica *replica = send->replica;
-    uint64_t begun_ns = core_now_ns();
+    uint64_t begun_ns = skein_now_ns();
     int rc = send_file(send);
     if (rc == 0 && still_wanted(send))
         hand_over(send);
     obs_log(rc == 0 ? OBS_INFO : OBS_WARN, "replica", "snapshot sent",
             "node=%u to=%u index=%" PRIu64 " result=%s ms=%" PRIu64, replica->options.node,
             send->peer->node, send->message.snapshot.index, rc < 0 ? skein_error_name(rc) : "whole",
-            (core_now_ns() - begun_ns) / 1000000);
+            (skein_now_ns() - begun_ns) / 1000000);
     if (rc == -ENOENT) {
         /* A newer one took its place: the core is told of it when the next checkpoint is taken. */
         replica->checkpoint_wanted = true;
-        core_wake_all(&replica->checkpoint_wake);
+        skein_wake_all(&replica->checkpoint_wake);
     }
     if (replica->raft)
         raft_report_snapshot(replica->raft, send->message.to, rc == 0);
@@ -148,7 +149,7 @@ run(void *arg)
 static void
 free_send(struct peer *peer)
 {
-    core_scope_join(&peer->send->scope);
+    skein_scope_join(&peer->send->scope);
     mem_free(peer->send);
     peer->send = NULL;
 }
@@ -165,10 +166,10 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
     }
     struct snapshot_send *send = mem_zalloc(sizeof *send);
     *send = (struct snapshot_send){
-        .replica = replica, .peer = peer, .message = *message, .transfer = core_random() | 1};
-    core_scope_init(&send->scope);
-    core_waitq_init(&send->wake);
-    if (core_spawn(&send->scope, "snapshot-send", run, send, CORE_STACK_SMALL) < 0) {
+        .replica = replica, .peer = peer, .message = *message, .transfer = skein_random() | 1};
+    skein_scope_init(&send->scope);
+    skein_waitq_init(&send->wake);
+    if (skein_spawn(&send->scope, "snapshot-send", run, send, SKEIN_STACK_SMALL) < 0) {
         mem_free(send);
         raft_report_snapshot(replica->raft, message->to, false);
         return;
@@ -193,7 +194,7 @@ snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes data)
         return;
     send->state = ack.state;
     send->offset = ack.offset;
-    core_wake_all(&send->wake);
+    skein_wake_all(&send->wake);
 }
 
 void
@@ -203,7 +204,7 @@ snapshot_send_end_all(struct replica *replica)
         struct peer *peer = &replica->peers[i];
         if (!peer->send)
             continue;
-        core_scope_cancel(&peer->send->scope);
+        skein_scope_cancel(&peer->send->scope);
         free_send(peer);
     }
 }

@@ -4,7 +4,7 @@
 
 #include "base/list.h"
 #include "base/wire.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "disk/checkpoint.h"
 #include "disk/wal.h"
 #include "replica/envelope.h"
@@ -54,7 +54,7 @@ enum request_state {
 };
 
 struct request {
-    struct list link; /* the queue, a proposal, a read batch or a bucket of forwards */
+    struct skein_list link; /* the queue, a proposal, a read batch or a bucket of forwards */
     enum request_state state;
     enum replica_kind kind;
     struct bytes command;
@@ -66,7 +66,7 @@ struct request {
     uint64_t origin_session;
     uint64_t origin_token;
     uint64_t origin_id;
-    struct list remote_link; /* replica.remotes */
+    struct skein_list remote_link; /* replica.remotes */
 
     /* where it was handed to */
     uint64_t attempt;
@@ -76,31 +76,31 @@ struct request {
     uint64_t refused_until_ns;
 
     /* the submitter's */
-    struct core_waitq done;
+    struct skein_waitq done;
     int status;
     struct bytes reply;
 };
 
 /* One log entry that waits for being applied. */
 struct proposal {
-    struct list link;
+    struct skein_list link;
     uint64_t index;
     uint64_t term;
-    struct list requests; /* ascending ordinal */
+    struct skein_list requests; /* ascending ordinal */
 };
 
 /* Reads that share one raft_read_index. */
 struct read_batch {
-    struct list link;
+    struct skein_list link;
     uint64_t context;
     uint64_t index; /* 0: not settled */
     uint64_t begun_ns;
-    struct list requests;
+    struct skein_list requests;
 };
 
 /* A Ready whose log write is under way. */
 struct durable_write {
-    struct list link;
+    struct skein_list link;
     struct wal_write write;
     struct raft_ready ready;
     struct replica *replica;
@@ -150,7 +150,7 @@ struct snapshot_receive {
     uint64_t ended[8]; /* transfers that are over */
     uint32_t ended_next;
     struct raft_snapshot installed; /* verified and durable, may be stepped */
-    struct core_waitq wake;
+    struct skein_waitq wake;
 };
 
 struct replica {
@@ -162,7 +162,7 @@ struct replica {
     struct replica_link *link;
     struct replica_link_handler handler;
     bool link_started;
-    struct core_scope scope; /* every fiber of the replica */
+    struct skein_scope scope; /* every fiber of the replica */
     int lock;
 
     enum replica_phase phase;
@@ -178,7 +178,7 @@ struct replica {
 
     struct raft *raft;
     struct wal *wal;
-    struct core_scope wal_scope;
+    struct skein_scope wal_scope;
     uint64_t raft_id;
     struct raft_config config; /* as of the last applied entry */
     struct peer peers[REPLICA_NODES_MAX];
@@ -192,28 +192,28 @@ struct replica {
     struct wire_writer reply;
 
     /* the driver */
-    struct core_waitq driver_wake;
+    struct skein_waitq driver_wake;
     bool signalled;
     uint64_t next_tick_ns;
     struct inbox_message *inbox, *inbox_spare;
     size_t inbox_count, inbox_capacity, inbox_spare_capacity;
     uint64_t inbox_bytes;
-    struct list durable;        /* completed writes, in order */
+    struct skein_list durable;  /* completed writes, in order */
     struct durable_write *held; /* the log's queue was full */
     uint64_t entry_writes_ahead;
 
     /* requests */
-    struct list queue;
-    struct list proposals;
-    struct list reads;
-    struct list forwards[REPLICA_FORWARD_BUCKETS];
+    struct skein_list queue;
+    struct skein_list proposals;
+    struct skein_list reads;
+    struct skein_list forwards[REPLICA_FORWARD_BUCKETS];
     uint64_t forward_count;
-    struct list remotes;
+    struct skein_list remotes;
     uint64_t pending_bytes;
     uint64_t local_count;
     uint64_t next_attempt, next_context;
-    uint64_t session;            /* of this process */
-    struct core_waitq idle_wake; /* replica_stop */
+    uint64_t session;             /* of this process */
+    struct skein_waitq idle_wake; /* replica_stop */
 
     /* checkpoints */
     uint64_t checkpoint_index;
@@ -222,8 +222,8 @@ struct replica {
     uint32_t mark_count;
     bool checkpoint_busy, checkpoint_wanted;
     uint32_t sends_active;
-    struct core_waitq checkpoint_wake;
-    struct core_waitq progress_wake; /* a checkpoint ended */
+    struct skein_waitq checkpoint_wake;
+    struct skein_waitq progress_wake; /* a checkpoint ended */
     struct snapshot_receive receive;
 
     struct replica_status counters; /* only its counts */

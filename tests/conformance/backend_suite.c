@@ -6,14 +6,16 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/socket.h"
 #include "skein/error.h"
 
 #define MILLISECOND_NS 1000000ull
 #define PATH_BYTES 512
 #define BULK_BYTES ((size_t)1 << 20)
 
-static const struct backend_addr loopback = {
+static const struct skein_addr loopback = {
     .ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1},
 };
 
@@ -27,7 +29,7 @@ path_in(const struct backend_suite_run *run, const char *name, char out[PATH_BYT
 static int
 create(struct backend_suite_run *run, const char *path)
 {
-    int handle = core_open(path, BACKEND_RDWR | BACKEND_CREATE, 0600);
+    int handle = skein_file_open(path, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE, 0600);
     CHECK(&run->check, handle >= 0);
     return handle;
 }
@@ -38,20 +40,20 @@ static void
 absent_files(struct backend_suite_run *run)
 {
     struct check *check = &run->check;
-    struct backend_stat stat;
-    struct backend_names names;
+    struct skein_stat stat;
+    struct skein_names names;
     char path[PATH_BYTES];
     char other[PATH_BYTES];
     path_in(run, "absent", path);
     path_in(run, "other", other);
-    CHECK(check, core_open(path, BACKEND_RDONLY, 0) == -ENOENT);
-    CHECK(check, core_stat(path, &stat) == -ENOENT);
-    CHECK(check, core_list(path, &names) == -ENOENT);
-    CHECK(check, core_unlink(path, 0) == -ENOENT);
-    CHECK(check, core_rename(path, other) == -ENOENT);
-    CHECK(check, core_sync_directory(path) == -ENOENT);
+    CHECK(check, skein_file_open(path, SKEIN_FILE_RDONLY, 0) == -ENOENT);
+    CHECK(check, skein_file_stat(path, &stat) == -ENOENT);
+    CHECK(check, skein_file_list(path, &names) == -ENOENT);
+    CHECK(check, skein_file_unlink(path, 0) == -ENOENT);
+    CHECK(check, skein_file_rename(path, other) == -ENOENT);
+    CHECK(check, skein_file_sync_directory(path) == -ENOENT);
     path_in(run, "absent/file", path);
-    CHECK(check, core_open(path, BACKEND_RDWR | BACKEND_CREATE, 0600) == -ENOENT);
+    CHECK(check, skein_file_open(path, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE, 0600) == -ENOENT);
 }
 
 static void
@@ -60,36 +62,36 @@ file_contents(struct backend_suite_run *run)
     struct check *check = &run->check;
     char path[PATH_BYTES];
     char data[16];
-    struct backend_stat stat = {0};
+    struct skein_stat stat = {0};
     path_in(run, "file", path);
     int handle = create(run, path);
-    uint32_t exclusive = BACKEND_RDWR | BACKEND_CREATE | BACKEND_EXCLUSIVE;
-    CHECK(check, core_open(path, exclusive, 0600) == -EEXIST);
-    CHECK(check, core_pread(handle, data, sizeof(data), 0) == 0);
-    CHECK(check, core_pwrite(handle, "0123456789", 10, 0, 0) == 0);
-    CHECK(check, core_pwrite(handle, "abc", 3, 8, BACKEND_DSYNC) == 0);
-    CHECK(check, core_pread(handle, data, sizeof(data), 0) == 11);
+    uint32_t exclusive = SKEIN_FILE_RDWR | SKEIN_FILE_CREATE | SKEIN_FILE_EXCLUSIVE;
+    CHECK(check, skein_file_open(path, exclusive, 0600) == -EEXIST);
+    CHECK(check, skein_file_pread(handle, data, sizeof(data), 0) == 0);
+    CHECK(check, skein_file_pwrite(handle, "0123456789", 10, 0, 0) == 0);
+    CHECK(check, skein_file_pwrite(handle, "abc", 3, 8, SKEIN_FILE_DSYNC) == 0);
+    CHECK(check, skein_file_pread(handle, data, sizeof(data), 0) == 11);
     CHECK(check, memcmp(data, "01234567abc", 11) == 0);
-    CHECK(check, core_pread(handle, data, 4, 9) == 2);
-    CHECK(check, core_pread(handle, data, 4, 11) == 0);
-    CHECK(check, core_pread(handle, data, 4, 4096) == 0);
-    CHECK(check, core_sync(handle, 0) == 0);
-    CHECK(check, core_sync(handle, BACKEND_DATA_ONLY) == 0);
-    CHECK(check, core_truncate(handle, 5) == 0);
-    CHECK(check, core_pread(handle, data, sizeof(data), 0) == 5);
-    CHECK(check, core_allocate(handle, 0, 8192) == 0);
-    CHECK(check, core_stat(path, &stat) == 0);
+    CHECK(check, skein_file_pread(handle, data, 4, 9) == 2);
+    CHECK(check, skein_file_pread(handle, data, 4, 11) == 0);
+    CHECK(check, skein_file_pread(handle, data, 4, 4096) == 0);
+    CHECK(check, skein_file_sync(handle, 0) == 0);
+    CHECK(check, skein_file_sync(handle, SKEIN_FILE_DATA_ONLY) == 0);
+    CHECK(check, skein_file_truncate(handle, 5) == 0);
+    CHECK(check, skein_file_pread(handle, data, sizeof(data), 0) == 5);
+    CHECK(check, skein_file_allocate(handle, 0, 8192) == 0);
+    CHECK(check, skein_file_stat(path, &stat) == 0);
     CHECK(check, stat.size_bytes == 8192 && !stat.is_directory);
-    CHECK(check, core_pread(handle, data, 3, 4) == 3);
+    CHECK(check, skein_file_pread(handle, data, 3, 4) == 3);
     CHECK(check, memcmp(data, "4\0\0", 3) == 0);
-    CHECK(check, core_close(handle) == 0);
-    handle = core_open(path, BACKEND_RDWR | BACKEND_TRUNC, 0);
+    CHECK(check, skein_close(handle) == 0);
+    handle = skein_file_open(path, SKEIN_FILE_RDWR | SKEIN_FILE_TRUNC, 0);
     CHECK(check, handle >= 0);
-    CHECK(check, core_pread(handle, data, 1, 0) == 0);
-    CHECK(check, core_close(handle) == 0);
-    handle = core_open(path, BACKEND_RDONLY, 0);
-    CHECK(check, core_pwrite(handle, "x", 1, 0, 0) == -EBADF);
-    CHECK(check, core_close(handle) == 0);
+    CHECK(check, skein_file_pread(handle, data, 1, 0) == 0);
+    CHECK(check, skein_close(handle) == 0);
+    handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
+    CHECK(check, skein_file_pwrite(handle, "x", 1, 0, 0) == -EBADF);
+    CHECK(check, skein_close(handle) == 0);
 }
 
 static void
@@ -99,15 +101,16 @@ direct_files(struct backend_suite_run *run)
     char path[PATH_BYTES];
     char *block = mem_alloc_aligned(4096, 8192);
     path_in(run, "direct", path);
-    int handle = core_open(path, BACKEND_RDWR | BACKEND_CREATE | BACKEND_DIRECT, 0600);
+    int handle =
+        skein_file_open(path, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE | SKEIN_FILE_DIRECT, 0600);
     CHECK(check, handle >= 0);
     memset(block, 'd', 8192);
-    CHECK(check, core_pwrite(handle, block, 8192, 0, BACKEND_DSYNC) == 0);
-    CHECK(check, core_truncate(handle, 5000) == 0);
+    CHECK(check, skein_file_pwrite(handle, block, 8192, 0, SKEIN_FILE_DSYNC) == 0);
+    CHECK(check, skein_file_truncate(handle, 5000) == 0);
     memset(block, 0, 8192);
-    CHECK(check, core_pread(handle, block, 8192, 0) == 5000);
+    CHECK(check, skein_file_pread(handle, block, 8192, 0) == 5000);
     CHECK(check, block[0] == 'd' && block[4999] == 'd');
-    CHECK(check, core_close(handle) == 0);
+    CHECK(check, skein_close(handle) == 0);
     mem_free(block);
 }
 
@@ -118,33 +121,33 @@ directories(struct backend_suite_run *run)
     static const char *const unsorted[] = {"d/b", "d/a", "d/B", "d/c"};
     char path[PATH_BYTES];
     char to[PATH_BYTES];
-    struct backend_stat stat = {0};
-    struct backend_names names = {0};
+    struct skein_stat stat = {0};
+    struct skein_names names = {0};
     path_in(run, "d", path);
-    CHECK(check, core_mkdir(path, 0700) == 0);
-    CHECK(check, core_mkdir(path, 0700) == -EEXIST);
-    CHECK(check, core_stat(path, &stat) == 0 && stat.is_directory);
-    CHECK(check, core_list(path, &names) == 0 && names.count == 0);
-    core_names_deinit(&names);
+    CHECK(check, skein_file_mkdir(path, 0700) == 0);
+    CHECK(check, skein_file_mkdir(path, 0700) == -EEXIST);
+    CHECK(check, skein_file_stat(path, &stat) == 0 && stat.is_directory);
+    CHECK(check, skein_file_list(path, &names) == 0 && names.count == 0);
+    skein_names_deinit(&names);
     for (size_t i = 0; i < BASE_COUNT_OF(unsorted); i++)
-        CHECK(check, core_close(create(run, path_in(run, unsorted[i], to))) == 0);
-    CHECK(check, core_sync_directory(path) == 0);
-    CHECK(check, core_rename(path_in(run, "d/c", to), path_in(run, "d/a", path)) == 0);
+        CHECK(check, skein_close(create(run, path_in(run, unsorted[i], to))) == 0);
+    CHECK(check, skein_file_sync_directory(path) == 0);
+    CHECK(check, skein_file_rename(path_in(run, "d/c", to), path_in(run, "d/a", path)) == 0);
     path_in(run, "d", path);
-    CHECK(check, core_list(path, &names) == 0);
+    CHECK(check, skein_file_list(path, &names) == 0);
     if (CHECK(check, names.count == 3)) {
         CHECK(check, strcmp(names.names[0], "B") == 0);
         CHECK(check, strcmp(names.names[1], "a") == 0);
         CHECK(check, strcmp(names.names[2], "b") == 0);
     }
-    core_names_deinit(&names);
-    core_names_deinit(&names);
-    CHECK(check, core_unlink(path, BACKEND_DIRECTORY) == -ENOTEMPTY);
-    CHECK(check, core_unlink(path_in(run, "d/B", to), 0) == 0);
-    CHECK(check, core_unlink(path_in(run, "d/a", to), 0) == 0);
-    CHECK(check, core_unlink(path_in(run, "d/b", to), 0) == 0);
-    CHECK(check, core_unlink(path, BACKEND_DIRECTORY) == 0);
-    CHECK(check, core_stat(path, &stat) == -ENOENT);
+    skein_names_deinit(&names);
+    skein_names_deinit(&names);
+    CHECK(check, skein_file_unlink(path, SKEIN_FILE_DIRECTORY) == -ENOTEMPTY);
+    CHECK(check, skein_file_unlink(path_in(run, "d/B", to), 0) == 0);
+    CHECK(check, skein_file_unlink(path_in(run, "d/a", to), 0) == 0);
+    CHECK(check, skein_file_unlink(path_in(run, "d/b", to), 0) == 0);
+    CHECK(check, skein_file_unlink(path, SKEIN_FILE_DIRECTORY) == 0);
+    CHECK(check, skein_file_stat(path, &stat) == -ENOENT);
 }
 
 static void
@@ -155,11 +158,11 @@ locks(struct backend_suite_run *run)
     path_in(run, "lock", path);
     int first = create(run, path);
     int second = create(run, path);
-    CHECK(check, core_lock(first) == 0);
-    CHECK(check, core_lock(second) == -EWOULDBLOCK);
-    CHECK(check, core_close(first) == 0);
-    CHECK(check, core_lock(second) == 0);
-    CHECK(check, core_close(second) == 0);
+    CHECK(check, skein_file_lock(first) == 0);
+    CHECK(check, skein_file_lock(second) == -EWOULDBLOCK);
+    CHECK(check, skein_close(first) == 0);
+    CHECK(check, skein_file_lock(second) == 0);
+    CHECK(check, skein_close(second) == 0);
 }
 
 /* ---- sockets ---- */
@@ -168,7 +171,7 @@ struct pair {
     int listener;
     int client;
     int server;
-    struct backend_addr addr;
+    struct skein_addr addr;
 };
 
 /* The handshake is the listener's, so connect needs no accept beside it. */
@@ -176,20 +179,20 @@ static bool
 open_pair(struct backend_suite_run *run, struct pair *pair)
 {
     struct check *check = &run->check;
-    struct backend_addr peer = {0};
-    struct backend_addr local = {0};
-    uint64_t deadline_ns = core_deadline_in(5000 * MILLISECOND_NS);
-    pair->listener = core_listen(&loopback, 16);
+    struct skein_addr peer = {0};
+    struct skein_addr local = {0};
+    uint64_t deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
+    pair->listener = skein_socket_listen(&loopback, 16);
     if (!CHECK(check, pair->listener >= 0))
         return false;
-    CHECK(check, core_local_addr(pair->listener, &pair->addr) == 0);
+    CHECK(check, skein_socket_local_addr(pair->listener, &pair->addr) == 0);
     CHECK(check, pair->addr.port != 0);
     CHECK(check, memcmp(pair->addr.ip, loopback.ip, 16) == 0);
-    pair->client = core_connect(&pair->addr, deadline_ns);
-    pair->server = core_accept(pair->listener, &peer, deadline_ns);
+    pair->client = skein_socket_connect(&pair->addr, deadline_ns);
+    pair->server = skein_socket_accept(pair->listener, &peer, deadline_ns);
     if (!CHECK(check, pair->client >= 0 && pair->server >= 0))
         return false;
-    CHECK(check, core_local_addr(pair->client, &local) == 0);
+    CHECK(check, skein_socket_local_addr(pair->client, &local) == 0);
     CHECK(check, local.port == peer.port && memcmp(local.ip, peer.ip, 16) == 0);
     return true;
 }
@@ -197,22 +200,22 @@ open_pair(struct backend_suite_run *run, struct pair *pair)
 static void
 close_pair(struct backend_suite_run *run, struct pair *pair)
 {
-    CHECK(&run->check, core_close(pair->client) == 0);
-    CHECK(&run->check, core_close(pair->server) == 0);
-    CHECK(&run->check, core_close(pair->listener) == 0);
+    CHECK(&run->check, skein_close(pair->client) == 0);
+    CHECK(&run->check, skein_close(pair->server) == 0);
+    CHECK(&run->check, skein_close(pair->listener) == 0);
 }
 
 static void
 refused_connects(struct backend_suite_run *run)
 {
     struct check *check = &run->check;
-    struct backend_addr addr = loopback;
-    int listener = core_listen(&loopback, 1);
-    CHECK(check, core_local_addr(listener, &addr) == 0);
-    CHECK(check, core_listen(&addr, 1) == -EADDRINUSE);
-    CHECK(check, core_close(listener) == 0);
-    uint64_t deadline_ns = core_deadline_in(5000 * MILLISECOND_NS);
-    CHECK(check, core_connect(&addr, deadline_ns) == -ECONNREFUSED);
+    struct skein_addr addr = loopback;
+    int listener = skein_socket_listen(&loopback, 1);
+    CHECK(check, skein_socket_local_addr(listener, &addr) == 0);
+    CHECK(check, skein_socket_listen(&addr, 1) == -EADDRINUSE);
+    CHECK(check, skein_close(listener) == 0);
+    uint64_t deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
+    CHECK(check, skein_socket_connect(&addr, deadline_ns) == -ECONNREFUSED);
 }
 
 static void
@@ -221,28 +224,28 @@ streams(struct backend_suite_run *run)
     struct check *check = &run->check;
     struct pair pair;
     char data[16];
-    uint64_t deadline_ns = core_deadline_in(5000 * MILLISECOND_NS);
+    uint64_t deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
     if (!open_pair(run, &pair))
         return;
-    CHECK(check, core_send(pair.client, "hello", 5, deadline_ns) == 0);
-    CHECK(check, core_recv(pair.server, data, 2, deadline_ns) == 2);
+    CHECK(check, skein_socket_send(pair.client, "hello", 5, deadline_ns) == 0);
+    CHECK(check, skein_socket_recv(pair.server, data, 2, deadline_ns) == 2);
     CHECK(check, memcmp(data, "he", 2) == 0);
-    CHECK(check, core_recv(pair.server, data, sizeof(data), deadline_ns) == 3);
+    CHECK(check, skein_socket_recv(pair.server, data, sizeof(data), deadline_ns) == 3);
     struct iovec iov[3] = {{(char *)(uintptr_t) "ab", 2}, {NULL, 0}, {(char *)(uintptr_t) "c", 1}};
-    CHECK(check, core_sendv(pair.server, iov, 3, deadline_ns) == 0);
+    CHECK(check, skein_socket_sendv(pair.server, iov, 3, deadline_ns) == 0);
     size_t count = 0;
     while (count < 3) {
-        ssize_t n = core_recv(pair.client, data + count, sizeof(data) - count, deadline_ns);
+        ssize_t n = skein_socket_recv(pair.client, data + count, sizeof(data) - count, deadline_ns);
         if (!CHECK(check, n > 0))
             break;
         count += (size_t)n;
     }
     CHECK(check, count == 3 && memcmp(data, "abc", 3) == 0);
-    CHECK(check, core_shutdown(pair.client) == 0);
-    CHECK(check, core_recv(pair.server, data, 1, deadline_ns) == 0);
-    CHECK(check, core_recv(pair.server, data, 1, deadline_ns) == 0);
-    CHECK(check, core_send(pair.server, "still", 5, deadline_ns) == 0);
-    CHECK(check, core_recv(pair.client, data, 5, deadline_ns) > 0);
+    CHECK(check, skein_socket_shutdown(pair.client) == 0);
+    CHECK(check, skein_socket_recv(pair.server, data, 1, deadline_ns) == 0);
+    CHECK(check, skein_socket_recv(pair.server, data, 1, deadline_ns) == 0);
+    CHECK(check, skein_socket_send(pair.server, "still", 5, deadline_ns) == 0);
+    CHECK(check, skein_socket_recv(pair.client, data, 5, deadline_ns) > 0);
     close_pair(run, &pair);
 }
 
@@ -261,9 +264,9 @@ send_bulk(void *arg)
         data[i] = (char)(i * 31 + (i >> 12));
     for (size_t i = 0; i < 4; i++)
         iov[i] = (struct iovec){data + i * (BULK_BYTES / 4), BULK_BYTES / 4};
-    uint64_t deadline_ns = core_deadline_in(20000 * MILLISECOND_NS);
-    CHECK(&bulk->run->check, core_sendv(bulk->handle, iov, 4, deadline_ns) == 0);
-    CHECK(&bulk->run->check, core_shutdown(bulk->handle) == 0);
+    uint64_t deadline_ns = skein_deadline_in(20000 * MILLISECOND_NS);
+    CHECK(&bulk->run->check, skein_socket_sendv(bulk->handle, iov, 4, deadline_ns) == 0);
+    CHECK(&bulk->run->check, skein_socket_shutdown(bulk->handle) == 0);
     mem_free(data);
 }
 
@@ -271,25 +274,25 @@ static void
 bulk_transfer(struct backend_suite_run *run)
 {
     struct pair pair;
-    struct core_scope scope;
+    struct skein_scope scope;
     if (!open_pair(run, &pair))
         return;
     struct bulk bulk = {.run = run, .handle = pair.client};
-    core_scope_init(&scope);
-    CHECK(&run->check, core_spawn(&scope, "bulk", send_bulk, &bulk, CORE_STACK_SMALL) == 0);
+    skein_scope_init(&scope);
+    CHECK(&run->check, skein_spawn(&scope, "bulk", send_bulk, &bulk, SKEIN_STACK_SMALL) == 0);
     char data[8192];
-    uint64_t deadline_ns = core_deadline_in(20000 * MILLISECOND_NS);
+    uint64_t deadline_ns = skein_deadline_in(20000 * MILLISECOND_NS);
     size_t count = 0;
     bool same = true;
     ssize_t n;
-    while ((n = core_recv(pair.server, data, sizeof(data), deadline_ns)) > 0) {
+    while ((n = skein_socket_recv(pair.server, data, sizeof(data), deadline_ns)) > 0) {
         for (size_t i = 0; i < (size_t)n; i++)
             same = same && data[i] == (char)((count + i) * 31 + ((count + i) >> 12));
         count += (size_t)n;
     }
     CHECK(&run->check, n == 0);
     CHECK(&run->check, same && count == BULK_BYTES);
-    core_scope_join(&scope);
+    skein_scope_join(&scope);
     close_pair(run, &pair);
 }
 
@@ -300,15 +303,15 @@ sends_to_a_closed_peer(struct backend_suite_run *run)
     struct pair pair;
     if (!open_pair(run, &pair))
         return;
-    CHECK(check, core_close(pair.server) == 0);
+    CHECK(check, skein_close(pair.server) == 0);
     int rc = 0;
     for (int i = 0; i < 1000 && rc == 0; i++) {
-        rc = core_send(pair.client, "x", 1, core_deadline_in(1000 * MILLISECOND_NS));
-        CHECK(check, core_sleep(core_deadline_in(MILLISECOND_NS)) == 0);
+        rc = skein_socket_send(pair.client, "x", 1, skein_deadline_in(1000 * MILLISECOND_NS));
+        CHECK(check, skein_sleep(skein_deadline_in(MILLISECOND_NS)) == 0);
     }
     CHECK(check, rc == -EPIPE || rc == -ECONNRESET);
-    CHECK(check, core_close(pair.client) == 0);
-    CHECK(check, core_close(pair.listener) == 0);
+    CHECK(check, skein_close(pair.client) == 0);
+    CHECK(check, skein_close(pair.listener) == 0);
 }
 
 /* ---- deadlines and cancellation ---- */
@@ -321,17 +324,17 @@ deadlines(struct backend_suite_run *run)
     char byte;
     if (!open_pair(run, &pair))
         return;
-    uint64_t deadline_ns = core_deadline_in(5 * MILLISECOND_NS);
-    CHECK(check, core_recv(pair.server, &byte, 1, deadline_ns) == -SKEIN_ETIMEDOUT);
-    CHECK(check, core_now_ns() >= deadline_ns);
-    CHECK(check, core_accept(pair.listener, NULL, deadline_ns) == -SKEIN_ETIMEDOUT);
-    CHECK(check, core_sleep(deadline_ns) == 0);
-    deadline_ns = core_deadline_in(3 * MILLISECOND_NS);
-    CHECK(check, core_sleep(deadline_ns) == 0);
-    CHECK(check, core_now_ns() >= deadline_ns);
-    deadline_ns = core_deadline_in(5000 * MILLISECOND_NS);
-    CHECK(check, core_send(pair.client, "x", 1, deadline_ns) == 0);
-    CHECK(check, core_recv(pair.server, &byte, 1, deadline_ns) == 1 && byte == 'x');
+    uint64_t deadline_ns = skein_deadline_in(5 * MILLISECOND_NS);
+    CHECK(check, skein_socket_recv(pair.server, &byte, 1, deadline_ns) == -SKEIN_ETIMEDOUT);
+    CHECK(check, skein_now_ns() >= deadline_ns);
+    CHECK(check, skein_socket_accept(pair.listener, NULL, deadline_ns) == -SKEIN_ETIMEDOUT);
+    CHECK(check, skein_sleep(deadline_ns) == 0);
+    deadline_ns = skein_deadline_in(3 * MILLISECOND_NS);
+    CHECK(check, skein_sleep(deadline_ns) == 0);
+    CHECK(check, skein_now_ns() >= deadline_ns);
+    deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
+    CHECK(check, skein_socket_send(pair.client, "x", 1, deadline_ns) == 0);
+    CHECK(check, skein_socket_recv(pair.server, &byte, 1, deadline_ns) == 1 && byte == 'x');
     close_pair(run, &pair);
 }
 
@@ -339,21 +342,21 @@ struct blocked {
     int handle;
     int64_t result;
     char byte;
-    struct core_waitq *got;
+    struct skein_waitq *got;
 };
 
 static void
 blocked_recv(void *arg)
 {
     struct blocked *blocked = arg;
-    blocked->result = core_recv(blocked->handle, &blocked->byte, 1, CORE_NEVER);
+    blocked->result = skein_socket_recv(blocked->handle, &blocked->byte, 1, SKEIN_NEVER);
 }
 
 static void
 blocked_accept(void *arg)
 {
     struct blocked *blocked = arg;
-    blocked->result = core_accept(blocked->handle, NULL, CORE_NEVER);
+    blocked->result = skein_socket_accept(blocked->handle, NULL, SKEIN_NEVER);
 }
 
 static void
@@ -361,31 +364,31 @@ cancelled_waits(struct backend_suite_run *run)
 {
     struct check *check = &run->check;
     struct pair pair;
-    struct core_scope scope;
+    struct skein_scope scope;
     if (!open_pair(run, &pair))
         return;
     struct blocked recv = {.handle = pair.server, .result = 1};
     struct blocked accept = {.handle = pair.listener, .result = 1};
-    core_scope_init(&scope);
-    CHECK(check, core_spawn(&scope, "recv", blocked_recv, &recv, CORE_STACK_SMALL) == 0);
-    CHECK(check, core_spawn(&scope, "accept", blocked_accept, &accept, CORE_STACK_SMALL) == 0);
-    CHECK(check, core_sleep(core_deadline_in(2 * MILLISECOND_NS)) == 0);
-    core_scope_cancel(&scope);
-    core_scope_join(&scope);
+    skein_scope_init(&scope);
+    CHECK(check, skein_spawn(&scope, "recv", blocked_recv, &recv, SKEIN_STACK_SMALL) == 0);
+    CHECK(check, skein_spawn(&scope, "accept", blocked_accept, &accept, SKEIN_STACK_SMALL) == 0);
+    CHECK(check, skein_sleep(skein_deadline_in(2 * MILLISECOND_NS)) == 0);
+    skein_scope_cancel(&scope);
+    skein_scope_join(&scope);
     CHECK(check, recv.result == -SKEIN_ECANCELED);
     CHECK(check, accept.result == -SKEIN_ECANCELED);
     /* The stream is whole: nothing was taken from it by the cancelled recv. */
-    uint64_t deadline_ns = core_deadline_in(5000 * MILLISECOND_NS);
+    uint64_t deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
     char byte = 0;
-    CHECK(check, core_send(pair.client, "y", 1, deadline_ns) == 0);
-    CHECK(check, core_recv(pair.server, &byte, 1, deadline_ns) == 1 && byte == 'y');
+    CHECK(check, skein_socket_send(pair.client, "y", 1, deadline_ns) == 0);
+    CHECK(check, skein_socket_recv(pair.server, &byte, 1, deadline_ns) == 1 && byte == 'y');
     close_pair(run, &pair);
 }
 
 static void
 cancel_it(void *arg)
 {
-    core_scope_cancel(arg);
+    skein_scope_cancel(arg);
 }
 
 /* Cancelled at about the moment of the result: whichever came first, no byte is lost. */
@@ -396,24 +399,24 @@ results_against_cancels(struct backend_suite_run *run)
     struct pair pair;
     if (!open_pair(run, &pair))
         return;
-    uint64_t deadline_ns = core_deadline_in(20000 * MILLISECOND_NS);
+    uint64_t deadline_ns = skein_deadline_in(20000 * MILLISECOND_NS);
     for (int i = 0; i < 50; i++) {
-        struct core_scope scope;
-        struct core_scope canceller;
+        struct skein_scope scope;
+        struct skein_scope canceller;
         struct blocked recv = {.handle = pair.server, .result = 1};
-        core_scope_init(&scope);
-        core_scope_init(&canceller);
-        CHECK(check, core_spawn(&scope, "recv", blocked_recv, &recv, CORE_STACK_SMALL) == 0);
-        core_yield();
+        skein_scope_init(&scope);
+        skein_scope_init(&canceller);
+        CHECK(check, skein_spawn(&scope, "recv", blocked_recv, &recv, SKEIN_STACK_SMALL) == 0);
+        skein_yield();
         if (i % 2)
-            CHECK(check, core_spawn(&canceller, "c", cancel_it, &scope, CORE_STACK_SMALL) == 0);
-        CHECK(check, core_send(pair.client, "z", 1, deadline_ns) == 0);
-        core_scope_cancel(&scope);
-        core_scope_join(&scope);
-        core_scope_join(&canceller);
+            CHECK(check, skein_spawn(&canceller, "c", cancel_it, &scope, SKEIN_STACK_SMALL) == 0);
+        CHECK(check, skein_socket_send(pair.client, "z", 1, deadline_ns) == 0);
+        skein_scope_cancel(&scope);
+        skein_scope_join(&scope);
+        skein_scope_join(&canceller);
         CHECK(check, recv.result == 1 || recv.result == -SKEIN_ECANCELED);
         if (recv.result != 1)
-            recv.result = core_recv(pair.server, &recv.byte, 1, deadline_ns);
+            recv.result = skein_socket_recv(pair.server, &recv.byte, 1, deadline_ns);
         CHECK(check, recv.result == 1 && recv.byte == 'z');
     }
     close_pair(run, &pair);
@@ -430,26 +433,26 @@ io_of_a_cancelled_fiber(void *arg)
     struct cancelled_io *io = arg;
     struct check *check = &io->run->check;
     char byte = 0;
-    CHECK(check, core_cancelled());
-    CHECK(check, core_pread(io->handle, &byte, 1, 0) == -SKEIN_ECANCELED);
-    CHECK(check, core_sync(io->handle, 0) == -SKEIN_ECANCELED);
-    core_shield(true);
-    CHECK(check, core_pwrite(io->handle, "q", 1, 0, 0) == 0);
-    core_shield(false);
-    CHECK(check, core_close(io->handle) == 0);
+    CHECK(check, skein_cancelled());
+    CHECK(check, skein_file_pread(io->handle, &byte, 1, 0) == -SKEIN_ECANCELED);
+    CHECK(check, skein_file_sync(io->handle, 0) == -SKEIN_ECANCELED);
+    skein_shield(true);
+    CHECK(check, skein_file_pwrite(io->handle, "q", 1, 0, 0) == 0);
+    skein_shield(false);
+    CHECK(check, skein_close(io->handle) == 0);
 }
 
 static void
 cancelled_fibers_close_what_they_hold(struct backend_suite_run *run)
 {
     char path[PATH_BYTES];
-    struct core_scope scope;
+    struct skein_scope scope;
     struct cancelled_io io = {.run = run, .handle = create(run, path_in(run, "held", path))};
-    core_scope_init(&scope);
-    core_scope_cancel(&scope);
+    skein_scope_init(&scope);
+    skein_scope_cancel(&scope);
     CHECK(&run->check,
-          core_spawn(&scope, "held", io_of_a_cancelled_fiber, &io, CORE_STACK_SMALL) == 0);
-    core_scope_join(&scope);
+          skein_spawn(&scope, "held", io_of_a_cancelled_fiber, &io, SKEIN_STACK_SMALL) == 0);
+    skein_scope_join(&scope);
 }
 
 /* ---- the rest ---- */
@@ -465,19 +468,19 @@ worker(void *arg)
 {
     for (int i = 0; i < 20; i++) {
         int64_t value = i;
-        *(int64_t *)arg += core_work(add_one, &value);
+        *(int64_t *)arg += skein_work(add_one, &value);
     }
 }
 
 static void
 helper_work(struct backend_suite_run *run)
 {
-    struct core_scope scope;
+    struct skein_scope scope;
     int64_t sums[6] = {0};
-    core_scope_init(&scope);
+    skein_scope_init(&scope);
     for (size_t i = 0; i < BASE_COUNT_OF(sums); i++)
-        CHECK(&run->check, core_spawn(&scope, "worker", worker, &sums[i], CORE_STACK_SMALL) == 0);
-    core_scope_join(&scope);
+        CHECK(&run->check, skein_spawn(&scope, "worker", worker, &sums[i], SKEIN_STACK_SMALL) == 0);
+    skein_scope_join(&scope);
     for (size_t i = 0; i < BASE_COUNT_OF(sums); i++)
         CHECK(&run->check, sums[i] == 210);
 }
@@ -485,11 +488,11 @@ helper_work(struct backend_suite_run *run)
 static void
 clocks_and_entropy(struct backend_suite_run *run)
 {
-    uint64_t before_ns = core_now_ns();
-    CHECK(&run->check, core_sleep(core_deadline_in(MILLISECOND_NS)) == 0);
-    CHECK(&run->check, core_now_ns() >= before_ns + MILLISECOND_NS);
-    CHECK(&run->check, core_wall_ns() > 0);
-    CHECK(&run->check, core_random() != core_random());
+    uint64_t before_ns = skein_now_ns();
+    CHECK(&run->check, skein_sleep(skein_deadline_in(MILLISECOND_NS)) == 0);
+    CHECK(&run->check, skein_now_ns() >= before_ns + MILLISECOND_NS);
+    CHECK(&run->check, skein_wall_ns() > 0);
+    CHECK(&run->check, skein_random() != skein_random());
 }
 
 const struct backend_suite_case backend_suite_cases[] = {

@@ -7,10 +7,10 @@
 #include "core/check.h"
 
 /*
- * What every implementation of core/backend.h has to do, seen through core/io.h. A case runs as the
- * first fiber of a shard of the world under test:
+ * What every implementation of core/backend.h has to do, seen through skein/io.h. A case runs as
+ * the first fiber of a shard of the world under test:
  *
- *     for each case:  world->run(world, case)  ->  a fresh directory, a shard, core_shard_run or
+ *     for each case:  world->run(world, case)  ->  a fresh directory, a shard, skein_shard_run or
  *                                                  turns, then backend_suite_case_run in the fiber
  */
 

@@ -14,7 +14,9 @@
 #include <cmocka.h>
 
 #include "conformance/backend_suite.h"
-#include "core/io.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "core/backend.h"
 #include "core/uring.h"
 #include "skein/error.h"
 
@@ -23,14 +25,14 @@
 static int
 run_in_ring(struct backend_suite_world *world, int (*main_fn)(void *arg), void *arg)
 {
-    struct core_shard *shard;
-    struct core_shard_options options = {.stacks = core_stack_pool_open()};
+    struct skein_shard *shard;
+    struct skein_shard_options options = {.stacks = skein_stack_pool_open()};
     assert_int_equal(uring_open(&options.backend, 2), 0);
-    assert_int_equal(core_shard_open(&shard, &options), 0);
-    int result = core_shard_run(shard, main_fn, arg);
-    core_shard_close(shard);
+    assert_int_equal(skein_shard_open(&shard, &options), 0);
+    int result = skein_shard_run(shard, main_fn, arg);
+    skein_shard_close(shard);
     uring_close(options.backend);
-    core_stack_pool_close(options.stacks);
+    skein_stack_pool_close(options.stacks);
     return result;
 }
 
@@ -38,16 +40,16 @@ static int
 remove_tree_main(void *arg)
 {
     const char *directory = arg;
-    struct backend_names names = {0};
+    struct skein_names names = {0};
     char path[512];
-    int rc = core_list(directory, &names);
+    int rc = skein_file_list(directory, &names);
     for (size_t i = 0; rc >= 0 && i < names.count; i++) {
         snprintf(path, sizeof(path), "%s/%s", directory, names.names[i]);
-        if (core_unlink(path, 0) < 0)
-            rc = core_unlink(path, BACKEND_DIRECTORY);
+        if (skein_file_unlink(path, 0) < 0)
+            rc = skein_file_unlink(path, SKEIN_FILE_DIRECTORY);
     }
-    core_names_deinit(&names);
-    return rc < 0 ? rc : core_unlink(directory, BACKEND_DIRECTORY);
+    skein_names_deinit(&names);
+    return rc < 0 ? rc : skein_file_unlink(directory, SKEIN_FILE_DIRECTORY);
 }
 
 static void
@@ -85,7 +87,7 @@ a_wake_from_another_thread_ends_the_wait(void **state)
     assert_int_equal(uring_open(&backend, 1), 0);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(pthread_create(&thread, NULL, wake_from_thread, backend), 0);
-        backend->ops->wait(backend, CORE_NEVER);
+        backend->ops->wait(backend, SKEIN_NEVER);
         pthread_join(thread, NULL);
     }
     uring_close(backend);
@@ -94,7 +96,7 @@ a_wake_from_another_thread_ends_the_wait(void **state)
 struct flood {
     struct check check;
     int handle;
-    struct core_scope scope;
+    struct skein_scope scope;
     unsigned done_count;
 };
 
@@ -103,8 +105,8 @@ flood_fiber(void *arg)
 {
     struct flood *flood = arg;
     char byte;
-    CHECK(&flood->check, core_pread(flood->handle, &byte, 1, 0) == 1);
-    CHECK(&flood->check, uring_wait_readable(flood->handle, CORE_NEVER) == 0);
+    CHECK(&flood->check, skein_file_pread(flood->handle, &byte, 1, 0) == 1);
+    CHECK(&flood->check, uring_wait_readable(flood->handle, SKEIN_NEVER) == 0);
     flood->done_count++;
 }
 
@@ -112,7 +114,7 @@ static void
 blocked_fiber(void *arg)
 {
     struct flood *flood = arg;
-    CHECK(&flood->check, uring_wait_readable(flood->handle, CORE_NEVER) == -SKEIN_ECANCELED);
+    CHECK(&flood->check, uring_wait_readable(flood->handle, SKEIN_NEVER) == -SKEIN_ECANCELED);
     flood->done_count++;
 }
 
@@ -120,26 +122,26 @@ static int
 flood_main(void *arg)
 {
     struct flood *flood = arg;
-    core_scope_init(&flood->scope);
-    flood->handle = core_open("/dev/zero", BACKEND_RDONLY, 0);
+    skein_scope_init(&flood->scope);
+    flood->handle = skein_file_open("/dev/zero", SKEIN_FILE_RDONLY, 0);
     CHECK(&flood->check, flood->handle >= 0);
     for (int i = 0; i < FLOOD_FIBER_COUNT; i++)
         CHECK(&flood->check,
-              core_spawn(&flood->scope, "flood", flood_fiber, flood, CORE_STACK_SMALL) == 0);
-    core_scope_join(&flood->scope);
-    CHECK(&flood->check, core_close(flood->handle) == 0);
+              skein_spawn(&flood->scope, "flood", flood_fiber, flood, SKEIN_STACK_SMALL) == 0);
+    skein_scope_join(&flood->scope);
+    CHECK(&flood->check, skein_close(flood->handle) == 0);
     CHECK(&flood->check, flood->done_count == FLOOD_FIBER_COUNT);
 
     /* As many polls that never come, all cancelled at once. */
     flood->handle = eventfd(0, EFD_CLOEXEC);
     for (int i = 0; i < FLOOD_FIBER_COUNT; i++)
         CHECK(&flood->check,
-              core_spawn(&flood->scope, "blocked", blocked_fiber, flood, CORE_STACK_SMALL) == 0);
-    CHECK(&flood->check, core_sleep(core_deadline_in(1000000)) == 0);
-    core_scope_cancel(&flood->scope);
-    core_scope_join(&flood->scope);
+              skein_spawn(&flood->scope, "blocked", blocked_fiber, flood, SKEIN_STACK_SMALL) == 0);
+    CHECK(&flood->check, skein_sleep(skein_deadline_in(1000000)) == 0);
+    skein_scope_cancel(&flood->scope);
+    skein_scope_join(&flood->scope);
     CHECK(&flood->check, flood->done_count == 2 * FLOOD_FIBER_COUNT);
-    return core_close(flood->handle);
+    return skein_close(flood->handle);
 }
 
 static void
@@ -155,13 +157,13 @@ readable_main(void *arg)
 {
     struct check *check = arg;
     int fd = eventfd(0, EFD_CLOEXEC);
-    CHECK(check, uring_wait_readable(-1, CORE_NEVER) == -EBADF);
-    CHECK(check, uring_wait_readable(fd, core_deadline_in(1000000)) == -SKEIN_ETIMEDOUT);
+    CHECK(check, uring_wait_readable(-1, SKEIN_NEVER) == -EBADF);
+    CHECK(check, uring_wait_readable(fd, skein_deadline_in(1000000)) == -SKEIN_ETIMEDOUT);
     uint64_t one = 1;
     CHECK(check, write(fd, &one, sizeof(one)) == sizeof(one));
-    CHECK(check, uring_wait_readable(fd, CORE_NEVER) == 0);
-    CHECK(check, core_pread(fd, &one, sizeof(one), 0) == sizeof(one));
-    return core_close(fd);
+    CHECK(check, uring_wait_readable(fd, SKEIN_NEVER) == 0);
+    CHECK(check, skein_file_pread(fd, &one, sizeof(one), 0) == sizeof(one));
+    return skein_close(fd);
 }
 
 static void

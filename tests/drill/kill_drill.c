@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "app/world.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "tests/drill/load.h"
 
 #define MS UINT64_C(1000000)
@@ -48,7 +48,7 @@ await_leader(struct drill *drill)
         uint32_t leader = procs_leader(&drill->procs);
         if (leader && drill->procs.pid[leader])
             return leader;
-        (void)core_sleep(core_deadline_in(100 * MS));
+        (void)skein_sleep(skein_deadline_in(100 * MS));
     }
     return 0;
 }
@@ -100,14 +100,14 @@ one_round(struct drill *drill, uint32_t round)
         return 2;
     }
     load->round = round;
-    (void)core_sleep(core_deadline_in(prng_range(&drill->prng, 200, 700) * MS));
+    (void)skein_sleep(skein_deadline_in(prng_range(&drill->prng, 200, 700) * MS));
     inflict(drill, fault, leader, &frozen);
     if (fault == KILL_ALL)
         for (uint32_t n = 1; n <= procs->count; n++)
             if (start(drill, n) < 0)
                 return 1;
     load_mark(load);
-    uint64_t took_ns = load_await_write(load, core_deadline_in(30 * SECOND));
+    uint64_t took_ns = load_await_write(load, skein_deadline_in(30 * SECOND));
     if (!took_ns) {
         fprintf(stderr, "drill: round %u: %s: nobody served within 30 s\n", round,
                 fault_names[fault]);
@@ -119,7 +119,7 @@ one_round(struct drill *drill, uint32_t round)
     if (took_ns > drill->worst_ns)
         drill->worst_ns = took_ns;
     drill->over_count += took_ns > drill->serve_within_ms * MS;
-    (void)core_sleep(core_deadline_in(prng_range(&drill->prng, 100, 600) * MS));
+    (void)skein_sleep(skein_deadline_in(prng_range(&drill->prng, 100, 600) * MS));
     int status;
     uint32_t died = procs_died(procs, &status);
     if (died) {
@@ -144,12 +144,12 @@ wipe_round(struct drill *drill)
     if (!leader)
         return 2;
     for (int i = 0; i < 300 && procs_info(procs, leader, "log_first") <= 1; i++)
-        (void)core_sleep(core_deadline_in(100 * MS));
+        (void)skein_sleep(skein_deadline_in(100 * MS));
     uint32_t victim = leader % procs->count + 1;
     procs_kill(procs, victim);
     if (procs_wipe(procs, victim) < 0 || start(drill, victim) < 0)
         return 1;
-    uint64_t begun_ns = core_now_ns();
+    uint64_t begun_ns = skein_now_ns();
     int64_t target = procs_info(procs, leader, "commit");
     for (int i = 0; i < 300; i++) {
         int64_t applied = procs_info(procs, victim, "applied");
@@ -157,10 +157,10 @@ wipe_round(struct drill *drill)
         if (applied >= target && target > 0 && installed > 0) {
             printf("wiped node %u: back by snapshot after %" PRIu64 " ms, applied %" PRId64
                    " (leader's commit then %" PRId64 ")\n",
-                   victim, (core_now_ns() - begun_ns) / MS, applied, target);
+                   victim, (skein_now_ns() - begun_ns) / MS, applied, target);
             return 0;
         }
-        (void)core_sleep(core_deadline_in(100 * MS));
+        (void)skein_sleep(skein_deadline_in(100 * MS));
     }
     fprintf(stderr, "drill: wiped node %u is not back within 30 s\n", victim);
     return 2;
@@ -224,7 +224,7 @@ drill_main(void *arg)
     if (rc == 0 && drill->wipe)
         rc = wipe_round(drill);
     if (rc == 0)
-        (void)core_sleep(core_deadline_in(500 * MS));
+        (void)skein_sleep(skein_deadline_in(500 * MS));
     load_stop(load);
     if (rc == 0)
         rc = verdict(drill);

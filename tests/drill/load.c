@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 #include "kv/client.h"
 #include "skein/error.h"
 
@@ -71,7 +71,7 @@ static void
 record_reply(struct load *load, size_t op, const struct action *action,
              const struct kv_reply *reply)
 {
-    uint64_t now = core_now_ns();
+    uint64_t now = skein_now_ns();
     char number[24];
     struct linear_value seen = LINEAR_ABSENT;
     bool has_observed = true;
@@ -113,8 +113,8 @@ static void
 note_write(struct load *load, uint64_t begun_ns)
 {
     if (load->mark_ns && begun_ns >= load->mark_ns && !load->first_write_after_mark_ns) {
-        load->first_write_after_mark_ns = core_now_ns();
-        core_wake_all(&load->woken);
+        load->first_write_after_mark_ns = skein_now_ns();
+        skein_wake_all(&load->woken);
     }
 }
 
@@ -124,20 +124,20 @@ one_operation(struct client *client)
     struct load *load = client->load;
     if (!client->connection) {
         uint32_t n = 1 + (uint32_t)prng_below(&client->prng, load->procs->count);
-        struct backend_addr addr = procs_addr(load->procs, n);
-        if (kv_client_connect(&client->connection, &addr, core_deadline_in(SECOND / 5)) < 0) {
+        struct skein_addr addr = procs_addr(load->procs, n);
+        if (kv_client_connect(&client->connection, &addr, skein_deadline_in(SECOND / 5)) < 0) {
             client->connection = NULL;
-            (void)core_sleep(core_deadline_in(SECOND / 50));
+            (void)skein_sleep(skein_deadline_in(SECOND / 50));
             return;
         }
     }
     struct action action;
     draw_action(client, &action);
-    uint64_t begun_ns = core_now_ns();
+    uint64_t begun_ns = skein_now_ns();
     size_t op = linear_call(load->history, client->process, action.kind, text_value(action.key),
                             text_value(action.arg), LINEAR_ABSENT, begun_ns);
     struct kv_reply reply = {0};
-    int rc = kv_client_call(client->connection, &reply, core_deadline_in(SECOND), action.argc,
+    int rc = kv_client_call(client->connection, &reply, skein_deadline_in(SECOND), action.argc,
                             action.argv);
     if (rc < 0) {
         load->unknown_count++;
@@ -150,7 +150,7 @@ one_operation(struct client *client)
     record_reply(load, op, &action, &reply);
     if (reply.type == KV_REPLY_ERROR) {
         client->process = load->next_process++;
-        (void)core_sleep(core_deadline_in(SECOND / 100));
+        (void)skein_sleep(skein_deadline_in(SECOND / 100));
     } else if (action.kind != LINEAR_READ) {
         note_write(load, begun_ns);
     }
@@ -162,9 +162,9 @@ client_main(void *arg)
 {
     struct client *client = arg;
     struct load *load = client->load;
-    while (!load->stopping && !core_cancelled()) {
+    while (!load->stopping && !skein_cancelled()) {
         one_operation(client);
-        (void)core_sleep(core_deadline_in(prng_below(&client->prng, 2 * load->pause_ns + 1)));
+        (void)skein_sleep(skein_deadline_in(prng_below(&client->prng, 2 * load->pause_ns + 1)));
     }
     if (client->connection)
         kv_client_close(client->connection);
@@ -174,15 +174,15 @@ client_main(void *arg)
 void
 load_start(struct load *load)
 {
-    core_scope_init(&load->scope);
-    core_waitq_init(&load->woken);
+    skein_scope_init(&load->scope);
+    skein_waitq_init(&load->woken);
     for (uint32_t i = 0; i < load->client_count; i++) {
         struct client *client = mem_zalloc(sizeof(*client));
         client->load = load;
         client->number = i;
         client->process = load->next_process++;
         prng_init(&client->prng, load->seed * 1000 + i);
-        if (core_spawn(&load->scope, "client", client_main, client, CORE_STACK_SMALL) < 0)
+        if (skein_spawn(&load->scope, "client", client_main, client, SKEIN_STACK_SMALL) < 0)
             base_die(__FILE__, __LINE__, "no fiber for a client");
     }
 }
@@ -191,13 +191,13 @@ void
 load_stop(struct load *load)
 {
     load->stopping = true;
-    core_scope_join(&load->scope);
+    skein_scope_join(&load->scope);
 }
 
 void
 load_mark(struct load *load)
 {
-    load->mark_ns = core_now_ns();
+    load->mark_ns = skein_now_ns();
     load->first_write_after_mark_ns = 0;
 }
 
@@ -205,7 +205,7 @@ uint64_t
 load_await_write(struct load *load, uint64_t deadline_ns)
 {
     while (!load->first_write_after_mark_ns)
-        if (core_wait(&load->woken, deadline_ns) < 0)
+        if (skein_wait(&load->woken, deadline_ns) < 0)
             return 0;
     return load->first_write_after_mark_ns - load->mark_ns;
 }
@@ -215,15 +215,15 @@ read_one(struct load *load, struct kv_client **connection, uint32_t *n, const ch
 {
     const char *argv[] = {"GET", key};
     for (int attempt = 0; attempt < 40; attempt++) {
-        struct backend_addr addr = procs_addr(load->procs, *n);
-        if (!*connection && kv_client_connect(connection, &addr, core_deadline_in(SECOND)) < 0)
+        struct skein_addr addr = procs_addr(load->procs, *n);
+        if (!*connection && kv_client_connect(connection, &addr, skein_deadline_in(SECOND)) < 0)
             *connection = NULL;
         struct kv_reply reply = {0};
         size_t op = linear_call(load->history, load->next_process++, LINEAR_READ, text_value(key),
-                                LINEAR_ABSENT, LINEAR_ABSENT, core_now_ns());
+                                LINEAR_ABSENT, LINEAR_ABSENT, skein_now_ns());
         struct action action = {.kind = LINEAR_READ};
         int rc = *connection
-                     ? kv_client_call(*connection, &reply, core_deadline_in(6 * SECOND), 2, argv)
+                     ? kv_client_call(*connection, &reply, skein_deadline_in(6 * SECOND), 2, argv)
                      : -SKEIN_ECLOSED;
         bool ok = rc == 0 && reply.type != KV_REPLY_ERROR;
         if (ok)
@@ -237,7 +237,7 @@ read_one(struct load *load, struct kv_client **connection, uint32_t *n, const ch
             kv_client_close(*connection);
         *connection = NULL;
         *n = *n % load->procs->count + 1;
-        (void)core_sleep(core_deadline_in(SECOND / 10));
+        (void)skein_sleep(skein_deadline_in(SECOND / 10));
     }
     return -SKEIN_ETIMEDOUT;
 }

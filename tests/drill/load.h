@@ -3,7 +3,7 @@
 #define TESTS_DRILL_LOAD_H
 
 #include "base/prng.h"
-#include "core/fiber.h"
+#include "skein/fiber.h"
 #include "sim/linear/linear.h"
 #include "tests/drill/procs.h"
 
@@ -15,8 +15,8 @@
 struct load {
     struct procs *procs;
     struct linear_history *history;
-    struct core_scope scope;
-    struct core_waitq woken;
+    struct skein_scope scope;
+    struct skein_waitq woken;
     uint64_t seed;
     uint32_t client_count;
     uint32_t keys_per_round;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "app/nodes.h"
-#include "core/shard.h"
+#include "skein/shard.h"
 
 static bool
 port_is_free(uint16_t port)
@@ -163,10 +163,10 @@ procs_deinit(struct procs *procs, bool keep)
         remove_tree(procs->folder);
 }
 
-struct backend_addr
+struct skein_addr
 procs_addr(const struct procs *procs, uint32_t n)
 {
-    struct backend_addr addr = {.port = (uint16_t)(procs->base_port + n)};
+    struct skein_addr addr = {.port = (uint16_t)(procs->base_port + n)};
     const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
     memcpy(addr.ip, loopback, 16);
     return addr;
@@ -175,9 +175,9 @@ procs_addr(const struct procs *procs, uint32_t n)
 int64_t
 procs_info(const struct procs *procs, uint32_t n, const char *key)
 {
-    struct backend_addr addr = procs_addr(procs, n);
+    struct skein_addr addr = procs_addr(procs, n);
     struct bytes text = {0};
-    if (nodes_info(&addr, &text, core_deadline_in(500000000)) < 0)
+    if (nodes_info(&addr, &text, skein_deadline_in(500000000)) < 0)
         return -1;
     int64_t value = (int64_t)nodes_number(text, key);
     bytes_unref(&text);

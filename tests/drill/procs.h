@@ -44,7 +44,7 @@ uint32_t procs_died(struct procs *procs, int *out_status);
 /* procs_deinit - kill what is left and, unless @keep, remove the folder. */
 void procs_deinit(struct procs *procs, bool keep);
 
-struct backend_addr procs_addr(const struct procs *procs, uint32_t n);
+struct skein_addr procs_addr(const struct procs *procs, uint32_t n);
 /* procs_info - a number of node @n's INFO, -1 when it does not answer. Suspends. */
 int64_t procs_info(const struct procs *procs, uint32_t n, const char *key);
 /* procs_leader - whom the reachable nodes call leader, 0: nobody. Suspends. */

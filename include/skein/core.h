@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SKEIN_CORE_H
+#define SKEIN_CORE_H
+
+/*
+ * The runtime, whole: shards and their fibers, files and sockets. Each header says its own part and
+ * can be included alone; skein/shard.h is where a program begins.
+ */
+
+#include "skein/error.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/shard.h"
+#include "skein/socket.h"
+
+#endif

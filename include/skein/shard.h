@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SKEIN_SHARD_H
+#define SKEIN_SHARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "skein/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A shard: one thread's scheduler of fibers, with its timers and its backend.
+ *
+ *        +--------- turn ----------+
+ *        v                         |
+ *   ready fibers, in FIFO order -> due timers -> nothing ready: backend wait until next timer
+ *
+ * In the real world skein_shard_run drives this. The simulator drives many shards on one thread: it
+ * delivers an event to a node's backend and calls skein_shard_turn, which runs until nothing is
+ * ready and says when it wants to run again. Node code sees no difference.
+ *
+ * The current shard is the thread's; calls in skein/fiber.h, skein/fiber.h and skein/io.h act on
+ * it.
+ */
+
+struct backend;
+struct skein_shard;
+struct skein_stack_pool;
+
+struct skein_shard_options {
+    struct backend *backend;         /* borrowed; outlives the shard */
+    struct skein_stack_pool *stacks; /* borrowed; may serve several shards of one thread */
+    uint32_t fiber_count_max;        /* 0: 65536 */
+};
+
+/* skein_shard_open - a shard for this thread; becomes nobody's current yet. */
+int skein_shard_open(struct skein_shard **out_shard,
+                     const struct skein_shard_options *options) SKEIN_MUST_CHECK;
+
+/*
+ * skein_shard_start - spawn @main_fn as the shard's first fiber; the shard is finished when it has
+ * returned and every fiber with it (fibers live in scopes, so none is left).
+ */
+void skein_shard_start(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg);
+
+/* skein_shard_run - start, then turn and wait until finished. Returns what @main_fn returned. */
+int skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg);
+
+/*
+ * skein_shard_turn - make the shard current, run until no fiber is ready, and make the previous
+ * shard current again.
+ * Returns the monotonic time of the next timer, UINT64_MAX when there is none.
+ */
+uint64_t skein_shard_turn(struct skein_shard *shard);
+
+/* skein_shard_finished - main_fn has returned; @out_result is then what it returned. */
+bool skein_shard_finished(const struct skein_shard *shard, int *out_result);
+
+/* skein_shard_close - a finished shard. */
+void skein_shard_close(struct skein_shard *shard);
+
+/*
+ * skein_shard_abandon - a crash: nothing is unwound, no fiber runs again; stacks go back to the
+ * pool. What the fibers had allocated is the arena's to drop; the shard's own memory is in it too.
+ */
+void skein_shard_abandon(struct skein_shard *shard);
+
+/* The current shard's; NULL when none runs on this thread. */
+struct skein_shard *skein_shard_current(void);
+struct backend *skein_shard_backend(void);
+
+/* skein_now_ns - monotonic time, read from the backend. */
+uint64_t skein_now_ns(void);
+/* skein_wall_ns - nanoseconds since 1970. */
+uint64_t skein_wall_ns(void);
+/* skein_entropy - @count random bytes of the backend. */
+void skein_entropy(void *data, size_t count);
+/* skein_random - one random number of the backend. */
+uint64_t skein_random(void);
+
+/* A deadline that never passes. */
+#define SKEIN_NEVER UINT64_MAX
+/* skein_deadline_in - now + @delay_ns, saturating. */
+uint64_t skein_deadline_in(uint64_t delay_ns);
+
+/* ---- stacks: pooled, guarded below. One pool a thread (in the simulator: one for all nodes). ----
+ */
+
+enum skein_stack_class {
+    SKEIN_STACK_SMALL, /* 64 KiB: node code */
+    SKEIN_STACK_LARGE, /* 256 KiB: foreign libraries */
+    SKEIN_STACK_CLASS_COUNT
+};
+
+struct skein_stack_pool *skein_stack_pool_open(void);
+void skein_stack_pool_close(struct skein_stack_pool *pool);
+
+/* ---- helper threads ---- */
+/* skein_work - run @work(@arg) on a helper thread and park until it returned; its value comes back.
+ * @work must not touch the shard. In the simulator it runs at a drawn instant, on this thread. */
+int64_t skein_work(int64_t (*work)(void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
