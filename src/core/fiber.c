@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/internal.h"
+#include "core/sched.h"
 #include "skein/error.h"
 
 static void
@@ -47,7 +48,7 @@ fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *na
     list_push_back(&shard->fibers, &fiber->shard_link);
     scope->live_count++;
     list_push_back(&scope->fibers, &fiber->scope_link);
-    list_push_back(&shard->ready, &fiber->link);
+    sched_push(shard, fiber);
     return 0;
 }
 
@@ -126,7 +127,7 @@ fiber_ready(struct skein_fiber *fiber, int result)
     fiber->wake_result = result;
     fiber->interrupt = NULL;
     fiber->state = FIBER_READY;
-    list_push_back(&fiber->shard->ready, &fiber->link);
+    sched_push(fiber->shard, fiber);
 }
 
 void
@@ -173,7 +174,7 @@ skein_yield(void)
 {
     struct skein_fiber *fiber = skein_fiber_self();
     fiber->state = FIBER_READY;
-    list_push_back(&fiber->shard->ready, &fiber->link);
+    sched_push(fiber->shard, fiber);
     context_switch(&fiber->context, &fiber->shard->scheduler, false);
 }
 

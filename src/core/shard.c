@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "core/internal.h"
+#include "core/sched.h"
 
 #define FIBER_COUNT_MAX_DEFAULT 65536
 /* Rounds in one skein_shard_turn: fibers that only yield must not hold the caller for ever. */
@@ -35,7 +36,7 @@ skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_option
     shard->stacks = options->stacks;
     shard->fiber_count_max =
         options->fiber_count_max ? options->fiber_count_max : FIBER_COUNT_MAX_DEFAULT;
-    list_init(&shard->ready);
+    sched_init(shard);
     list_init(&shard->fibers);
     timer_heap_init(&shard->timers);
     skein_scope_init(&shard->main_scope);
@@ -63,19 +64,6 @@ skein_shard_start(struct skein_shard *shard, int (*main_fn)(void *arg), void *ar
         base_die(__FILE__, __LINE__, "no memory for the first fiber of a shard");
 }
 
-/* Each fiber that is ready now runs once; those made ready meanwhile wait for the next round. */
-static void
-run_round(struct skein_shard *shard)
-{
-    struct skein_list *last = shard->ready.prev;
-    struct skein_list *link;
-    do {
-        link = list_pop_front(&shard->ready);
-        if (link)
-            fiber_run(LIST_ENTRY(link, struct skein_fiber, link));
-    } while (link && link != last);
-}
-
 uint64_t
 skein_shard_turn(struct skein_shard *shard)
 {
@@ -85,13 +73,13 @@ skein_shard_turn(struct skein_shard *shard)
     context_init_self(&shard->scheduler);
     uint64_t now_ns = shard->backend->ops->now_ns(shard->backend);
     for (int round = 0; round < TURN_ROUND_COUNT_MAX; round++) {
-        run_round(shard);
+        sched_run_round(shard);
         now_ns = shard->backend->ops->now_ns(shard->backend);
         timer_fire_due(&shard->timers, now_ns);
-        if (list_is_empty(&shard->ready))
+        if (sched_is_idle(shard))
             break;
     }
-    uint64_t next_ns = list_is_empty(&shard->ready) ? timer_next_ns(&shard->timers) : now_ns;
+    uint64_t next_ns = sched_is_idle(shard) ? timer_next_ns(&shard->timers) : now_ns;
     shard_set_current(previous);
     return next_ns;
 }
@@ -105,10 +93,10 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
     context_init_self(&shard->scheduler);
     int result = 0;
     for (;;) {
-        run_round(shard);
+        sched_run_round(shard);
         if (skein_shard_finished(shard, &result))
             break;
-        bool sleep = list_is_empty(&shard->ready);
+        bool sleep = sched_is_idle(shard);
         ops->wait(shard->backend, sleep ? timer_next_ns(&shard->timers) : 0);
         if (timer_next_ns(&shard->timers) != SKEIN_NEVER)
             timer_fire_due(&shard->timers, ops->now_ns(shard->backend));
