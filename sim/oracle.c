@@ -207,10 +207,7 @@ note_joined(struct sim_cluster *cluster, struct sim_node *node, const struct rep
         if (!sim_node_up(other) || !other->kv || other->exited)
             return;
         const struct raft_config *config = &kv_node_replica(other->kv)->config;
-        bool known = false;
-        for (uint32_t v = 0; v < config->voter_count; v++)
-            known = known || config->voters[v] == replica->raft_id;
-        if (!known)
+        if (!raft_config_is(config, replica->raft_id, RAFT_VOTER))
             return;
     }
     node->replaced = false;

@@ -9,7 +9,8 @@
 
 static const char header_magic[8] = {'S', 'K', 'E', 'I', 'N', 'C', 'K', 'P'};
 
-#define HEADER_VOTERS_AT 64u
+#define HEADER_IDS_AT 64u
+#define HEADER_ROLES_AT (HEADER_IDS_AT + 8u * RAFT_MEMBERS_MAX)
 
 uint32_t
 checkpoint_header_seed(const uint8_t unit[CHECKPOINT_UNIT_BYTES])
@@ -20,17 +21,25 @@ checkpoint_header_seed(const uint8_t unit[CHECKPOINT_UNIT_BYTES])
 void
 checkpoint_header_encode(uint8_t unit[CHECKPOINT_UNIT_BYTES], const struct checkpoint_info *info)
 {
-    skein_assert(info->snapshot.config.voter_count <= RAFT_VOTERS_MAX);
+    const struct raft_config *config = &info->snapshot.config;
+    bool plain = !config->auto_leave;
+    skein_assert(raft_config_valid(config));
     memset(unit, 0, CHECKPOINT_UNIT_BYTES);
     memcpy(unit + 4, header_magic, 8);
-    wire_store(unit + 12, CHECKPOINT_FORMAT_VERSION, 4);
     memcpy(unit + 16, info->cluster, 16);
     wire_store(unit + 32, info->snapshot.index, 8);
     wire_store(unit + 40, info->snapshot.term, 8);
     wire_store(unit + 48, info->time_ms, 8);
-    wire_store(unit + 56, info->snapshot.config.voter_count, 4);
-    for (uint32_t i = 0; i < info->snapshot.config.voter_count; i++)
-        wire_store(unit + HEADER_VOTERS_AT + 8 * i, info->snapshot.config.voters[i], 8);
+    wire_store(unit + 56, config->count, 4);
+    for (uint32_t i = 0; i < config->count; i++) {
+        wire_store(unit + HEADER_IDS_AT + 8 * i, config->ids[i], 8);
+        plain = plain && config->roles[i] == RAFT_VOTER;
+    }
+    wire_store(unit + 12, plain ? CHECKPOINT_FORMAT_VERSION_PLAIN : CHECKPOINT_FORMAT_VERSION, 4);
+    if (!plain) {
+        unit[60] = config->auto_leave;
+        memcpy(unit + HEADER_ROLES_AT, config->roles, config->count);
+    }
     wire_store(unit, crc32c(0, unit + 4, CHECKPOINT_UNIT_BYTES - 4), 4);
 }
 
@@ -43,17 +52,24 @@ checkpoint_header_decode(const uint8_t unit[CHECKPOINT_UNIT_BYTES],
         memcmp(unit + 4, header_magic, 8) != 0)
         return -SKEIN_ECORRUPT;
     *out_version = (uint32_t)wire_load(unit + 12, 4);
-    if (*out_version != CHECKPOINT_FORMAT_VERSION)
+    bool plain = *out_version == CHECKPOINT_FORMAT_VERSION_PLAIN;
+    if (!plain && *out_version != CHECKPOINT_FORMAT_VERSION)
         return -SKEIN_EFORMAT;
     struct checkpoint_info info = {.time_ms = wire_load(unit + 48, 8)};
     memcpy(info.cluster, unit + 16, 16);
     info.snapshot.index = wire_load(unit + 32, 8);
     info.snapshot.term = wire_load(unit + 40, 8);
-    info.snapshot.config.voter_count = (uint32_t)wire_load(unit + 56, 4);
-    if (info.snapshot.config.voter_count > RAFT_VOTERS_MAX)
+    struct raft_config *config = &info.snapshot.config;
+    config->count = (uint32_t)wire_load(unit + 56, 4);
+    if (config->count > RAFT_MEMBERS_MAX || (!plain && unit[60] > 1))
         return -SKEIN_ECORRUPT;
-    for (uint32_t i = 0; i < info.snapshot.config.voter_count; i++)
-        info.snapshot.config.voters[i] = wire_load(unit + HEADER_VOTERS_AT + 8 * i, 8);
+    config->auto_leave = !plain && unit[60];
+    for (uint32_t i = 0; i < config->count; i++) {
+        config->ids[i] = wire_load(unit + HEADER_IDS_AT + 8 * i, 8);
+        config->roles[i] = plain ? RAFT_VOTER : unit[HEADER_ROLES_AT + i];
+    }
+    if (!raft_config_valid(config))
+        return -SKEIN_ECORRUPT;
     *out_info = info;
     *out_seed = checkpoint_header_seed(unit);
     return 0;

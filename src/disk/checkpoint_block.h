@@ -20,7 +20,10 @@
 #define CHECKPOINT_BLOCK_BYTES 65536u
 #define CHECKPOINT_BLOCK_HEAD_BYTES 16u
 #define CHECKPOINT_CONTENT_BYTES (CHECKPOINT_BLOCK_BYTES - CHECKPOINT_BLOCK_HEAD_BYTES)
-#define CHECKPOINT_FORMAT_VERSION 1u
+/* The newest version, and the first one, which is still written where all members are plain
+ * voters. */
+#define CHECKPOINT_FORMAT_VERSION 2u
+#define CHECKPOINT_FORMAT_VERSION_PLAIN 1u
 
 void checkpoint_header_encode(uint8_t unit[CHECKPOINT_UNIT_BYTES],
                               const struct checkpoint_info *info);

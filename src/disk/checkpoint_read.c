@@ -102,10 +102,11 @@ header_read(struct checkpoint_reader *reader, const uint8_t cluster[16],
     if (rc == -SKEIN_ECORRUPT)
         return reader_fail(reader, rc, "the header's checksum does not match");
     if (rc == -SKEIN_EFORMAT) {
-        snprintf(reader->why, sizeof(reader->why),
-                 "the checkpoint %.230s has format version %u, this program reads version %u: use "
-                 "the program that wrote it, or start with an empty data directory",
-                 reader->path, version, CHECKPOINT_FORMAT_VERSION);
+        snprintf(
+            reader->why, sizeof(reader->why),
+            "the checkpoint %.230s has format version %u, this program reads them up to %u: use "
+            "the program that wrote it, or start with an empty data directory",
+            reader->path, version, CHECKPOINT_FORMAT_VERSION);
         return rc;
     }
     if (memcmp(info.cluster, cluster, 16) != 0) {

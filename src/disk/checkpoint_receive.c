@@ -65,13 +65,7 @@ checkpoint_receive(struct checkpoint_receiver *receiver, uint64_t offset, const 
 static bool
 snapshot_equal(const struct raft_snapshot *a, const struct raft_snapshot *b)
 {
-    if (a->index != b->index || a->term != b->term ||
-        a->config.voter_count != b->config.voter_count)
-        return false;
-    for (uint32_t i = 0; i < a->config.voter_count; i++)
-        if (a->config.voters[i] != b->config.voters[i])
-            return false;
-    return true;
+    return a->index == b->index && a->term == b->term && raft_config_equal(&a->config, &b->config);
 }
 
 /* Every block, from the medium's point of view: read again after the sync. */

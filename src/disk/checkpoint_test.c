@@ -24,7 +24,11 @@ static char dir[256];
 static const uint8_t cluster[16] = "a test cluster 1";
 static const struct checkpoint_info info = {
     .cluster = "a test cluster 1",
-    .snapshot = {.index = 42, .term = 3, .config = {.voters = {1, 2, 3}, .voter_count = 3}},
+    .snapshot = {.index = 42,
+                 .term = 3,
+                 .config = {.ids = {1, 2, 3},
+                            .roles = {RAFT_VOTER, RAFT_VOTER, RAFT_VOTER},
+                            .count = 3}},
     .time_ms = 1234567,
 };
 
@@ -77,7 +81,7 @@ checkpoint_try(const char *path, size_t bytes, char why[512])
         return rc;
     assert_int_equal(found.snapshot.index, 42);
     assert_int_equal(found.snapshot.term, 3);
-    assert_int_equal(found.snapshot.config.voter_count, 3);
+    assert_int_equal(found.snapshot.config.count, 3);
     assert_int_equal(found.time_ms, 1234567);
     uint8_t chunk[777];
     for (size_t at = 0; at < bytes && rc == 0;) {
@@ -92,6 +96,34 @@ checkpoint_try(const char *path, size_t bytes, char why[512])
     snprintf(why, 512, "%s", checkpoint_reader_why(reader));
     checkpoint_close(reader);
     return rc;
+}
+
+/* The header of a configuration that is more than voters, and of one that is not. */
+static void
+test_header(void **state)
+{
+    (void)state;
+    uint8_t unit[CHECKPOINT_UNIT_BYTES];
+    struct checkpoint_info joint = info;
+    struct checkpoint_info found;
+    uint32_t seed;
+    uint32_t version;
+    checkpoint_header_encode(unit, &info);
+    assert_int_equal(checkpoint_header_decode(unit, &found, &seed, &version), 0);
+    assert_int_equal(version, CHECKPOINT_FORMAT_VERSION_PLAIN);
+    joint.snapshot.config.roles[0] = RAFT_OUTGOING | RAFT_LEARNER_NEXT;
+    joint.snapshot.config.auto_leave = true;
+    checkpoint_header_encode(unit, &joint);
+    assert_int_equal(checkpoint_header_decode(unit, &found, &seed, &version), 0);
+    assert_int_equal(version, CHECKPOINT_FORMAT_VERSION);
+    assert_true(raft_config_equal(&found.snapshot.config, &joint.snapshot.config));
+    for (unsigned at = 56; at <= 320; at += 264) { /* too many; a role that is none */
+        uint8_t was = unit[at];
+        unit[at] = 0xff;
+        wire_store(unit, crc32c(0, unit + 4, sizeof(unit) - 4), 4);
+        assert_int_equal(checkpoint_header_decode(unit, &found, &seed, &version), -SKEIN_ECORRUPT);
+        unit[at] = was;
+    }
 }
 
 static int
@@ -249,7 +281,7 @@ receive_main(void *arg)
     struct checkpoint_receiver *receiver;
     struct raft_snapshot other = info.snapshot;
     (void)arg;
-    other.config.voters[2] = 4;
+    other.config.ids[2] = 4;
     checkpoint_make(100000);
     checkpoint_path(dir, 42, path, sizeof(path));
     uint8_t *file = disk_test_read(path, &bytes);
@@ -386,8 +418,15 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_refused), TEST(test_flips),        TEST(test_sizes),     TEST(test_directory),
-        TEST(test_receive), TEST(test_failing_disk), TEST(test_smallfile), TEST(test_explain),
+        cmocka_unit_test(test_header),
+        TEST(test_refused),
+        TEST(test_flips),
+        TEST(test_sizes),
+        TEST(test_directory),
+        TEST(test_receive),
+        TEST(test_failing_disk),
+        TEST(test_smallfile),
+        TEST(test_explain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

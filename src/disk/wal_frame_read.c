@@ -189,8 +189,7 @@ entry_head_parsed(struct wal_frames *frames)
     struct raft_entry entry = {.index = wire_load(head, 8), .term = wire_load(head + 8, 8)};
     uint64_t bytes = wire_load(head + 16, 4);
     uint64_t type = wire_load(head + 20, 4);
-    if (entry.index == 0 || entry.index == UINT64_MAX ||
-        (type != RAFT_ENTRY_NORMAL && type != RAFT_ENTRY_CONFIG))
+    if (entry.index == 0 || entry.index == UINT64_MAX || type >= RAFT_ENTRY_TYPE_END)
         return fault(frames, "no entry looks like this");
     if (bytes > WAL_ENTRY_BYTES_MAX || bytes > frames->left_bytes)
         return fault(frames, "an entry is longer than its frame");

@@ -81,7 +81,7 @@ info_replication(struct wire_writer *text, const struct view *view)
     const struct raft_config *config = &view->status.raft.config;
     kv_local_printf(text,
                     "role:master\r\nconnected_slaves:%u\r\nmaster_repl_offset:%" PRIu64 "\r\n",
-                    config->voter_count ? config->voter_count - 1 : 0, view->status.raft.applied);
+                    config->count ? config->count - 1 : 0, view->status.raft.applied);
 }
 
 static void
@@ -117,9 +117,14 @@ skein_identity(struct wire_writer *text, const struct replica_status *status)
         kv_local_printf(text, "%02x", status->cluster_id[i]);
     kv_local_printf(text, "\r\nrole:%s\r\nleader:%u\r\nvoters:", raft_role_name(status->raft.role),
                     status->leader_node);
-    for (uint32_t i = 0; i < status->raft.config.voter_count; i++)
-        kv_local_printf(text, "%s%u", i ? "," : "",
-                        replica_raft_node(status->raft.config.voters[i]));
+    const struct raft_config *config = &status->raft.config;
+    const char *between = "";
+    for (uint32_t i = 0; i < config->count; i++) {
+        if (!(config->roles[i] & RAFT_VOTER))
+            continue;
+        kv_local_printf(text, "%s%u", between, replica_raft_node(config->ids[i]));
+        between = ",";
+    }
     kv_local_printf(text, "\r\n");
 }
 

@@ -4,16 +4,16 @@
 bool
 raft_promotable(const struct raft *raft)
 {
-    return raft_config_find(&raft->config, raft->id) >= 0 && !raft->restored.index &&
-           raft->durable_seq >= raft->snapshot_seq;
+    return raft_config_is(&raft->config, raft->id, RAFT_VOTER | RAFT_OUTGOING) &&
+           !raft->restored.index && raft->durable_seq >= raft->snapshot_seq;
 }
 
 static void
 ask_for_votes(struct raft *raft, enum raft_message_type type, uint64_t term, bool transfer)
 {
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
-        uint64_t to = raft->config.voters[i];
-        if (to == raft->id)
+    for (uint32_t i = 0; i < raft->config.count; i++) {
+        uint64_t to = raft->config.ids[i];
+        if (to == raft->id || !(raft->config.roles[i] & (RAFT_VOTER | RAFT_OUTGOING)))
             continue;
         raft_send(raft, (struct raft_message){
                             .type = type,
@@ -60,19 +60,18 @@ raft_count_ballot(struct raft *raft, uint64_t from, bool granted)
     /* The first answer stands: a repeated message changes nothing. */
     if (raft->ballots[at] == RAFT_BALLOT_NONE)
         raft->ballots[at] = granted ? RAFT_BALLOT_GRANTED : RAFT_BALLOT_REFUSED;
-    uint32_t yes = 0;
-    uint32_t no = 0;
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
-        yes += raft->ballots[i] == RAFT_BALLOT_GRANTED;
-        no += raft->ballots[i] == RAFT_BALLOT_REFUSED;
-    }
-    if (yes >= raft_quorum(raft)) {
+    switch (raft_quorum_vote(&raft->config, raft->ballots)) {
+    case RAFT_VOTE_WON:
         if (raft->role == RAFT_CANDIDATE)
             raft_become_leader(raft);
         else if (!raft_unapplied_config(raft))
             campaign(raft, false);
-    } else if (no > raft->config.voter_count - raft_quorum(raft)) {
+        break;
+    case RAFT_VOTE_LOST:
         raft_become_follower(raft, raft->term, RAFT_NONE);
+        break;
+    case RAFT_VOTE_PENDING:
+        break;
     }
 }
 

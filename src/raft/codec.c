@@ -8,51 +8,9 @@
  *   message: type u8, reject u8, from, to, term, index, log_term, commit, reject_hint, context (u64
  * each), then RAFT_SNAPSHOT, RAFT_STORAGE_APPENDED: snapshot; RAFT_APPEND: count u32, entries
  *   entry:   type u8, term u64, index u64, count u32, data
- *   config:  count u32, voters u64 each
+ *   config:  codec_config.c
  */
 #define ENTRY_HEAD_BYTES 21
-#define CHANGE_BYTES 9
-
-void
-raft_encode_config(struct wire_writer *out, const struct raft_config *config)
-{
-    wire_put_u32(out, config->voter_count);
-    for (uint32_t i = 0; i < config->voter_count; i++)
-        wire_put_u64(out, config->voters[i]);
-}
-
-int
-raft_decode_config(struct wire_reader *in, struct raft_config *out_config)
-{
-    struct raft_config config = {.voter_count = wire_get_u32(in)};
-    if (in->failed || config.voter_count > RAFT_VOTERS_MAX)
-        return -SKEIN_EPROTO;
-    for (uint32_t i = 0; i < config.voter_count; i++)
-        config.voters[i] = wire_get_u64(in);
-    if (in->failed || !raft_config_valid(&config))
-        return -SKEIN_EPROTO;
-    *out_config = config;
-    return 0;
-}
-
-void
-raft_encode_config_change(struct wire_writer *out, const struct raft_config_change *change)
-{
-    wire_put_u8(out, change->remove);
-    wire_put_u64(out, change->node);
-}
-
-int
-raft_decode_config_change(struct bytes data, struct raft_config_change *out_change)
-{
-    struct wire_reader in = wire_reader_of(data.data, data.count);
-    uint8_t remove = wire_get_u8(&in);
-    uint64_t node = wire_get_u64(&in);
-    if (!wire_done(&in) || remove > 1 || node == RAFT_NONE)
-        return -SKEIN_EPROTO;
-    *out_change = (struct raft_config_change){.remove = remove, .node = node};
-    return 0;
-}
 
 static bool
 has_snapshot(enum raft_message_type type)
@@ -117,7 +75,7 @@ decode_entries(struct wire_reader *in, struct bytes frame, struct raft_message *
         e.index = wire_get_u64(in);
         uint32_t bytes = wire_get_u32(in);
         const uint8_t *data = wire_get_raw(in, bytes);
-        if (in->failed || type > RAFT_ENTRY_CONFIG)
+        if (in->failed || type >= RAFT_ENTRY_TYPE_END)
             return -SKEIN_EPROTO;
         e.data = bytes_slice(frame, (size_t)(data - frame.data), bytes);
         m->entries[m->entry_count++] = e;

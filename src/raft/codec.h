@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/wire.h"
+#include "raft/confchange.h"
 #include "raft/raft.h"
 
 /*
@@ -22,12 +23,18 @@ void raft_encode_message(struct wire_writer *out, const struct raft_message *mes
  */
 int raft_decode_message(struct bytes frame, struct raft_message *out_message) SKEIN_MUST_CHECK;
 
-/* Members, ascending; also stored beside a snapshot. Decoding refuses disorder, repetition and
- * RAFT_NONE. */
+/* Who takes part; it travels with a snapshot. Decoding refuses what is not valid
+ * (raft_config_valid). */
 void raft_encode_config(struct wire_writer *out, const struct raft_config *config);
 int raft_decode_config(struct wire_reader *in, struct raft_config *out_config) SKEIN_MUST_CHECK;
-void raft_encode_config_change(struct wire_writer *out, const struct raft_config_change *change);
-int raft_decode_config_change(struct bytes data,
-                              struct raft_config_change *out_change) SKEIN_MUST_CHECK;
+
+/* raft_encode_conf_change - the data of an entry of type RAFT_ENTRY_CONFIG (@change->v1) or
+ * RAFT_ENTRY_CONFIG_V2. */
+void raft_encode_conf_change(struct wire_writer *out, const struct raft_conf_change *change);
+/* raft_decode_conf_change - @type, @data: the entry's. **Ownership**: the context is borrowed from
+ * @data. **Returns** 0; -SKEIN_EPROTO: no change looks like this (@out_change is then undefined).
+ */
+int raft_decode_conf_change(enum raft_entry_type type, struct bytes data,
+                            struct raft_conf_change *out_change) SKEIN_MUST_CHECK;
 
 #endif

@@ -23,7 +23,7 @@ sample(enum raft_message_type type)
     };
     if (type == RAFT_SNAPSHOT || type == RAFT_STORAGE_APPENDED)
         m.snapshot = (struct raft_snapshot){
-            .index = 8, .term = 2, .config = {.voters = {1, 5, 900}, .voter_count = 3}};
+            .index = 8, .term = 2, .config = raft_config_of((uint64_t[]){1, 5, 900}, 3)};
     if (type == RAFT_APPEND) {
         m.entry_count = 3;
         m.entries = entries_of(3, 5, 3);
@@ -153,17 +153,89 @@ test_huge_counts(void **state)
 static void
 test_config_change(void **state)
 {
-    struct raft_config_change change = {.remove = true, .node = 77};
-    struct raft_config_change got;
+    struct raft_conf_change change = {
+        .v1 = true, .changes = {{RAFT_CHANGE_REMOVE, 77}}, .change_count = 1};
+    struct raft_conf_change got;
     struct wire_writer out = {0};
-    raft_encode_config_change(&out, &change);
-    assert_int_equal(raft_decode_config_change(bytes_borrow(out.data, out.count), &got), 0);
-    assert_true(got.remove);
-    assert_int_equal(got.node, 77);
-    out.data[0] = 2;
-    assert_int_equal(raft_decode_config_change(bytes_borrow(out.data, out.count), &got),
+    raft_encode_conf_change(&out, &change);
+    /* The bytes of Skein's first logs. */
+    assert_int_equal(out.count, 9);
+    assert_memory_equal(out.data, "\1\115\0\0\0\0\0\0\0", 9);
+    struct bytes data = bytes_borrow(out.data, out.count);
+    assert_int_equal(raft_decode_conf_change(RAFT_ENTRY_CONFIG, data, &got), 0);
+    assert_true(got.v1);
+    assert_int_equal(got.changes[0].type, RAFT_CHANGE_REMOVE);
+    assert_int_equal(got.changes[0].node, 77);
+    assert_int_equal(got.context.count, 0);
+    assert_int_equal(raft_decode_conf_change(RAFT_ENTRY_NORMAL, data, &got), -SKEIN_EPROTO);
+    out.data[0] = RAFT_CHANGE_TYPE_END;
+    assert_int_equal(raft_decode_conf_change(RAFT_ENTRY_CONFIG, data, &got), -SKEIN_EPROTO);
+    assert_int_equal(raft_decode_conf_change(RAFT_ENTRY_CONFIG, bytes_borrow(out.data, 8), &got),
                      -SKEIN_EPROTO);
-    assert_int_equal(raft_decode_config_change(bytes_borrow(out.data, 8), &got), -SKEIN_EPROTO);
+    wire_writer_deinit(&out);
+}
+
+static void
+test_config_change_v2(void **state)
+{
+    struct raft_conf_change got;
+    assert_int_equal(raft_decode_conf_change(RAFT_ENTRY_CONFIG_V2, (struct bytes){0}, &got), 0);
+    assert_true(raft_conf_change_leaves(&got));
+    struct raft_conf_change change = {
+        .transition = RAFT_TRANSITION_JOINT_EXPLICIT,
+        .changes = {{RAFT_CHANGE_ADD_LEARNER, 5}, {RAFT_CHANGE_REMOVE, UINT64_MAX}},
+        .change_count = 2,
+        .context = bytes_borrow("words", 5)};
+    struct wire_writer out = {0};
+    raft_encode_conf_change(&out, &change);
+    struct bytes data = bytes_borrow(out.data, out.count);
+    for (size_t cut = 1; cut + 5 < out.count; cut++)
+        assert_int_equal(
+            raft_decode_conf_change(RAFT_ENTRY_CONFIG_V2, bytes_borrow(out.data, cut), &got),
+            -SKEIN_EPROTO);
+    assert_int_equal(raft_decode_conf_change(RAFT_ENTRY_CONFIG_V2, data, &got), 0);
+    assert_false(got.v1);
+    assert_int_equal(got.transition, RAFT_TRANSITION_JOINT_EXPLICIT);
+    assert_int_equal(got.change_count, 2);
+    assert_true(got.changes[1].node == UINT64_MAX);
+    assert_int_equal(got.context.count, 5);
+    assert_memory_equal(got.context.data, "words", 5);
+    const uint8_t wrong[][2] = {{0, 2}, {1, RAFT_TRANSITION_END}, {3, 9}};
+    for (size_t i = 0; i < 3; i++) { /* layout, transition, count */
+        uint8_t right = out.data[wrong[i][0]];
+        out.data[wrong[i][0]] = wrong[i][1];
+        assert_int_equal(raft_decode_conf_change(RAFT_ENTRY_CONFIG_V2, data, &got), -SKEIN_EPROTO);
+        out.data[wrong[i][0]] = right;
+    }
+    wire_writer_deinit(&out);
+}
+
+static void
+test_config(void **state)
+{
+    struct raft_config config = raft_config_of((uint64_t[]){1, 5}, 2);
+    struct raft_config got;
+    struct wire_writer out = {0};
+    raft_encode_config(&out, &config);
+    assert_int_equal(out.count, 4 + 2 * 8); /* as older members write and read it */
+    struct wire_reader in = wire_reader_of(out.data, out.count);
+    assert_int_equal(raft_decode_config(&in, &got), 0);
+    assert_true(raft_config_equal(&config, &got));
+    out.count = 0;
+    config.roles[0] = RAFT_OUTGOING | RAFT_LEARNER_NEXT;
+    config.auto_leave = true;
+    raft_encode_config(&out, &config);
+    in = wire_reader_of(out.data, out.count);
+    assert_int_equal(raft_decode_config(&in, &got), 0);
+    assert_true(wire_done(&in));
+    assert_true(raft_config_equal(&config, &got));
+    for (size_t cut = 0; cut < out.count; cut++) {
+        in = wire_reader_of(out.data, cut);
+        assert_int_equal(raft_decode_config(&in, &got), -SKEIN_EPROTO);
+    }
+    out.data[out.count - 1] = RAFT_LEARNER | RAFT_VOTER;
+    in = wire_reader_of(out.data, out.count);
+    assert_int_equal(raft_decode_config(&in, &got), -SKEIN_EPROTO);
     wire_writer_deinit(&out);
 }
 
@@ -173,7 +245,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roundtrip),     cmocka_unit_test(test_truncations),
         cmocka_unit_test(test_flips),         cmocka_unit_test(test_huge_counts),
-        cmocka_unit_test(test_config_change),
+        cmocka_unit_test(test_config_change), cmocka_unit_test(test_config_change_v2),
+        cmocka_unit_test(test_config),
     };
     return cmocka_run_group_tests_name("raft codec", tests, NULL, NULL);
 }

@@ -25,18 +25,11 @@ bool
 raft_maybe_commit(struct raft *raft)
 {
     skein_assert(raft->role == RAFT_LEADER);
-    uint64_t matched[RAFT_VOTERS_MAX];
-    uint32_t count = raft->config.voter_count;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = i;
-        for (; at && matched[at - 1] < raft->peers[i].match; at--)
-            matched[at] = matched[at - 1];
-        matched[at] = raft->peers[i].match;
-    }
-    if (!count)
-        return false;
-    uint64_t index = matched[raft_quorum(raft) - 1];
-    if (index <= raft->log.commit)
+    uint64_t matched[RAFT_MEMBERS_MAX];
+    for (uint32_t i = 0; i < raft->config.count; i++)
+        matched[i] = raft->peers[i].match;
+    uint64_t index = raft_quorum_committed(&raft->config, matched);
+    if (!raft->config.count || index <= raft->log.commit)
         return false;
     /* Section 5.4.2: only entries of the own term commit by counting (Figure 8; row 1). */
     if (raft_log_term(&raft->log, index) != raft->term && !mutation_on(MUTATION_COMMIT_OLD_TERM))

@@ -86,4 +86,31 @@ bool raft_conf_change_leaves(const struct raft_conf_change *change);
  * it will be left)? */
 bool raft_conf_change_enters(const struct raft_conf_change *change, bool *out_auto_leave);
 
+/*
+ * The next configuration. A member that keeps its place keeps what is known of its log; `fresh`
+ * says where nothing may be kept, because the member is new, or left and came back in one change.
+ */
+struct raft_next {
+    struct raft_config config;
+    bool fresh[RAFT_MEMBERS_MAX]; /* beside config.ids */
+};
+
+/*
+ * raft_next_simple, raft_next_enter_joint, raft_next_leave_joint - @config is valid; so is the one
+ * that comes out. Changes are carried out in their order; one that is done already (adding a voter
+ * that is one, removing who is no member) does nothing, one of node RAFT_NONE neither.
+ * **Returns** RAFT_REFUSAL_NONE, or why not, @out_next untouched.
+ */
+enum raft_refusal raft_next_simple(const struct raft_config *config,
+                                   const struct raft_change *changes, uint32_t count,
+                                   struct raft_next *out_next) SKEIN_MUST_CHECK;
+enum raft_refusal raft_next_enter_joint(const struct raft_config *config, bool auto_leave,
+                                        const struct raft_change *changes, uint32_t count,
+                                        struct raft_next *out_next) SKEIN_MUST_CHECK;
+enum raft_refusal raft_next_leave_joint(const struct raft_config *config,
+                                        struct raft_next *out_next) SKEIN_MUST_CHECK;
+/* raft_next - whichever of the three @change asks for. */
+enum raft_refusal raft_next(const struct raft_config *config, const struct raft_conf_change *change,
+                            struct raft_next *out_next) SKEIN_MUST_CHECK;
+
 #endif

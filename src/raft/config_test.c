@@ -77,7 +77,7 @@ test_new_leader_waits_for_inherited_changes(void **state)
     assert_int_equal(testnet_change(&net, 2, true, 3), -SKEIN_EBUSY);
     testnet_tick(&net, 20);
     assert_int_equal(testnet_leader(&net), 2);
-    assert_int_equal(testnet_status(&net, 2).config.voter_count, 4);
+    assert_int_equal(testnet_status(&net, 2).config.count, 4);
     assert_int_equal(testnet_commit(&net, 4), testnet_commit(&net, 2));
     testnet_deinit(&net);
 }
@@ -94,7 +94,7 @@ test_add_from_nothing(void **state)
     change(&net, leader, false, 4);
     testnet_tick(&net, 5);
     /* Entries alone would not tell it who the members are: it came by a snapshot. */
-    assert_int_equal(testnet_status(&net, 4).config.voter_count, 4);
+    assert_int_equal(testnet_status(&net, 4).config.count, 4);
     assert_int_equal(testnet_commit(&net, 4), testnet_commit(&net, leader));
     assert_true(net.nodes[4].snapshot.index > 0);
     testnet_deinit(&net);
@@ -132,7 +132,7 @@ test_removed_does_not_campaign(void **state)
     struct testnet net;
     lead(&net, 4);
     change(&net, 1, true, 4);
-    assert_int_equal(testnet_status(&net, 4).config.voter_count, 3);
+    assert_int_equal(testnet_status(&net, 4).config.count, 3);
     raft_campaign(net.nodes[4].raft);
     assert_int_equal(raft_role(net.nodes[4].raft), RAFT_FOLLOWER);
     testnet_deinit(&net);
@@ -175,8 +175,8 @@ test_removed_tells_of_the_commit(void **state)
         testnet_deliver(&net, 0);
     testnet_isolate(&net, 1, true);
     testnet_run(&net);
-    assert_int_equal(testnet_status(&net, 1).config.voter_count, 1);
-    assert_int_equal(testnet_status(&net, 2).config.voter_count, 2);
+    assert_int_equal(testnet_status(&net, 1).config.count, 1);
+    assert_int_equal(testnet_status(&net, 2).config.count, 2);
     testnet_isolate(&net, 1, false);
     testnet_tick(&net, 100);
     assert_int_equal(testnet_leader(&net), 2);
@@ -202,8 +202,8 @@ test_config_survives_compaction_and_rollback(void **state)
     propose(&net, leader, "b");
     testnet_tick(&net, 5);
     for (uint64_t id = 1; id <= 3; id++)
-        assert_int_equal(testnet_status(&net, id).config.voter_count,
-                         testnet_status(&net, leader).config.voter_count);
+        assert_int_equal(testnet_status(&net, id).config.count,
+                         testnet_status(&net, leader).config.count);
     testnet_check(&net);
     testnet_deinit(&net);
 }
@@ -241,7 +241,7 @@ test_undecodable_change_is_skipped(void **state)
     struct bytes junk = bytes_copy("junk", 4);
     struct raft_entry entry = {.term = 1, .index = 1, .type = RAFT_ENTRY_CONFIG, .data = junk};
     assert_int_equal(raft_apply_config(net.nodes[1].raft, &entry), -SKEIN_EPROTO);
-    assert_int_equal(testnet_status(&net, 1).config.voter_count, 1);
+    assert_int_equal(testnet_status(&net, 1).config.count, 1);
     bytes_unref(&junk);
     testnet_deinit(&net);
 }

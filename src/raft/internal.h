@@ -3,6 +3,8 @@
 #define RAFT_INTERNAL_H
 
 #include "base/prng.h"
+#include "raft/confchange.h"
+#include "raft/quorum.h"
 #include "raft/raft.h"
 
 /*
@@ -12,6 +14,8 @@
  *   log.c       the log in memory                       recv_*.c    one message type each
  *   progress.c  what is known of one peer               tick.c      time
  *   role.c      follower, candidate, leader             campaign.c  elections
+ *   members.c   views of a configuration
+ *   quorum.c    what it decides              confchange.c  the next configuration
  *   send.c      messages out; flush of the appends      commit.c    section 5.4.2
  *   propose.c, config.c, transfer.c, read_index.c       the driver's requests
  *   ready.c     everything pending moves out            status.c    views
@@ -141,8 +145,6 @@ struct raft_read {
     uint64_t index; /* 0: waits for the term's first commit */
 };
 
-enum raft_ballot { RAFT_BALLOT_NONE, RAFT_BALLOT_GRANTED, RAFT_BALLOT_REFUSED };
-
 struct raft {
     uint32_t magic;
     struct raft_options options; /* its entries and snapshot are not kept here */
@@ -160,11 +162,11 @@ struct raft {
 
     uint32_t election_elapsed;
     uint32_t heartbeat_elapsed;
-    uint32_t election_timeout;                 /* drawn */
-    enum raft_ballot ballots[RAFT_VOTERS_MAX]; /* beside config.voters */
+    uint32_t election_timeout;                  /* drawn */
+    enum raft_ballot ballots[RAFT_MEMBERS_MAX]; /* beside config.ids */
 
     /* leader */
-    struct raft_progress peers[RAFT_VOTERS_MAX]; /* beside config.voters */
+    struct raft_progress peers[RAFT_MEMBERS_MAX]; /* beside config.ids */
     uint64_t transferee;
     uint64_t pending_config_index; /* no change may be proposed before this one is applied */
     uint64_t uncommitted_bytes;
@@ -198,15 +200,10 @@ struct raft {
 
 /* config.c */
 /* raft_config_set - in force from @index on; peers that stay keep their progress. */
-void raft_config_set(struct raft *raft, const struct raft_config *config, uint64_t index);
-bool raft_config_valid(const struct raft_config *config);
-/* raft_config_find - its place among the voters, or -1. */
-int raft_config_find(const struct raft_config *config, uint64_t id);
-int raft_config_change_check(const struct raft_config *config,
-                             const struct raft_config_change *change) SKEIN_MUST_CHECK;
-void raft_config_change_do(struct raft_config *config, const struct raft_config_change *change);
+void raft_config_set(struct raft *raft, const struct raft_next *next, uint64_t index);
+/* raft_config_maybe_leave - the leader proposes to leave a joint configuration when it is time. */
+void raft_config_maybe_leave(struct raft *raft);
 struct raft_progress *raft_peer(struct raft *raft, uint64_t id);
-uint32_t raft_quorum(const struct raft *raft);
 /* raft_unapplied_config - is a committed change not applied yet? */
 bool raft_unapplied_config(const struct raft *raft);
 

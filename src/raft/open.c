@@ -73,7 +73,7 @@ check_disk(const struct raft_options *o)
         return -SKEIN_ECORRUPT;
     if (o->entry_count && o->entries[0].index > s->index + 1)
         return -SKEIN_ECORRUPT;
-    if (o->entry_count && !s->config.voter_count)
+    if (o->entry_count && !s->config.count)
         return -SKEIN_ECORRUPT; /* nobody could say whose entries these are */
     int rc = check_entries(o);
     if (rc)
@@ -116,15 +116,16 @@ take_log(struct raft_log *log, const struct raft_options *o)
 static void
 replay_config(struct raft *raft, const struct raft_options *o)
 {
-    struct raft_config config = o->snapshot.config;
+    struct raft_next next = {.config = o->snapshot.config};
     for (uint64_t i = o->snapshot.index + 1; i <= o->applied; i++) {
         const struct raft_entry *e = raft_log_at(&raft->log, i);
-        struct raft_config_change change;
-        if (e->type == RAFT_ENTRY_CONFIG && !raft_decode_config_change(e->data, &change) &&
-            !raft_config_change_check(&config, &change))
-            raft_config_change_do(&config, &change);
+        struct raft_conf_change change;
+        struct raft_next after;
+        if (e->type != RAFT_ENTRY_NORMAL && !raft_decode_conf_change(e->type, e->data, &change) &&
+            !raft_next(&next.config, &change, &after))
+            next.config = after.config;
     }
-    raft_config_set(raft, &config, o->applied);
+    raft_config_set(raft, &next, o->applied);
 }
 
 int
@@ -166,7 +167,7 @@ raft_close(struct raft *raft)
         return;
     skein_assert(raft->magic == RAFT_MAGIC);
     raft_log_deinit(&raft->log);
-    for (uint32_t i = 0; i < RAFT_VOTERS_MAX; i++)
+    for (uint32_t i = 0; i < RAFT_MEMBERS_MAX; i++)
         raft_progress_deinit(&raft->peers[i]);
     drop_messages(&raft->messages);
     drop_messages(&raft->after_append);

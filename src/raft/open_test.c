@@ -10,7 +10,9 @@ disk(struct raft_entry *entries, size_t count)
     return (struct raft_options){
         .id = 1,
         .hard_state = {.term = 3, .commit = 2},
-        .snapshot = {.config = {.voters = {1, 2, 3}, .voter_count = 3}},
+        .snapshot = {.config = {.ids = {1, 2, 3},
+                                .roles = {RAFT_VOTER, RAFT_VOTER, RAFT_VOTER},
+                                .count = 3}},
         .entries = entries,
         .entry_count = count,
     };
@@ -39,7 +41,7 @@ test_contradictions(void **state)
     o.election_ticks = o.heartbeat_ticks = 5;
     assert_int_equal(try(&o), -SKEIN_EINVALID);
     o = good;
-    o.snapshot.config.voters[1] = 1;
+    o.snapshot.config.ids[1] = 1;
     assert_int_equal(try(&o), -SKEIN_EINVALID);
     o = good;
     o.hard_state.commit = 4; /* beyond the log */
@@ -59,7 +61,7 @@ test_contradictions(void **state)
     o.snapshot.term = 2; /* the log says 1 */
     assert_int_equal(try(&o), -SKEIN_ECORRUPT);
     o = good;
-    o.snapshot.config.voter_count = 0;
+    o.snapshot.config.count = 0;
     assert_int_equal(try(&o), -SKEIN_ECORRUPT);
     entries[2].term = 0;
     assert_int_equal(try(&good), -SKEIN_ECORRUPT);
@@ -95,7 +97,8 @@ static void
 test_applied_changes_are_in_force(void **state)
 {
     struct wire_writer out = {0};
-    raft_encode_config_change(&out, &(struct raft_config_change){.node = 9});
+    raft_encode_conf_change(
+        &out, &(struct raft_conf_change){.v1 = true, .changes = {{.node = 9}}, .change_count = 1});
     struct raft_entry entries[] = {{1, 1, RAFT_ENTRY_CONFIG, bytes_borrow(out.data, out.count)},
                                    {1, 2, 0, {0}}};
     for (uint64_t applied = 0; applied <= 1; applied++) {
@@ -105,7 +108,7 @@ test_applied_changes_are_in_force(void **state)
         assert_int_equal(raft_open(&raft, &o), 0);
         struct raft_status s;
         raft_status(raft, &s);
-        assert_int_equal(s.config.voter_count, 3 + applied);
+        assert_int_equal(s.config.count, 3 + applied);
         raft_close(raft);
     }
     wire_writer_deinit(&out);

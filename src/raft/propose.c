@@ -50,8 +50,19 @@ raft_propose(struct raft *raft, struct bytes data, uint64_t *out_index, uint64_t
     return propose(raft, RAFT_ENTRY_NORMAL, data, out_index, out_term);
 }
 
+/* What neither changes a member nor carries a word of the driver's. */
+static bool
+changes_nothing(const struct raft_config *config, const struct raft_conf_change *change,
+                const struct raft_next *next)
+{
+    for (uint32_t i = 0; i < next->config.count; i++)
+        if (next->fresh[i])
+            return false;
+    return raft_config_equal(config, &next->config) && !change->context.count;
+}
+
 int
-raft_propose_config(struct raft *raft, const struct raft_config_change *change, uint64_t *out_index,
+raft_propose_config(struct raft *raft, const struct raft_conf_change *change, uint64_t *out_index,
                     uint64_t *out_term)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
@@ -61,14 +72,15 @@ raft_propose_config(struct raft *raft, const struct raft_config_change *change, 
      * and its majority need not meet ours. */
     if (!raft_committed_in_term(raft) || raft->pending_config_index > raft->log.applied)
         return -SKEIN_EBUSY;
-    int rc = raft_config_change_check(&raft->config, change);
-    if (rc)
-        return rc;
+    struct raft_next next;
+    if (raft_next(&raft->config, change, &next) || changes_nothing(&raft->config, change, &next))
+        return -SKEIN_EINVALID;
     struct wire_writer out = {0};
-    raft_encode_config_change(&out, change);
+    raft_encode_conf_change(&out, change);
     struct bytes data = bytes_copy(out.data, out.count);
     wire_writer_deinit(&out);
-    rc = propose(raft, RAFT_ENTRY_CONFIG, data, out_index, out_term);
+    int rc = propose(raft, change->v1 ? RAFT_ENTRY_CONFIG : RAFT_ENTRY_CONFIG_V2, data, out_index,
+                     out_term);
     bytes_unref(&data);
     if (!rc)
         raft->pending_config_index = *out_index;

@@ -41,12 +41,15 @@
 
 /* A member's id: never 0, never reused for another disk. */
 #define RAFT_NONE 0ull
-/* At most this many voters. */
+/* At most this many voters in a majority, and members of all kinds. */
 #define RAFT_VOTERS_MAX 15
+#define RAFT_MEMBERS_MAX 32
 
 enum raft_entry_type {
-    RAFT_ENTRY_NORMAL, /* empty data: the no-op of a new leader */
-    RAFT_ENTRY_CONFIG  /* data: an encoded struct raft_config_change */
+    RAFT_ENTRY_NORMAL,    /* empty data: the no-op of a new leader */
+    RAFT_ENTRY_CONFIG,    /* data: an encoded struct raft_conf_change of version 1 */
+    RAFT_ENTRY_CONFIG_V2, /* of version 2; empty data: leave the joint configuration */
+    RAFT_ENTRY_TYPE_END
 };
 
 struct raft_entry {
@@ -64,18 +67,40 @@ struct raft_hard_state {
     uint64_t commit;
 };
 
-struct raft_config {
-    uint64_t voters[RAFT_VOTERS_MAX]; /* ascending, without repetition */
-    uint32_t voter_count;
+/* What a member is; the bits of raft_config.roles. */
+enum raft_member {
+    RAFT_VOTER = 1,       /* of the configuration, or of its incoming half while it is joint */
+    RAFT_OUTGOING = 2,    /* voter of the outgoing half: there is one exactly while it is joint */
+    RAFT_LEARNER = 4,     /* gets the log and does not vote; neither of the two above */
+    RAFT_LEARNER_NEXT = 8 /* with OUTGOING alone: a learner as soon as the joint one is left */
 };
 
-/* One voter added or removed (thesis section 4.1). At most one uncommitted at a time, and none
- * before the leader has committed an entry of its own term (scenario 2). Takes effect when applied.
+/*
+ * Who takes part. While a configuration is joint (Raft section 6), whatever is decided needs a
+ * majority of the VOTERs and one of the OUTGOING ones; a member of both counts in each.
  */
-struct raft_config_change {
-    bool remove;
-    uint64_t node;
+struct raft_config {
+    uint64_t ids[RAFT_MEMBERS_MAX];  /* ascending, without repetition */
+    uint8_t roles[RAFT_MEMBERS_MAX]; /* beside ids: of enum raft_member, never 0 */
+    uint32_t count;                  /* 0: this disk knows no configuration yet */
+    bool auto_leave;                 /* joint, and the leader leaves it by itself */
 };
+
+/* raft_config_valid - every sentence above holds, and the limits do. */
+bool raft_config_valid(const struct raft_config *config);
+/* raft_config_of - plain voters: @ids, ascending. */
+struct raft_config raft_config_of(const uint64_t *ids, uint32_t count);
+/* raft_config_find - its place among the members, or -1. */
+int raft_config_find(const struct raft_config *config, uint64_t id);
+/* raft_config_is - is @id a member in one of @roles (bits of enum raft_member)? */
+bool raft_config_is(const struct raft_config *config, uint64_t id, unsigned roles);
+/* raft_config_count - how many members are in one of @roles. */
+uint32_t raft_config_count(const struct raft_config *config, unsigned roles);
+bool raft_config_joint(const struct raft_config *config);
+bool raft_config_equal(const struct raft_config *a, const struct raft_config *b);
+
+/* A change of the configuration: raft/confchange.h. */
+struct raft_conf_change;
 
 /* Where a snapshot stands. Its content is not the core's business: it travels and is installed
  * beside it. */
@@ -184,10 +209,14 @@ int raft_step(struct raft *raft, struct raft_message *message);
 int raft_propose(struct raft *raft, struct bytes data, uint64_t *out_index,
                  uint64_t *out_term) SKEIN_MUST_CHECK;
 
-/* raft_propose_config - as raft_propose. **Returns** in addition -SKEIN_EBUSY: another change is
- * not applied yet, or no entry of this term is committed yet; -SKEIN_EINVALID: adding a voter that
- * is one, removing one that is not or the last one, or too many. */
-int raft_propose_config(struct raft *raft, const struct raft_config_change *change,
+/*
+ * raft_propose_config - as raft_propose. At most one change is uncommitted at a time, and none is
+ * taken before the leader has committed an entry of its own term (scenario 2). It takes effect when
+ * applied. **Returns** in addition -SKEIN_EBUSY: another change is not applied yet, or no entry of
+ * this term is committed yet; -SKEIN_EINVALID: the configuration in force does not allow it (why:
+ * raft_next), or it would change nothing.
+ */
+int raft_propose_config(struct raft *raft, const struct raft_conf_change *change,
                         uint64_t *out_index, uint64_t *out_term) SKEIN_MUST_CHECK;
 
 /*
@@ -261,7 +290,7 @@ void raft_ready_deinit(struct raft_ready *ready);
 /* raft_applied - entries up to @index are applied. Configuration entries among them take effect
  * through raft_apply_config, called first. */
 void raft_applied(struct raft *raft, uint64_t index);
-/* raft_apply_config - the change of a committed RAFT_ENTRY_CONFIG entry takes effect. @entry: as it
+/* raft_apply_config - the change of a committed configuration entry takes effect. @entry: as it
  * came out of apply. **Returns** 0; -SKEIN_EPROTO: undecodable or refused; it is then skipped, the
  * same on every member. */
 int raft_apply_config(struct raft *raft, const struct raft_entry *entry);
@@ -298,7 +327,7 @@ struct raft_status {
     bool
         wants_checkpoint; /* a peer needs a snapshot and none exists: make one, then raft_compact */
     struct raft_config config;
-    struct raft_peer_status peers[RAFT_VOTERS_MAX]; /* on the leader */
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX]; /* on the leader */
     uint32_t peer_count;
 };
 

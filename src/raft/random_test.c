@@ -144,8 +144,8 @@ has_converged(struct testnet *net)
     if (!leader)
         return false;
     struct raft_status status = testnet_status(net, leader);
-    for (uint32_t i = 0; i < status.config.voter_count; i++)
-        if (testnet_commit(net, status.config.voters[i]) != net->truth_count)
+    for (uint32_t i = 0; i < status.config.count; i++)
+        if (testnet_commit(net, status.config.ids[i]) != net->truth_count)
             return false;
     return true;
 }

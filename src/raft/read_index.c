@@ -53,18 +53,13 @@ void
 raft_reads_settle(struct raft *raft)
 {
     uint64_t asked = raft_reads_context(raft);
-    uint32_t count = raft->config.voter_count;
+    uint32_t count = raft->config.count;
     if (!asked || !count)
         return;
-    uint64_t confirmed[RAFT_VOTERS_MAX];
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t context = raft->peers[i].id == raft->id ? asked : raft->peers[i].read_context;
-        uint32_t at = i;
-        for (; at && confirmed[at - 1] < context; at--)
-            confirmed[at] = confirmed[at - 1];
-        confirmed[at] = context;
-    }
-    uint64_t upto = confirmed[raft_quorum(raft) - 1];
+    uint64_t confirmed[RAFT_MEMBERS_MAX];
+    for (uint32_t i = 0; i < count; i++)
+        confirmed[i] = raft->peers[i].id == raft->id ? asked : raft->peers[i].read_context;
+    uint64_t upto = raft_quorum_committed(&raft->config, confirmed);
     while (raft->read_count && raft->reads[raft->read_head].context <= upto) {
         const struct raft_read *read = &raft->reads[raft->read_head];
         mem_grow(&raft->read_states, &raft->read_state_capacity, raft->read_state_count,

@@ -158,6 +158,7 @@ raft_applied(struct raft *raft, uint64_t index)
     skein_assert(index <= raft->log.applying);
     if (index > raft->log.applied)
         raft->log.applied = index;
+    raft_config_maybe_leave(raft);
 }
 
 void
@@ -172,7 +173,7 @@ raft_compact(struct raft *raft, const struct raft_snapshot *snapshot, uint64_t k
     if (keep_from > raft->log.applied + 1)
         keep_from = raft->log.applied + 1;
     raft_log_compact(&raft->log, keep_from);
-    for (uint32_t i = 0; raft->role == RAFT_LEADER && i < raft->config.voter_count; i++)
+    for (uint32_t i = 0; raft->role == RAFT_LEADER && i < raft->config.count; i++)
         if (raft->peers[i].needs_snapshot)
             raft_mark(raft, &raft->peers[i], RAFT_SEND_ALWAYS);
 }

@@ -53,7 +53,7 @@ take_entries(struct raft *raft, struct raft_message *m, uint64_t from)
 int
 raft_on_append(struct raft *raft, struct raft_message *m)
 {
-    if (!raft->config.voter_count) {
+    if (!raft->config.count) {
         raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE,
                                               .to = m->from,
                                               .index = m->index,

@@ -25,7 +25,8 @@ restore(struct raft *raft, const struct raft_snapshot *snapshot)
     raft->restored = *snapshot;
     raft->snapshot = *snapshot;
     raft->rewrite_seq = raft->snapshot_seq = raft->write_seq + 1;
-    raft_config_set(raft, &snapshot->config, snapshot->index);
+    const struct raft_next next = {.config = snapshot->config};
+    raft_config_set(raft, &next, snapshot->index);
 }
 
 /* Section 7. */

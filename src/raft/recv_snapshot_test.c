@@ -23,9 +23,9 @@ test_nonsense(void **state)
     m.snapshot = (struct raft_snapshot){.index = 9, .term = 5};
     assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO); /* newer than its message, nobody in it */
     m.snapshot.term = 4;
-    m.snapshot.config = (struct raft_config){.voters = {2, 2}, .voter_count = 2};
+    m.snapshot.config = raft_config_of((uint64_t[]){2, 2}, 2);
     assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO);
-    m.snapshot.config.voter_count = 4000;
+    m.snapshot.config.count = 4000;
     assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO);
     testnet_deinit(&net);
 }

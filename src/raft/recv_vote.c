@@ -20,7 +20,7 @@ raft_on_vote(struct raft *raft, const struct raft_message *m)
                     (pre && m->term > raft->term);
     /* Without a configuration this disk is nobody's memory yet: its vote would vouch for nothing.
      */
-    bool granted = may_vote && up_to_date(raft, m) && raft->config.voter_count;
+    bool granted = may_vote && up_to_date(raft, m) && raft->config.count;
     struct raft_message answer = {
         .type = pre ? RAFT_PRE_VOTE_RESPONSE : RAFT_VOTE_RESPONSE,
         .to = m->from,

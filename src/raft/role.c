@@ -20,11 +20,11 @@ reset(struct raft *raft, uint64_t term)
     raft->uncommitted_bytes = 0;
     raft->flush_wanted = false;
     raft_reads_drop(raft);
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+    for (uint32_t i = 0; i < raft->config.count; i++) {
         struct raft_progress *p = &raft->peers[i];
         raft->ballots[i] = RAFT_BALLOT_NONE;
         raft_progress_deinit(p);
-        p->id = raft->config.voters[i];
+        p->id = raft->config.ids[i];
         p->next = raft_log_last(&raft->log) + 1;
     }
 }

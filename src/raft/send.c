@@ -59,14 +59,14 @@ raft_mark(struct raft *raft, struct raft_progress *p, enum raft_send send)
 void
 raft_mark_all(struct raft *raft, enum raft_send send)
 {
-    for (uint32_t i = 0; i < raft->config.voter_count; i++)
+    for (uint32_t i = 0; i < raft->config.count; i++)
         raft_mark(raft, &raft->peers[i], send);
 }
 
 void
 raft_send_heartbeats(struct raft *raft)
 {
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+    for (uint32_t i = 0; i < raft->config.count; i++) {
         const struct raft_progress *p = &raft->peers[i];
         if (p->id == raft->id)
             continue;
@@ -137,7 +137,7 @@ raft_flush(struct raft *raft)
     raft->flush_wanted = false;
     if (raft->role != RAFT_LEADER)
         return;
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+    for (uint32_t i = 0; i < raft->config.count; i++) {
         struct raft_progress *p = &raft->peers[i];
         enum raft_send send = p->send;
         p->send = RAFT_SEND_NOTHING;

@@ -20,7 +20,7 @@ raft_role_name(enum raft_role role)
 static void
 peer_status(const struct raft *raft, struct raft_status *out)
 {
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+    for (uint32_t i = 0; i < raft->config.count; i++) {
         const struct raft_progress *p = &raft->peers[i];
         out->peers[out->peer_count++] = (struct raft_peer_status){
             .id = p->id,

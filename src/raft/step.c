@@ -13,7 +13,7 @@ entries_make_sense(const struct raft_message *m)
         const struct raft_entry *e = &m->entries[i];
         if (e->index != m->index + 1 + i || e->term < term || e->term > m->term || !e->term)
             return false;
-        if (e->type != RAFT_ENTRY_NORMAL && e->type != RAFT_ENTRY_CONFIG)
+        if ((unsigned)e->type >= RAFT_ENTRY_TYPE_END)
             return false;
         term = e->term;
     }
@@ -25,7 +25,7 @@ snapshot_makes_sense(const struct raft_message *m)
 {
     const struct raft_snapshot *s = &m->snapshot;
     return s->index && s->index < RAFT_NUMBER_MAX && s->term && s->term <= m->term &&
-           s->config.voter_count && raft_config_valid(&s->config);
+           s->config.count && raft_config_valid(&s->config);
 }
 
 static bool

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "raft/confchange.h"
 #include "raft/testnet.h"
 
 #include <stdarg.h>
@@ -68,12 +69,11 @@ testnet_init(struct testnet *net, uint32_t count, uint32_t voters, uint64_t seed
     *net = (struct testnet){.node_count = count};
     net->options = (struct raft_options){.seed = seed, .pre_vote = true, .check_quorum = true};
     for (uint64_t id = 1; id <= count; id++) {
-        struct raft_config *config = &net->nodes[id].snapshot.config;
-        if (id > voters)
-            continue;
-        config->voter_count = voters;
+        uint64_t ids[RAFT_VOTERS_MAX];
         for (uint32_t v = 0; v < voters; v++)
-            config->voters[v] = v + 1;
+            ids[v] = v + 1;
+        if (id <= voters)
+            net->nodes[id].snapshot.config = raft_config_of(ids, voters);
     }
     for (uint64_t id = 1; id <= count; id++)
         testnet_start(net, id);
@@ -192,12 +192,12 @@ apply(struct testnet *net, uint64_t id, const struct raft_entry *e)
     skein_assert(truth->data.count == e->data.count);
     skein_assert(!e->data.count || !memcmp(truth->data.data, e->data.data, e->data.count));
     node->applied = e->index;
-    if (e->type == RAFT_ENTRY_CONFIG)
+    if (e->type != RAFT_ENTRY_NORMAL)
         (void)raft_apply_config(node->raft, e);
     raft_applied(node->raft, e->index);
     say(net, id, "apply %llu/%llu %s\"%.*s\"", (unsigned long long)e->index,
-        (unsigned long long)e->term, e->type == RAFT_ENTRY_CONFIG ? "config " : "",
-        e->type == RAFT_ENTRY_CONFIG ? 0 : (int)e->data.count, (const char *)e->data.data);
+        (unsigned long long)e->term, e->type != RAFT_ENTRY_NORMAL ? "config " : "",
+        e->type != RAFT_ENTRY_NORMAL ? 0 : (int)e->data.count, (const char *)e->data.data);
 }
 
 /* Election safety. */
@@ -426,7 +426,10 @@ testnet_propose(struct testnet *net, uint64_t id, const char *text)
 int
 testnet_change(struct testnet *net, uint64_t id, bool remove, uint64_t node)
 {
-    struct raft_config_change change = {.remove = remove, .node = node};
+    struct raft_conf_change change = {
+        .v1 = true,
+        .changes = {{remove ? RAFT_CHANGE_REMOVE : RAFT_CHANGE_ADD_VOTER, node}},
+        .change_count = 1};
     uint64_t index;
     uint64_t term;
     return raft_propose_config(net->nodes[id].raft, &change, &index, &term);

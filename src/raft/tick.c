@@ -5,13 +5,14 @@
 static bool
 quorum_is_active(struct raft *raft)
 {
-    uint32_t active = 0;
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+    enum raft_ballot active[RAFT_MEMBERS_MAX];
+    for (uint32_t i = 0; i < raft->config.count; i++) {
         struct raft_progress *p = &raft->peers[i];
-        active += p->id == raft->id || p->recent_active;
+        bool answers = p->id == raft->id || p->recent_active;
+        active[i] = answers ? RAFT_BALLOT_GRANTED : RAFT_BALLOT_REFUSED;
         p->recent_active = p->id == raft->id;
     }
-    return active >= raft_quorum(raft);
+    return raft_quorum_vote(&raft->config, active) == RAFT_VOTE_WON;
 }
 
 static void

@@ -7,9 +7,9 @@ static uint64_t
 best_target(const struct raft *raft)
 {
     const struct raft_progress *best = NULL;
-    for (uint32_t i = 0; i < raft->config.voter_count; i++) {
+    for (uint32_t i = 0; i < raft->config.count; i++) {
         const struct raft_progress *p = &raft->peers[i];
-        if (p->id == raft->id)
+        if (p->id == raft->id || !(raft->config.roles[i] & RAFT_VOTER))
             continue;
         bool better = best && p->recent_active != best->recent_active
                           ? p->recent_active
@@ -29,7 +29,7 @@ raft_transfer(struct raft *raft, uint64_t target)
     if (target == RAFT_NONE)
         target = best_target(raft);
     struct raft_progress *p = raft_peer(raft, target);
-    if (!p || target == raft->id)
+    if (!p || target == raft->id || !raft_config_is(&raft->config, target, RAFT_VOTER))
         return -SKEIN_EINVALID;
     if (raft->transferee == target)
         return 0;

@@ -85,7 +85,7 @@ apply_config(struct replica *replica, const struct raft_entry *entry)
     replica->config = status.config;
     obs_log(OBS_INFO, "replica", "configuration changed",
             "node=%u index=%" PRIu64 " voters=%u result=%s", replica->options.node, entry->index,
-            replica->config.voter_count, rc < 0 ? skein_error_name(rc) : "applied");
+            replica->config.count, rc < 0 ? skein_error_name(rc) : "applied");
     membership_refresh(replica);
 }
 
@@ -96,7 +96,7 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
         const struct raft_entry *entry = &entries[i];
         skein_assert(entry->index == replica->applied_index + 1);
         struct proposal *proposal = claim(replica, entry);
-        if (entry->type == RAFT_ENTRY_CONFIG)
+        if (entry->type != RAFT_ENTRY_NORMAL)
             apply_config(replica, entry);
         else
             apply_commands(replica, entry, proposal);

@@ -53,9 +53,9 @@ report_lost(struct replica *replica)
             continue;
         peer->lost = false;
         forward_lost(replica, peer->node);
-        for (uint32_t v = 0; replica->raft && v < replica->config.voter_count; v++)
-            if (replica_raft_node(replica->config.voters[v]) == peer->node)
-                raft_report_unreachable(replica->raft, replica->config.voters[v]);
+        for (uint32_t v = 0; replica->raft && v < replica->config.count; v++)
+            if (replica_raft_node(replica->config.ids[v]) == peer->node)
+                raft_report_unreachable(replica->raft, replica->config.ids[v]);
     }
 }
 

@@ -117,11 +117,11 @@ test_chunk(void **state)
                                    .file_bytes = 10,
                                    .offset = 6,
                                    .data = bytes_borrow("1234", 4)};
-    chunk.snapshot.config = (struct raft_config){.voters = {9}, .voter_count = 1};
+    chunk.snapshot.config = raft_config_of((uint64_t[]){9}, 1);
     struct envelope_chunk got;
     envelope_put_chunk(&out, &chunk);
     assert_int_equal(envelope_get_chunk(bytes_borrow(out.data, out.count), &got), 0);
-    assert_int_equal(got.snapshot.config.voters[0], 9);
+    assert_int_equal(got.snapshot.config.ids[0], 9);
     assert_memory_equal(got.data.data, "1234", 4);
     wire_writer_deinit(&out);
     chunk.offset = 7; /* beyond its file */

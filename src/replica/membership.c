@@ -2,6 +2,7 @@
 /* genesis.h driven: gossip, the durable steps of a birth, and letting new disks in. */
 #include "skein/shard.h"
 #include "obs/log.h"
+#include "raft/confchange.h"
 #include "replica/state.h"
 #include "skein/error.h"
 
@@ -56,10 +57,7 @@ be_born(struct replica *replica, enum genesis_state state, const struct genesis_
 static bool
 is_voter(const struct replica *replica, uint64_t raft_id)
 {
-    for (uint32_t i = 0; i < replica->config.voter_count; i++)
-        if (replica->config.voters[i] == raft_id)
-            return true;
-    return false;
+    return raft_config_is(&replica->config, raft_id, RAFT_VOTER);
 }
 
 void
@@ -108,13 +106,14 @@ let_in(struct replica *replica, uint64_t applicant)
 {
     if (!replica->raft || !replica_is_leader(replica) || is_voter(replica, applicant))
         return;
-    struct raft_config_change change = {.node = applicant};
-    for (uint32_t i = 0; i < replica->config.voter_count; i++)
-        if (replica_raft_node(replica->config.voters[i]) == replica_raft_node(applicant))
-            change = (struct raft_config_change){.remove = true, .node = replica->config.voters[i]};
+    struct raft_change single = {RAFT_CHANGE_ADD_VOTER, applicant};
+    for (uint32_t i = 0; i < replica->config.count; i++)
+        if (replica_raft_node(replica->config.ids[i]) == replica_raft_node(applicant))
+            single = (struct raft_change){RAFT_CHANGE_REMOVE, replica->config.ids[i]};
+    struct raft_conf_change change = {.v1 = true, .changes = {single}, .change_count = 1};
     uint64_t index, term;
     int rc = raft_propose_config(replica->raft, &change, &index, &term);
-    obs_log(OBS_INFO, "replica", change.remove ? "old disk out" : "new disk in",
+    obs_log(OBS_INFO, "replica", single.type == RAFT_CHANGE_REMOVE ? "old disk out" : "new disk in",
             "node=%u of=%u result=%s", replica->options.node, replica_raft_node(applicant),
             rc < 0 ? skein_error_name(rc) : "proposed");
 }

@@ -19,9 +19,8 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
     struct checkpoint_info info;
     int rc = checkpoint_find(replica->data_dir, path, sizeof path, &index);
     if (rc == -SKEIN_ENOTFOUND) {
-        for (uint32_t i = 0; i < replica->identity.map.count; i++)
-            out_snapshot->config.voters[i] = replica->identity.map.ids[i];
-        out_snapshot->config.voter_count = replica->identity.map.count;
+        out_snapshot->config =
+            raft_config_of(replica->identity.map.ids, replica->identity.map.count);
         replica->config = out_snapshot->config;
         return 0;
     }
@@ -226,7 +225,7 @@ recover_start(struct replica *replica, char out_why[512])
         return rc;
     replica->phase = REPLICA_FORMING;
     membership_refresh(replica);
-    if (replica->config.voter_count == 1 && replica->phase == REPLICA_RUNNING)
+    if (replica->config.count == 1 && replica->phase == REPLICA_RUNNING)
         raft_campaign(replica->raft);
     driver_signal(replica);
     return 0;

@@ -45,10 +45,7 @@ end_transfer(struct snapshot_receive *receive)
 static bool
 same_snapshot(const struct raft_snapshot *a, const struct raft_snapshot *b)
 {
-    return a->index == b->index && a->term == b->term &&
-           a->config.voter_count == b->config.voter_count &&
-           memcmp(a->config.voters, b->config.voters,
-                  a->config.voter_count * sizeof a->config.voters[0]) == 0;
+    return a->index == b->index && a->term == b->term && raft_config_equal(&a->config, &b->config);
 }
 
 bool

@@ -18,7 +18,7 @@ drain(struct raft *raft, bool sync)
             if (ready.responses[r].to == 1)
                 (void)raft_step(raft, &ready.responses[r]);
         for (size_t a = 0; a < ready.apply_count; a++) {
-            if (ready.apply[a].type == RAFT_ENTRY_CONFIG)
+            if (ready.apply[a].type != RAFT_ENTRY_NORMAL)
                 (void)raft_apply_config(raft, &ready.apply[a]);
             raft_applied(raft, ready.apply[a].index);
         }
@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
         return 0;
     struct raft_options options = {.id = 1, .seed = 1, .pre_vote = true, .check_quorum = true};
     if (data[0] & 1)
-        options.snapshot.config = (struct raft_config){.voters = {1, 2, 3}, .voter_count = 3};
+        options.snapshot.config = raft_config_of((uint64_t[]){1, 2, 3}, 3);
     struct raft *raft;
     if (raft_open(&raft, &options))
         return 0;
