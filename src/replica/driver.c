@@ -39,6 +39,7 @@ tick(struct replica *replica, uint64_t now_ns)
         replica->next_tick_ns = now_ns + replica->options.tick_ns;
     if (replica->raft) {
         raft_tick(replica->raft);
+        read_round_on_tick(replica);
         note_wanted_checkpoint(replica);
     }
     request_expire(replica, now_ns);
@@ -72,6 +73,7 @@ round_of_driver(struct replica *replica)
     report_lost(replica);
     propose_queue(replica);
     ready_take_all(replica);
+    replica->beat_for_all = false;
     forward_flush(replica);
     forward_flush_replies(replica);
 }

@@ -32,6 +32,7 @@ inbox_on_lost(void *owner, uint32_t node)
     if (!peer)
         return;
     peer->lost = true;
+    peer->beat_rank = UINT32_MAX;
     driver_signal(replica);
 }
 
@@ -105,7 +106,10 @@ step_raft(struct replica *replica, uint32_t from, struct bytes data)
         replica->counters.undecodable_dropped++;
         return;
     }
-    if (is_genuine(replica, from, &message) &&
+    bool genuine = is_genuine(replica, from, &message);
+    if (genuine && message.type == RAFT_HEARTBEAT_RESPONSE)
+        read_round_on_answer(replica, from);
+    if (genuine &&
         (message.type != RAFT_SNAPSHOT || snapshot_receive_may_step(replica, &message.snapshot)))
         rc = raft_step(replica->raft, &message);
     if (rc < 0)

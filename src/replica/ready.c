@@ -156,7 +156,8 @@ take_one(struct replica *replica)
     struct raft_ready ready;
     raft_take_ready(replica->raft, APPLY_BYTES_MAX, &ready);
     for (size_t i = 0; i < ready.message_count; i++)
-        inbox_send(replica, &ready.messages[i]);
+        if (!read_round_spares(replica, &ready.messages[i]))
+            inbox_send(replica, &ready.messages[i]);
     if (ready.snapshot.index != 0) {
         int rc = apply_snapshot(replica, &ready.snapshot);
         if (rc < 0) {

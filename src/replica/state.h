@@ -123,6 +123,9 @@ struct session {
 struct peer {
     uint32_t node;
     bool lost;
+    bool beat_answered;          /* the last tick's beat, so far */
+    uint32_t beat_rank_next;     /* how many answered that one before it */
+    uint32_t beat_rank;          /* the same of the beat before; UINT32_MAX: did not answer */
     uint64_t token;              /* as an origin: what its process gave us; 0: none */
     struct wire_writer forwards; /* a FORWARD under construction */
     struct wire_writer replies;  /* a FORWARD_REPLY under construction */
@@ -195,6 +198,8 @@ struct replica {
     struct skein_waitq driver_wake;
     bool signalled;
     uint64_t next_tick_ns;
+    bool beat_for_all; /* this round's heartbeats are a tick's */
+    uint32_t beat_answer_count;
     struct inbox_message *inbox, *inbox_spare;
     size_t inbox_count, inbox_capacity, inbox_spare_capacity;
     uint64_t inbox_bytes;
@@ -280,6 +285,14 @@ void request_expire(struct replica *replica, uint64_t now_ns);
 /* propose_queue - hand every queued request to the log, the read index or the leader. */
 void propose_queue(struct replica *replica);
 void propose_drop_reads(struct replica *replica);
+
+/* ---- read_round.c ---- */
+/* read_round_on_tick - the heartbeats that come next are a tick's. */
+void read_round_on_tick(struct replica *replica);
+/* read_round_on_answer - @node answered a heartbeat. */
+void read_round_on_answer(struct replica *replica, uint32_t node);
+/* read_round_spares - @message asks a peer whose answer a round of reads does not need. */
+bool read_round_spares(struct replica *replica, const struct raft_message *message);
 
 /* ---- forward.c: this node is the origin ---- */
 /* forward_request - into the message for the leader's node. False: there is no way to it now. */

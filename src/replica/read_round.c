@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whom a round of reads asks. The core sends a read's heartbeat to every peer; a bare quorum is
+ * enough, and each peer that is not woken is CPU saved on two nodes. So between two ticks only the
+ * peers that answered the last beat soonest are asked. The next tick's beat goes to everybody, so
+ * a peer that fell silent delays reads by one tick, and is not asked again until it answers.
+ *
+ * Heartbeats may be lost, so leaving some out cannot make a read stale (thesis section 6.4).
+ */
+#include "replica/state.h"
+
+#define NO_RANK UINT32_MAX
+
+void
+read_round_on_tick(struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->peer_count; i++) {
+        struct peer *peer = &replica->peers[i];
+        peer->beat_rank = peer->beat_answered ? peer->beat_rank_next : NO_RANK;
+        peer->beat_answered = false;
+    }
+    replica->beat_answer_count = 0;
+    replica->beat_for_all = true;
+}
+
+void
+read_round_on_answer(struct replica *replica, uint32_t node)
+{
+    struct peer *peer = replica_peer(replica, node);
+    if (!peer || peer->beat_answered)
+        return;
+    peer->beat_answered = true;
+    peer->beat_rank_next = replica->beat_answer_count++;
+}
+
+bool
+read_round_spares(struct replica *replica, const struct raft_message *message)
+{
+    if (message->type != RAFT_HEARTBEAT || message->context == 0 || replica->beat_for_all)
+        return false;
+    const struct peer *peer = replica_peer(replica, replica_raft_node(message->to));
+    uint32_t wanted = replica->config.voter_count / 2; /* beside this node */
+    uint32_t ranked = 0, sooner = 0;
+    for (uint32_t i = 0; peer && i < replica->config.voter_count; i++) {
+        const struct peer *other =
+            replica_peer(replica, replica_raft_node(replica->config.voters[i]));
+        if (!other || other->beat_rank == NO_RANK)
+            continue;
+        ranked++;
+        sooner += other->beat_rank < peer->beat_rank;
+    }
+    return peer && ranked >= wanted && sooner >= wanted;
+}
