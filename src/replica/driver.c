@@ -41,6 +41,7 @@ tick(struct replica *replica, uint64_t now_ns)
         raft_tick(replica->raft);
         read_round_on_tick(replica);
         note_wanted_checkpoint(replica);
+        forward_give_up(replica, now_ns);
     }
     request_expire(replica, now_ns);
 }

@@ -186,6 +186,28 @@ retry_reads(struct replica *replica, uint32_t leader, uint32_t lost)
         }
 }
 
+/*
+ * Another leads, and has for an election timeout: whoever these writes were handed to has either
+ * answered by now or answers no more, or so late that nobody should wait for it. An answer that
+ * comes all the same finds no attempt with its id.
+ */
+void
+forward_give_up(struct replica *replica, uint64_t now_ns)
+{
+    uint32_t leader = replica_raft_node(raft_leader(replica->raft));
+    uint64_t grace_ns = replica->options.election_ticks * replica->options.tick_ns;
+    if (replica->forward_count == 0 || leader == 0 || now_ns - replica->leader_since_ns < grace_ns)
+        return;
+    for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
+        list_for_each_safe (link, &replica->forwards[i]) {
+            struct request *request = LIST_ENTRY(link, struct request, link);
+            if (request->target != leader && request->kind == REPLICA_READ)
+                request_requeue(replica, request);
+            else if (request->target != leader)
+                request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);
+        }
+}
+
 void
 forward_retry_reads(struct replica *replica, uint32_t leader)
 {

@@ -38,16 +38,24 @@ read_round_spares(struct replica *replica, const struct raft_message *message)
 {
     if (message->type != RAFT_HEARTBEAT || message->context == 0 || replica->beat_for_all)
         return false;
+    const struct raft_config *config = &replica->config;
     const struct peer *peer = replica_peer(replica, replica_raft_node(message->to));
-    uint32_t wanted = replica->config.voter_count / 2; /* beside this node */
-    uint32_t ranked = 0, sooner = 0;
-    for (uint32_t i = 0; peer && i < replica->config.voter_count; i++) {
-        const struct peer *other =
-            replica_peer(replica, replica_raft_node(replica->config.voters[i]));
+    uint32_t voters = 0, ranked = 0, sooner = 0;
+    bool self = false;
+    for (uint32_t i = 0; peer && i < config->count; i++) {
+        /* In a joint configuration it is not one quorum: everybody is asked. */
+        if (config->roles[i] & RAFT_OUTGOING)
+            return false;
+        if (!(config->roles[i] & RAFT_VOTER))
+            continue;
+        voters++;
+        self |= config->ids[i] == replica->raft_id;
+        const struct peer *other = replica_peer(replica, replica_raft_node(config->ids[i]));
         if (!other || other->beat_rank == NO_RANK)
             continue;
         ranked++;
         sooner += other->beat_rank < peer->beat_rank;
     }
+    uint32_t wanted = voters / 2 + !self;
     return peer && ranked >= wanted && sooner >= wanted;
 }

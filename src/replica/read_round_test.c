@@ -17,12 +17,14 @@
 static void
 make(struct replica *replica)
 {
-    *replica = (struct replica){.peer_count = VOTERS - 1, .config.voter_count = VOTERS};
+    uint64_t ids[VOTERS];
+    *replica = (struct replica){.peer_count = VOTERS - 1, .raft_id = genesis_raft_id(1, 7)};
     for (uint32_t node = 1; node <= VOTERS; node++) {
-        replica->config.voters[node - 1] = genesis_raft_id(node, 7);
+        ids[node - 1] = genesis_raft_id(node, 7);
         if (node > 1)
             replica->peers[node - 2].node = node;
     }
+    replica->config = raft_config_of(ids, VOTERS);
 }
 
 static uint32_t
@@ -100,6 +102,28 @@ test_only_a_reads_heartbeats_are_spared(void **state)
     assert_false(read_round_spares(&replica, &stranger));
 }
 
+static void
+test_a_joint_configuration_asks_everybody(void **state)
+{
+    struct replica replica;
+    make(&replica);
+    tick(&replica, 4, 2, 5);
+    tick(&replica, 4, 2, 5);
+    replica.config.roles[2] |= RAFT_OUTGOING;
+    assert_int_equal(asked(&replica, 9), 0x3c);
+}
+
+static void
+test_a_leader_without_a_vote_needs_one_more(void **state)
+{
+    struct replica replica;
+    make(&replica);
+    tick(&replica, 4, 2, 5);
+    tick(&replica, 4, 2, 5);
+    replica.config.roles[0] = RAFT_LEARNER;
+    assert_int_equal(asked(&replica, 9), 1u << 4 | 1u << 2 | 1u << 5);
+}
+
 int
 main(void)
 {
@@ -107,6 +131,8 @@ main(void)
         cmocka_unit_test(test_a_quorum_of_the_soonest),
         cmocka_unit_test(test_everybody_when_too_few_answer),
         cmocka_unit_test(test_a_lost_link_is_not_counted_on),
+        cmocka_unit_test(test_a_joint_configuration_asks_everybody),
+        cmocka_unit_test(test_a_leader_without_a_vote_needs_one_more),
         cmocka_unit_test(test_only_a_reads_heartbeats_are_spared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,7 +198,8 @@ struct replica {
     struct skein_waitq driver_wake;
     bool signalled;
     uint64_t next_tick_ns;
-    bool beat_for_all; /* this round's heartbeats are a tick's */
+    uint64_t leader_since_ns; /* who leads, as far as is known here, last changed */
+    bool beat_for_all;        /* this round's heartbeats are a tick's */
     uint32_t beat_answer_count;
     struct inbox_message *inbox, *inbox_spare;
     size_t inbox_count, inbox_capacity, inbox_spare_capacity;
@@ -301,6 +302,8 @@ void forward_flush(struct replica *replica);
 void forward_on_reply(struct replica *replica, uint32_t from, struct bytes message);
 /* forward_retry_reads - reads handed to others than @leader start again. */
 void forward_retry_reads(struct replica *replica, uint32_t leader);
+/* forward_give_up - writes handed to one who has not led for long are of unknown outcome. */
+void forward_give_up(struct replica *replica, uint64_t now_ns);
 /* forward_lost - the link to @node broke: reads start again, writes keep waiting. */
 void forward_lost(struct replica *replica, uint32_t node);
 
