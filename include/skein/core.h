@@ -3,13 +3,14 @@
 #define SKEIN_CORE_H
 
 /*
- * The runtime, whole: shards and their fibers, files and sockets. Each header says its own part and
- * can be included alone; skein/shard.h is where a program begins.
+ * The runtime, whole: shards and their fibers, files, sockets and metrics. Each header says its own
+ * part and can be included alone; skein/shard.h is where a program begins.
  */
 
 #include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
+#include "skein/metrics.h"
 #include "skein/shard.h"
 #include "skein/socket.h"
 
