@@ -28,8 +28,8 @@
  *
  * The driver reads a file, gives its blocks in order to a handler, and compares what the handler
  * printed with what is expected, line by line. Lines that etcd's own logger wrote (the first word
- * is DEBUG, INFO, WARN, ERROR or FATAL) are left out on both sides; where nothing is left of a
- * block's expected lines, "ok", which stands for "printed nothing", is equal to it.
+ * is DEBUG, INFO, WARN or ERROR) are left out on both sides. Where nothing else was expected, "ok",
+ * which stands for "printed nothing", is equal to it.
  */
 
 struct datadriven_arg {
@@ -83,7 +83,25 @@ struct datadriven_handler {
 
 extern const struct datadriven_handler quorum_handler;
 extern const struct datadriven_handler confchange_handler;
-extern const struct datadriven_handler interaction_handler;
+
+/* A file's blocks, and the memory they point into. */
+struct datadriven_file {
+    struct datadriven_block *blocks;
+    size_t block_count;
+    char *memory;  /* every string */
+    void **pieces; /* the arrays of arguments and values */
+    size_t piece_count;
+    size_t piece_capacity;
+};
+
+/*
+ * datadriven_parse - @content of @bytes, which may be anything.
+ * **Ownership**: datadriven_file_deinit. **Returns** 0; -SKEIN_EPROTO: not such a file; @out_why
+ * says in which line and why not.
+ */
+int datadriven_parse(const char *content, size_t bytes, struct datadriven_file *out_file,
+                     char out_why[256]) SKEIN_MUST_CHECK;
+void datadriven_file_deinit(struct datadriven_file *file);
 
 struct datadriven_totals {
     unsigned files;
@@ -93,10 +111,15 @@ struct datadriven_totals {
     unsigned malformed_files;
 };
 
-/* datadriven_run_text - the blocks of @content, called @name in what is printed to stdout.
- * **Returns** 0, differing or not (@totals counts); -SKEIN_EPROTO: malformed, said on stderr. */
-int datadriven_run_text(const struct datadriven_handler *handler, const char *name,
-                        const char *content, size_t content_bytes,
-                        struct datadriven_totals *totals) SKEIN_MUST_CHECK;
+/*
+ * datadriven_run - carry out the file's content and print what differs into @report: the file's
+ * @name, the line and the command, and the lines as a diff ('-' expected, '+' printed). A malformed
+ * file ends at its first malformed block; that, too, is reported and counted.
+ */
+void datadriven_run(const struct datadriven_handler *handler, const char *name, const char *content,
+                    size_t bytes, struct text *report, struct datadriven_totals *totals);
+
+/* datadriven_diff - the lines of @expected and @actual side by side in one column. */
+void datadriven_diff(const char *expected, const char *actual, struct text *out);
 
 #endif
