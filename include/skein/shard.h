@@ -34,7 +34,7 @@ struct skein_stack_pool;
 struct skein_shard_options {
     struct backend *backend;         /* borrowed; outlives the shard */
     struct skein_stack_pool *stacks; /* borrowed; may serve several shards of one thread */
-    uint32_t fiber_count_max;        /* 0: 65536 */
+    uint32_t fiber_count_max;        /* 0: 65536; millions are fine, see skein_spawn */
 };
 
 /* skein_shard_open - a shard for this thread; becomes nobody's current yet. */
@@ -42,8 +42,8 @@ int skein_shard_open(struct skein_shard **out_shard,
                      const struct skein_shard_options *options) SKEIN_MUST_CHECK;
 
 /*
- * skein_shard_start - spawn @main_fn as the shard's first fiber; the shard is finished when it has
- * returned and every fiber with it (fibers live in scopes, so none is left).
+ * skein_shard_start - spawn @main_fn as the shard's first fiber. When it has returned, the fibers
+ * in skein_shard_scope are cancelled and joined; then the shard is finished.
  */
 void skein_shard_start(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg);
 
@@ -90,14 +90,44 @@ uint64_t skein_deadline_in(uint64_t delay_ns);
 /* ---- stacks: pooled, guarded below. One pool a thread (in the simulator: one for all nodes). ----
  */
 
+/* Of a stack only what is touched costs memory: the first page, and the deepest use so far. */
 enum skein_stack_class {
     SKEIN_STACK_SMALL, /* 64 KiB: node code */
     SKEIN_STACK_LARGE, /* 256 KiB: foreign libraries */
+    SKEIN_STACK_TINY,  /* 16 KiB: fibers by the million, when address space matters */
     SKEIN_STACK_CLASS_COUNT
 };
 
+/* How the page below a stack is made to fault. */
+enum skein_stack_guard {
+    SKEIN_STACK_GUARD_AUTO, /* MADV_GUARD_INSTALL (Linux 6.13), else as SPLIT */
+    SKEIN_STACK_GUARD_SPLIT /* mprotect: two mappings a stack, so a pool has at most 30,000 */
+};
+
+struct skein_stack_pool_options {
+    enum skein_stack_guard guard;
+    uint32_t free_count_max; /* stacks of a class that are kept with their pages; 0: 1024 */
+    bool measure;            /* note how deep each fiber went, and who went deepest: a system
+                              * call and a scan at the end of each fiber */
+};
+
+#define SKEIN_STACK_NAME_BYTES 32
+
+struct skein_stack_stats {
+    size_t used_count;                            /* by live fibers */
+    size_t free_count;                            /* kept */
+    size_t mapped_count;                          /* these, and those without pages */
+    size_t mapped_bytes;                          /* of address space, guards included */
+    size_t high_water_bytes;                      /* the deepest use; 0: not measured */
+    char high_water_name[SKEIN_STACK_NAME_BYTES]; /* of the fiber that went there, cut off */
+};
+
 struct skein_stack_pool *skein_stack_pool_open(void);
+struct skein_stack_pool *skein_stack_pool_open_with(const struct skein_stack_pool_options *options);
+/* skein_stack_pool_close - no fiber may use a stack of it. */
 void skein_stack_pool_close(struct skein_stack_pool *pool);
+void skein_stack_pool_stats(const struct skein_stack_pool *pool, enum skein_stack_class stack_class,
+                            struct skein_stack_stats *out_stats);
 
 /* ---- helper threads ---- */
 /* skein_work - run @work(@arg) on a helper thread and park until it returned; its value comes back.

@@ -29,15 +29,15 @@ interrupted(struct skein_fiber *fiber, int reason)
 }
 
 static int64_t
-submit_and_park(struct backend_op *op, uint64_t deadline_ns,
-                void (*interrupt)(struct skein_fiber *fiber, int reason))
+submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
 {
     struct await wait = {.op = op, .fiber = skein_fiber_self()};
     struct backend *backend = wait.fiber->shard->backend;
     op->waiter = &wait;
     op->complete = completed;
     backend->ops->submit(backend, op);
-    int rc = fiber_park(deadline_ns, interrupt, &wait);
+    int rc = to_end ? fiber_park_alone(SKEIN_NEVER, fiber_not_interruptible, NULL)
+                    : fiber_park(deadline_ns, interrupted, &wait);
     skein_assert(rc == 0);
     op->waiter = NULL;
     if (op->result == -SKEIN_ECANCELED && wait.reason != 0)
@@ -50,11 +50,11 @@ await_op(struct backend_op *op, uint64_t deadline_ns)
 {
     if (skein_cancelled())
         return -SKEIN_ECANCELED;
-    return submit_and_park(op, deadline_ns, interrupted);
+    return submit_and_park(op, deadline_ns, false);
 }
 
 int64_t
 await_op_to_end(struct backend_op *op)
 {
-    return submit_and_park(op, SKEIN_NEVER, fiber_not_interruptible);
+    return submit_and_park(op, SKEIN_NEVER, true);
 }

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/context.h"
 
-#include <errno.h>
-#include <stdint.h>
-
 #include "base/assert.h"
 
 #ifdef CONTEXT_ASAN
 #include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-#ifdef CONTEXT_TSAN
-#include <sanitizer/tsan_interface.h>
 #endif
 
 #ifdef CONTEXT_UCONTEXT
@@ -38,17 +31,15 @@ machine_init(struct context *context, void *low, size_t bytes, void (*fn)(void *
                 (unsigned)f, (unsigned)(a >> 32), (unsigned)a);
 }
 
-static void
-machine_switch(struct context *from, struct context *to)
+void
+context_machine_switch(struct context *from, struct context *to)
 {
     skein_assert(swapcontext(&from->saved, &to->saved) == 0);
 }
 
 #else
 
-/* switch_*.S: push what a call preserves, *@save_sp = sp, sp = @load_sp, pop, return. */
-void context_machine_switch(void **save_sp, void *load_sp);
-/* switch_*.S: where a new stack's first switch "returns" to; calls fn(arg). */
+/* switch_*.S: where a new stack begins; calls fn(arg). */
 void context_machine_entry(void);
 
 static void
@@ -56,13 +47,12 @@ machine_init(struct context *context, void *low, size_t bytes, void (*fn)(void *
 {
     uint64_t *top = (uint64_t *)(void *)((char *)low + bytes);
 #if defined(__x86_64__)
-    /* r15 r14 r13 r12 rbx rbp, the return address, then a null caller for backtraces. */
-    uint64_t *sp = top - 8;
-    for (int i = 0; i < 8; i++)
-        sp[i] = 0;
-    sp[2] = (uintptr_t)fn;
-    sp[3] = (uintptr_t)arg;
-    sp[6] = (uintptr_t)context_machine_entry;
+    /* arg and fn for the entry to take; under them a null caller for backtraces. */
+    uint64_t *sp = top - 4;
+    sp[0] = (uintptr_t)arg;
+    sp[1] = (uintptr_t)fn;
+    sp[2] = sp[3] = 0;
+    context->ip = (void *)(uintptr_t)context_machine_entry;
 #else
     /* x19 ... x28, x29, x30, d8 ... d15. */
     uint64_t *sp = top - 20;
@@ -73,12 +63,6 @@ machine_init(struct context *context, void *low, size_t bytes, void (*fn)(void *
     sp[11] = (uintptr_t)context_machine_entry;
 #endif
     context->sp = sp;
-}
-
-static void
-machine_switch(struct context *from, struct context *to)
-{
-    context_machine_switch(&from->sp, to->sp);
 }
 
 #endif
@@ -111,33 +95,7 @@ context_deinit(struct context *context)
     if (context->tsan_fiber)
         __tsan_destroy_fiber(context->tsan_fiber);
 #endif
-    *context = (struct context){0};
-}
-
-void
-context_entered(struct context *from)
-{
-#ifdef CONTEXT_ASAN
-    __sanitizer_finish_switch_fiber(NULL, &from->stack_low, &from->stack_bytes);
-#endif
-}
-
-void
-context_switch(struct context *from, struct context *to, bool ends)
-{
-    int saved_errno = errno;
-#ifdef CONTEXT_ASAN
-    __sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->stack_low, to->stack_bytes);
-#endif
-#ifdef CONTEXT_TSAN
-    __tsan_switch_to_fiber(to->tsan_fiber, 0);
-#endif
-    machine_switch(from, to);
-#ifdef CONTEXT_ASAN
-    /* Fibers and their scheduler switch in pairs, so it was @to that switched back. */
-    __sanitizer_finish_switch_fiber(from->fake_stack, &to->stack_low, &to->stack_bytes);
-#endif
-    errno = saved_errno;
+    context->sp = NULL;
 }
 
 void

@@ -14,8 +14,11 @@ fiber_main(void *arg)
     context_entered(&fiber->shard->scheduler);
     fiber->fn(fiber->arg);
     skein_assert(fiber->state == FIBER_RUNNING);
+    skein_assert(fiber->deadlines == NULL);
+    if (fiber->locals)
+        fiber_locals_destroy(fiber);
     fiber->state = FIBER_DONE;
-    context_switch(&fiber->context, &fiber->shard->scheduler, true);
+    (void)fiber_suspend(fiber, true);
     skein_unreachable();
 }
 
@@ -41,6 +44,7 @@ fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *na
         .fn = fn,
         .arg = arg,
         .state = FIBER_READY,
+        .deadline_ns = scope->deadline_ns,
         .cancelled = scope->cancelled,
     };
     context_init(&fiber->context, stack->low, stack->usable_bytes, fiber_main, fiber);
@@ -62,35 +66,15 @@ fiber_drop(struct skein_fiber *fiber)
     list_remove(&fiber->shard_link);
     context_deinit(&fiber->context);
     fiber->magic = 0;
-    stack_release(fiber->stack);
-}
-
-static void
-fiber_end(struct skein_fiber *fiber)
-{
-    struct skein_scope *scope = fiber->scope;
-    skein_assert(scope->live_count > 0);
-    skein_assert(!list_is_linked(&fiber->link));
-    list_remove(&fiber->scope_link);
-    scope->live_count--;
-    fiber_drop(fiber);
-    if (scope->live_count == 0 && scope->joiner && scope->joiner->state == FIBER_PARKED)
-        fiber_ready(scope->joiner, 0);
+    stack_release(fiber->stack, fiber->name);
 }
 
 void
-fiber_run(struct skein_fiber *fiber)
+fiber_end(struct skein_fiber *fiber)
 {
-    struct skein_shard *shard = fiber->shard;
-    skein_assert(fiber->magic == FIBER_MAGIC);
-    skein_assert(fiber->state == FIBER_READY);
-    fiber->state = FIBER_RUNNING;
-    shard->running = fiber;
-    context_switch(&shard->scheduler, &fiber->context, false);
-    shard->running = NULL;
-    skein_assert(fiber->magic == FIBER_MAGIC);
-    if (fiber->state == FIBER_DONE)
-        fiber_end(fiber);
+    skein_assert(!list_is_linked(&fiber->link));
+    scope_leave(fiber);
+    fiber_drop(fiber);
 }
 
 static void
@@ -102,19 +86,26 @@ timer_fired(struct core_timer *timer)
 }
 
 int
-fiber_park(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
-           void *interrupt_arg)
+fiber_park_alone(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
+                 void *interrupt_arg)
 {
-    struct skein_fiber *fiber = skein_fiber_self();
+    struct skein_fiber *fiber = fiber_self();
     skein_assert(fiber->state == FIBER_RUNNING);
     if (deadline_ns != SKEIN_NEVER)
         timer_arm(&fiber->shard->timers, &fiber->timer, deadline_ns, timer_fired);
     fiber->interrupt = interrupt;
     fiber->interrupt_arg = interrupt_arg;
     fiber->state = FIBER_PARKED;
-    context_switch(&fiber->context, &fiber->shard->scheduler, false);
-    skein_assert(fiber->state == FIBER_RUNNING);
-    return fiber->wake_result;
+    return fiber_suspend(fiber, false);
+}
+
+int
+fiber_park(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
+           void *interrupt_arg)
+{
+    uint64_t limit_ns = skein_deadline_ns();
+    return fiber_park_alone(deadline_ns < limit_ns ? deadline_ns : limit_ns, interrupt,
+                            interrupt_arg);
 }
 
 void
@@ -135,13 +126,21 @@ fiber_not_interruptible(struct skein_fiber *fiber, int reason)
 {
 }
 
+void
+fiber_cancel(struct skein_fiber *fiber)
+{
+    skein_assert(fiber->magic == FIBER_MAGIC);
+    if (fiber->cancelled)
+        return;
+    fiber->cancelled = true;
+    if (fiber->state == FIBER_PARKED && fiber->shield_depth == 0)
+        fiber->interrupt(fiber, -SKEIN_ECANCELED);
+}
+
 struct skein_fiber *
 skein_fiber_self(void)
 {
-    struct skein_shard *shard = skein_shard_current();
-    skein_assert(shard != NULL);
-    skein_assert(shard->running != NULL);
-    return shard->running;
+    return fiber_self();
 }
 
 const char *
@@ -150,17 +149,47 @@ skein_fiber_name(const struct skein_fiber *fiber)
     return fiber->name;
 }
 
+void
+skein_fiber_set_name(const char *name)
+{
+    skein_assert(name != NULL);
+    fiber_self()->name = name;
+}
+
+void
+skein_fibers_visit(void (*visit)(void *arg, const struct skein_fiber_info *info), void *arg)
+{
+    static const char *const states[] = {[FIBER_READY] = "ready",
+                                         [FIBER_RUNNING] = "running",
+                                         [FIBER_PARKED] = "parked",
+                                         [FIBER_DONE] = "done"};
+    struct skein_shard *shard = skein_shard_current();
+    skein_assert(shard != NULL);
+    list_for_each (link, &shard->fibers) {
+        const struct skein_fiber *fiber = LIST_ENTRY(link, struct skein_fiber, shard_link);
+        struct skein_fiber_info info = {
+            .name = fiber->name,
+            .state = states[fiber->state],
+            .cancelled = fiber->cancelled,
+            .deadline_ns = timer_deadline_ns(&fiber->timer),
+            .stack_bytes = fiber->stack->usable_bytes,
+            .stack_used_bytes = stack_used_bytes(fiber->stack),
+        };
+        visit(arg, &info);
+    }
+}
+
 bool
 skein_cancelled(void)
 {
-    const struct skein_fiber *fiber = skein_fiber_self();
+    const struct skein_fiber *fiber = fiber_self();
     return fiber->cancelled && fiber->shield_depth == 0;
 }
 
 void
 skein_shield(bool on)
 {
-    struct skein_fiber *fiber = skein_fiber_self();
+    struct skein_fiber *fiber = fiber_self();
     if (on) {
         fiber->shield_depth++;
         return;
@@ -170,12 +199,38 @@ skein_shield(bool on)
 }
 
 void
+skein_deadline_push(struct skein_deadline *deadline, uint64_t deadline_ns)
+{
+    struct skein_fiber *fiber = fiber_self();
+    *deadline = (struct skein_deadline){fiber->deadlines, fiber->deadline_ns};
+    fiber->deadlines = deadline;
+    if (deadline_ns < fiber->deadline_ns)
+        fiber->deadline_ns = deadline_ns;
+}
+
+void
+skein_deadline_pop(struct skein_deadline *deadline)
+{
+    struct skein_fiber *fiber = fiber_self();
+    skein_assert(fiber->deadlines == deadline);
+    fiber->deadlines = deadline->outer;
+    fiber->deadline_ns = deadline->before_ns;
+}
+
+uint64_t
+skein_deadline_ns(void)
+{
+    const struct skein_fiber *fiber = fiber_self();
+    return fiber->shield_depth > 0 ? SKEIN_NEVER : fiber->deadline_ns;
+}
+
+void
 skein_yield(void)
 {
-    struct skein_fiber *fiber = skein_fiber_self();
+    struct skein_fiber *fiber = fiber_self();
     fiber->state = FIBER_READY;
     sched_push(fiber->shard, fiber);
-    context_switch(&fiber->context, &fiber->shard->scheduler, false);
+    (void)fiber_suspend(fiber, false);
 }
 
 int
@@ -183,6 +238,7 @@ skein_sleep(uint64_t deadline_ns)
 {
     if (skein_cancelled())
         return -SKEIN_ECANCELED;
+    bool own = deadline_ns <= skein_deadline_ns();
     int rc = fiber_park(deadline_ns, fiber_ready, NULL);
-    return rc == -SKEIN_ETIMEDOUT ? 0 : rc;
+    return rc == -SKEIN_ETIMEDOUT && own ? 0 : rc;
 }

@@ -10,39 +10,14 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "core/backend.h"
 #include "core/check.h"
+#include "core/clock_world.h"
 #include "skein/fiber.h"
 #include "skein/error.h"
-
-/* A world in which only time passes, and only when the test says so. */
-struct clock_world {
-    struct backend base; /* first */
-    uint64_t now_ns;
-};
-
-static uint64_t
-world_now(struct backend *backend)
-{
-    return ((struct clock_world *)(void *)backend)->now_ns;
-}
-
-static void
-world_wait(struct backend *backend, uint64_t deadline_ns)
-{
-    struct clock_world *world = (struct clock_world *)(void *)backend;
-    skein_assert(deadline_ns != SKEIN_NEVER); /* nothing else would wake it */
-    if (deadline_ns > world->now_ns)
-        world->now_ns = deadline_ns;
-}
-
-static const struct backend_ops world_ops = {
-    .name = "clock", .now_ns = world_now, .wall_ns = world_now, .wait = world_wait};
 
 struct fixture {
     struct check check;
     struct clock_world world;
-    struct skein_stack_pool *stacks;
     struct skein_shard *shard;
     struct skein_waitq q;
     struct skein_mutex mutex;
@@ -63,10 +38,10 @@ trace(struct fixture *f, char letter)
 static void
 open_fixture(struct fixture *f, uint32_t fiber_count_max)
 {
-    *f = (struct fixture){.world = {.base = {&world_ops}, .now_ns = 1000}};
-    f->stacks = skein_stack_pool_open();
+    *f = (struct fixture){0};
+    clock_world_open(&f->world);
     struct skein_shard_options options = {
-        .backend = &f->world.base, .stacks = f->stacks, .fiber_count_max = fiber_count_max};
+        .backend = &f->world.base, .stacks = f->world.stacks, .fiber_count_max = fiber_count_max};
     assert_int_equal(skein_shard_open(&f->shard, &options), 0);
     skein_waitq_init(&f->q);
     skein_mutex_init(&f->mutex);
@@ -80,7 +55,7 @@ run_main(int (*main_fn)(void *arg), uint32_t fiber_count_max)
     assert_int_equal(skein_shard_run(f.shard, main_fn, &f), 42);
     assert_null(skein_shard_current());
     skein_shard_close(f.shard);
-    skein_stack_pool_close(f.stacks);
+    clock_world_close(&f.world);
     assert_int_equal(f.check.failed_count, 0);
 }
 
@@ -380,14 +355,14 @@ a_shard_is_turned_from_outside_and_abandoned(void **state)
     skein_shard_abandon(f.shard);
 
     /* The stacks serve the next shard. */
-    struct skein_shard_options options = {.backend = &f.world.base, .stacks = f.stacks};
+    struct skein_shard_options options = {.backend = &f.world.base, .stacks = f.world.stacks};
     assert_int_equal(skein_shard_open(&f.shard, &options), 0);
     skein_shard_start(f.shard, order_main, &f);
     assert_int_equal(skein_shard_turn(f.shard), SKEIN_NEVER);
     assert_true(skein_shard_finished(f.shard, &result));
     assert_int_equal(result, 42);
     skein_shard_close(f.shard);
-    skein_stack_pool_close(f.stacks);
+    clock_world_close(&f.world);
     assert_int_equal(f.check.failed_count, 0);
 }
 

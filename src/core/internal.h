@@ -42,7 +42,11 @@ struct skein_fiber {
     /* While parked: what a deadline (-SKEIN_ETIMEDOUT) or a cancel (-SKEIN_ECANCELED) does. */
     void (*interrupt)(struct skein_fiber *fiber, int reason);
     void *interrupt_arg;
+    struct skein_deadline *deadlines; /* the innermost of those pushed */
+    uint64_t deadline_ns;             /* the nearest of them and the scope's */
+    struct fiber_local *locals;       /* the last set first */
     int wake_result;
+    int saved_errno;
     uint32_t shield_depth;
     enum fiber_state state;
     bool cancelled;
@@ -61,12 +65,17 @@ struct skein_shard {
     struct timer_heap timers;
     struct skein_fiber *running;
     struct context scheduler;
-    struct skein_scope main_scope;
+    int *errno_at;                 /* the thread's errno */
+    struct skein_scope main_scope; /* main alone */
+    struct skein_scope root_scope; /* skein_shard_scope */
     int (*main_fn)(void *arg);
     void *main_arg;
     int main_result;
     bool started;
 };
+
+/* The thread's shard; skein_shard_current returns it. */
+extern __thread struct skein_shard *shard_current;
 
 /* shard_set_current - returns the previous one. */
 struct skein_shard *shard_set_current(struct skein_shard *shard);
@@ -75,20 +84,66 @@ struct skein_shard *shard_set_current(struct skein_shard *shard);
 int fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *name,
                 void (*fn)(void *arg), void *arg,
                 enum skein_stack_class stack_class) SKEIN_MUST_CHECK;
-/* fiber_run - run a ready fiber until it parks, yields or ends. */
-void fiber_run(struct skein_fiber *fiber);
+/* fiber_end - what is left to do, on the scheduler's stack, when a fiber's function has returned.
+ */
+void fiber_end(struct skein_fiber *fiber);
 /* fiber_drop - take a live fiber out of the shard; its stack goes back to the pool. */
 void fiber_drop(struct skein_fiber *fiber);
+/* fiber_cancel - as skein_scope_cancel, one fiber. */
+void fiber_cancel(struct skein_fiber *fiber);
+/* scope_leave - the fiber is no longer of its scope. */
+void scope_leave(struct skein_fiber *fiber);
+/* fiber_locals_destroy - the running fiber's data, at its end. */
+void fiber_locals_destroy(struct skein_fiber *fiber);
 /*
  * fiber_park - the running fiber sleeps until fiber_ready; the caller has put fiber->link on a
  * queue if there is one. @interrupt: called at the deadline and on cancellation, at most once each.
- * **Returns** what fiber_ready was given.
+ * The deadlines the fiber has pushed count, too. **Returns** what fiber_ready was given.
  */
 int fiber_park(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
                void *interrupt_arg);
+/* fiber_park_alone - the same, the fiber's deadlines left out. */
+int fiber_park_alone(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
+                     void *interrupt_arg);
 /* fiber_ready - a parked fiber leaves its queue and will run; its fiber_park returns @result. */
 void fiber_ready(struct skein_fiber *fiber, int result);
 /* fiber_not_interruptible - an interrupt handler that lets the wait go on. */
 void fiber_not_interruptible(struct skein_fiber *fiber, int reason);
+
+/* fiber_run - run a ready fiber until it parks, yields or ends. Inline: a switch costs least when
+ * no call and no return stand between two of them. */
+static inline void
+fiber_run(struct skein_fiber *fiber)
+{
+    struct skein_shard *shard = fiber->shard;
+    skein_assert(fiber->magic == FIBER_MAGIC);
+    skein_assert(fiber->state == FIBER_READY);
+    fiber->state = FIBER_RUNNING;
+    shard->running = fiber;
+    *shard->errno_at = fiber->saved_errno;
+    context_resume(&shard->scheduler, &fiber->context, fiber->wake_result);
+    shard->running = NULL;
+    skein_assert(fiber->magic == FIBER_MAGIC);
+    if (fiber->state == FIBER_DONE)
+        fiber_end(fiber);
+}
+
+/* fiber_suspend - the running fiber hands over to its scheduler; returns, when it runs again, its
+ * wake_result. To be the last thing a function does (see core/context.h). */
+static inline __attribute__((always_inline)) int
+fiber_suspend(struct skein_fiber *fiber, bool ends)
+{
+    struct skein_shard *shard = fiber->shard;
+    fiber->saved_errno = *shard->errno_at;
+    return context_suspend(&fiber->context, &shard->scheduler, ends);
+}
+
+static inline struct skein_fiber *
+fiber_self(void)
+{
+    skein_assert(shard_current != NULL);
+    skein_assert(shard_current->running != NULL);
+    return shard_current->running;
+}
 
 #endif

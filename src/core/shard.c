@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "skein/shard.h"
 
+#include <errno.h>
+
 #include "base/mem.h"
 #include "core/internal.h"
 #include "core/sched.h"
@@ -9,19 +11,19 @@
 /* Rounds in one skein_shard_turn: fibers that only yield must not hold the caller for ever. */
 #define TURN_ROUND_COUNT_MAX 1024
 
-static __thread struct skein_shard *current;
+__thread struct skein_shard *shard_current;
 
 struct skein_shard *
 skein_shard_current(void)
 {
-    return current;
+    return shard_current;
 }
 
 struct skein_shard *
 shard_set_current(struct skein_shard *shard)
 {
-    struct skein_shard *previous = current;
-    current = shard;
+    struct skein_shard *previous = shard_current;
+    shard_current = shard;
     return previous;
 }
 
@@ -40,6 +42,7 @@ skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_option
     list_init(&shard->fibers);
     timer_heap_init(&shard->timers);
     skein_scope_init(&shard->main_scope);
+    skein_scope_init(&shard->root_scope);
     *out_shard = shard;
     return 0;
 }
@@ -49,6 +52,8 @@ main_fiber(void *arg)
 {
     struct skein_shard *shard = arg;
     shard->main_result = shard->main_fn(shard->main_arg);
+    skein_scope_cancel(&shard->root_scope);
+    skein_scope_join(&shard->root_scope);
 }
 
 void
@@ -64,13 +69,21 @@ skein_shard_start(struct skein_shard *shard, int (*main_fn)(void *arg), void *ar
         base_die(__FILE__, __LINE__, "no memory for the first fiber of a shard");
 }
 
+/* The calling thread is the one that runs the shard. */
+static void
+enter_thread(struct skein_shard *shard)
+{
+    context_init_self(&shard->scheduler);
+    shard->errno_at = &errno;
+}
+
 uint64_t
 skein_shard_turn(struct skein_shard *shard)
 {
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(shard->running == NULL);
     struct skein_shard *previous = shard_set_current(shard);
-    context_init_self(&shard->scheduler);
+    enter_thread(shard);
     uint64_t now_ns = shard->backend->ops->now_ns(shard->backend);
     for (int round = 0; round < TURN_ROUND_COUNT_MAX; round++) {
         sched_run_round(shard);
@@ -90,7 +103,7 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
     skein_shard_start(shard, main_fn, arg);
     struct skein_shard *previous = shard_set_current(shard);
     const struct backend_ops *ops = shard->backend->ops;
-    context_init_self(&shard->scheduler);
+    enter_thread(shard);
     int result = 0;
     for (;;) {
         sched_run_round(shard);
@@ -121,7 +134,7 @@ skein_shard_close(struct skein_shard *shard)
         return;
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(shard->fiber_count == 0);
-    skein_assert(shard != current);
+    skein_assert(shard != shard_current);
     timer_heap_deinit(&shard->timers);
     shard->magic = 0;
     mem_free(shard);
@@ -137,11 +150,18 @@ skein_shard_abandon(struct skein_shard *shard)
     skein_shard_close(shard);
 }
 
+struct skein_scope *
+skein_shard_scope(void)
+{
+    skein_assert(shard_current != NULL);
+    return &shard_current->root_scope;
+}
+
 struct backend *
 skein_shard_backend(void)
 {
-    skein_assert(current != NULL);
-    return current->backend;
+    skein_assert(shard_current != NULL);
+    return shard_current->backend;
 }
 
 uint64_t

@@ -1,54 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/stack.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/mem.h"
 #include "core/context.h"
+#include "core/stack_slab.h"
 
-#define STACK_MADV_GUARD_INSTALL 102
-#define STACK_POOL_MAGIC 0x736b706f6f6c3031ull
-
-#ifdef CONTEXT_ASAN
-#define STACK_SCALE 4
-#else
-#define STACK_SCALE 1
+#ifdef SKEIN_VALGRIND
+#include <valgrind/valgrind.h>
 #endif
 
-static const size_t class_bytes[SKEIN_STACK_CLASS_COUNT] = {
-    [SKEIN_STACK_SMALL] = STACK_SCALE * 64 * 1024,
-    [SKEIN_STACK_LARGE] = STACK_SCALE * 256 * 1024,
-};
-
-struct skein_stack_pool {
-    uint64_t magic;
-    struct skein_list free[SKEIN_STACK_CLASS_COUNT];
-    size_t free_count[SKEIN_STACK_CLASS_COUNT];
-    size_t used_count;
-};
+#define STACK_POOL_MAGIC 0x736b706f6f6c3031ull
+#define FREE_COUNT_MAX_DEFAULT 1024
+#define PAGE_BYTES 4096
+#define PAGE_COUNT_MAX 256 /* of the largest class */
 
 struct skein_stack_pool *
 skein_stack_pool_open(void)
+{
+    return skein_stack_pool_open_with(&(struct skein_stack_pool_options){0});
+}
+
+struct skein_stack_pool *
+skein_stack_pool_open_with(const struct skein_stack_pool_options *options)
 {
     struct mem_arena *arena = mem_arena_set_current(NULL);
     struct skein_stack_pool *pool = mem_zalloc(sizeof(*pool));
     mem_arena_set_current(arena);
     pool->magic = STACK_POOL_MAGIC;
-    for (int i = 0; i < SKEIN_STACK_CLASS_COUNT; i++)
-        list_init(&pool->free[i]);
+    pool->options = *options;
+    if (pool->options.free_count_max == 0)
+        pool->options.free_count_max = FREE_COUNT_MAX_DEFAULT;
+    for (int i = 0; i < SKEIN_STACK_CLASS_COUNT; i++) {
+        skein_assert(slab_class_bytes((enum skein_stack_class)i) / PAGE_BYTES <=
+                     PAGE_COUNT_MAX + STACK_GUARD_BYTES / PAGE_BYTES);
+        list_init(&pool->classes[i].free);
+        list_init(&pool->classes[i].slabs);
+    }
     return pool;
-}
-
-static size_t
-mapping_bytes(enum skein_stack_class stack_class)
-{
-    return STACK_GUARD_BYTES + class_bytes[stack_class];
-}
-
-static void
-unmap(struct core_stack *stack)
-{
-    munmap(stack->low - STACK_GUARD_BYTES, mapping_bytes(stack->class));
 }
 
 void
@@ -57,38 +48,26 @@ skein_stack_pool_close(struct skein_stack_pool *pool)
     if (!pool)
         return;
     skein_assert(pool->magic == STACK_POOL_MAGIC);
-    skein_assert(pool->used_count == 0);
     for (int i = 0; i < SKEIN_STACK_CLASS_COUNT; i++) {
         struct skein_list *link;
-        while ((link = list_pop_front(&pool->free[i])))
-            unmap(LIST_ENTRY(link, struct core_stack, link));
+        skein_assert(pool->classes[i].used_count == 0);
+        while ((link = list_pop_front(&pool->classes[i].free)))
+            slab_give(LIST_ENTRY(link, struct core_stack, link));
+        while (!list_is_empty(&pool->classes[i].slabs)) /* one whose guard could not be had */
+            slab_close(LIST_ENTRY(pool->classes[i].slabs.next, struct stack_slab, link));
     }
+    skein_assert(pool->slab_count == 0);
     pool->magic = 0;
     mem_free(pool);
 }
 
 static struct core_stack *
-map(struct skein_stack_pool *pool, enum skein_stack_class stack_class)
+acquire_cold(struct skein_stack_pool *pool, enum skein_stack_class stack_class)
 {
-    size_t bytes = mapping_bytes(stack_class);
-    char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (base == MAP_FAILED)
+    struct stack_class_state *state = &pool->classes[stack_class];
+    if (list_is_empty(&state->slabs) && !slab_open(pool, stack_class))
         return NULL;
-    madvise(base, bytes, MADV_NOHUGEPAGE);
-    if (madvise(base, STACK_GUARD_BYTES, STACK_MADV_GUARD_INSTALL) < 0 &&
-        mprotect(base, STACK_GUARD_BYTES, PROT_NONE) < 0) {
-        munmap(base, bytes);
-        return NULL;
-    }
-    size_t record_bytes = (sizeof(struct core_stack) + 63) & ~(size_t)63;
-    struct core_stack *stack = (struct core_stack *)(void *)(base + bytes - record_bytes);
-    stack->pool = pool;
-    stack->class = stack_class;
-    stack->low = base + STACK_GUARD_BYTES;
-    stack->room = (char *)stack - STACK_ROOM_BYTES;
-    stack->usable_bytes = (size_t)((char *)stack->room - stack->low);
-    return stack;
+    return slab_take(LIST_ENTRY(state->slabs.next, struct stack_slab, link));
 }
 
 struct core_stack *
@@ -96,35 +75,56 @@ stack_acquire(struct skein_stack_pool *pool, enum skein_stack_class stack_class)
 {
     skein_assert(pool->magic == STACK_POOL_MAGIC);
     skein_assert(stack_class < SKEIN_STACK_CLASS_COUNT);
-    struct skein_list *link = list_pop_front(&pool->free[stack_class]);
+    struct stack_class_state *state = &pool->classes[stack_class];
+    struct skein_list *link = list_pop_front(&state->free);
     struct core_stack *stack;
     if (link) {
         stack = LIST_ENTRY(link, struct core_stack, link);
-        pool->free_count[stack_class]--;
+        state->free_count--;
     } else {
-        stack = map(pool, stack_class);
+        stack = acquire_cold(pool, stack_class);
         if (!stack)
             return NULL;
     }
-    pool->used_count++;
+    state->used_count++;
     return stack;
 }
 
-void
-stack_release(struct core_stack *stack)
+/* Note how deep the stack was used, and make it clean for the next fiber's measure. */
+static void
+measure(struct stack_class_state *state, struct core_stack *stack, const char *name)
 {
-    struct skein_stack_pool *pool = stack->pool;
+    size_t used_bytes = stack_used_bytes(stack);
+    char *high = stack->low + stack->usable_bytes;
+    memset(high - used_bytes, 0, used_bytes);
+    if (used_bytes <= state->high_water_bytes)
+        return;
+    state->high_water_bytes = used_bytes;
+    size_t bytes = strlen(name);
+    if (bytes >= sizeof(state->high_water_name))
+        bytes = sizeof(state->high_water_name) - 1;
+    memcpy(state->high_water_name, name, bytes);
+    state->high_water_name[bytes] = '\0';
+}
+
+void
+stack_release(struct core_stack *stack, const char *name)
+{
+    struct skein_stack_pool *pool = stack->slab->pool;
+    struct stack_class_state *state = &pool->classes[stack->slab->class];
     skein_assert(pool->magic == STACK_POOL_MAGIC);
-    skein_assert(pool->used_count > 0);
-    pool->used_count--;
+    skein_assert(state->used_count > 0);
+    state->used_count--;
     /* A fiber that ended or was abandoned leaves its frames' red zones behind. */
     context_forget_stack(stack->low, stack->usable_bytes + STACK_ROOM_BYTES);
-    if (pool->free_count[stack->class] >= STACK_FREE_COUNT_MAX) {
-        unmap(stack);
+    if (pool->options.measure)
+        measure(state, stack, name);
+    if (state->free_count >= pool->options.free_count_max) {
+        slab_give(stack);
         return;
     }
-    pool->free_count[stack->class]++;
-    list_push_front(&pool->free[stack->class], &stack->link);
+    state->free_count++;
+    list_push_front(&state->free, &stack->link);
 }
 
 bool
@@ -132,4 +132,53 @@ stack_guards(const struct core_stack *stack, const void *address)
 {
     const char *at = address;
     return at < stack->low && at >= stack->low - STACK_GUARD_BYTES;
+}
+
+/* The lowest word of [@low, @high) that is not zero, or @high. */
+__attribute__((no_sanitize("address"))) static const char *
+first_not_zero(const char *low, const char *high)
+{
+    const uint64_t *word = (const uint64_t *)(const void *)low;
+    while ((const char *)word < high && *word == 0)
+        word++;
+    return (const char *)word;
+}
+
+size_t
+stack_used_bytes(const struct core_stack *stack)
+{
+    unsigned char resident[PAGE_COUNT_MAX];
+    const char *high = stack->low + stack->usable_bytes;
+    size_t page_count = (stack->usable_bytes + PAGE_BYTES - 1) / PAGE_BYTES;
+#ifdef SKEIN_VALGRIND
+    if (RUNNING_ON_VALGRIND)
+        return 0;
+#endif
+    if (mincore(stack->low, page_count * PAGE_BYTES, resident) < 0)
+        return 0;
+    for (size_t i = 0; i < page_count; i++) {
+        const char *low = stack->low + i * PAGE_BYTES;
+        const char *end = low + PAGE_BYTES < high ? low + PAGE_BYTES : high;
+        const char *found = resident[i] & 1 ? first_not_zero(low, end) : end;
+        if (found < end)
+            return (size_t)(high - found);
+    }
+    return 0;
+}
+
+void
+skein_stack_pool_stats(const struct skein_stack_pool *pool, enum skein_stack_class stack_class,
+                       struct skein_stack_stats *out_stats)
+{
+    skein_assert(pool->magic == STACK_POOL_MAGIC);
+    skein_assert(stack_class < SKEIN_STACK_CLASS_COUNT);
+    const struct stack_class_state *state = &pool->classes[stack_class];
+    *out_stats = (struct skein_stack_stats){
+        .used_count = state->used_count,
+        .free_count = state->free_count,
+        .mapped_count = state->mapped_count,
+        .mapped_bytes = state->mapped_count * slab_class_bytes(stack_class),
+        .high_water_bytes = state->high_water_bytes,
+    };
+    memcpy(out_stats->high_water_name, state->high_water_name, SKEIN_STACK_NAME_BYTES);
 }

@@ -3,11 +3,11 @@
 #if defined(__aarch64__)
 
     .text
-    .globl context_machine_switch
-    .hidden context_machine_switch
-    .type context_machine_switch, %function
+    .globl context_stack_switch
+    .hidden context_stack_switch
+    .type context_stack_switch, %function
     .p2align 4
-context_machine_switch:             /* x0: where to save sp, x1: the sp to load */
+context_stack_switch:             /* x0: where to save sp, x1: the sp to load */
     .cfi_startproc
     sub sp, sp, #160
     stp x19, x20, [sp, #0]
@@ -36,7 +36,7 @@ context_machine_switch:             /* x0: where to save sp, x1: the sp to load 
     add sp, sp, #160
     ret
     .cfi_endproc
-    .size context_machine_switch, .-context_machine_switch
+    .size context_stack_switch, .-context_machine_switch
 
     .globl context_machine_entry
     .hidden context_machine_entry

@@ -32,6 +32,12 @@ void timer_heap_deinit(struct timer_heap *heap);
 void timer_arm(struct timer_heap *heap, struct core_timer *timer, uint64_t deadline_ns,
                void (*fire)(struct core_timer *timer));
 void timer_disarm(struct timer_heap *heap, struct core_timer *timer);
+/* timer_deadline_ns - when it will fire, UINT64_MAX when it is not armed. */
+static inline uint64_t
+timer_deadline_ns(const struct core_timer *timer)
+{
+    return timer->position ? timer->deadline_ns : UINT64_MAX;
+}
 /* timer_next_ns - the earliest deadline, UINT64_MAX when nothing is armed. */
 uint64_t timer_next_ns(const struct timer_heap *heap);
 /* timer_fire_due - fire what is due at @now_ns, in order. fire may disarm timers, and arm none. */
