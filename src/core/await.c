@@ -33,6 +33,8 @@ submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
 {
     struct await wait = {.op = op, .fiber = skein_fiber_self()};
     struct backend *backend = wait.fiber->shard->backend;
+    if (backend->ops->try_now && backend->ops->try_now(backend, op))
+        return op->result;
     op->waiter = &wait;
     op->complete = completed;
     backend->ops->submit(backend, op);

@@ -29,6 +29,8 @@
  *    after cancel: cancel asks; the final completion answers (-SKEIN_ECANCELED, or the result, if
  *    that came first: a result beats a cancel).
  *  - A descriptor that an accept, connect or open yields belongs to whoever completes the op.
+ *  - A handle that was received from is closed by BACKEND_CLOSE only, and stays on this backend: it
+ *    may have read ahead. Receives that still wait end with -ECONNRESET.
  *  - Errors are -errno. `handle` is an opaque small integer, valid on this backend only.
  *
  * One shard, one backend, one thread. Only `wake` may be called from any thread.
@@ -100,6 +102,13 @@ struct backend_ops {
     uint64_t (*wall_ns)(struct backend *backend);
     void (*entropy)(struct backend *backend, void *data, size_t count);
     void (*submit)(struct backend *backend, struct backend_op *op);
+    /*
+     * Carry @op out now if that takes no waiting: then op->result is its result, it was never
+     * submitted and complete is not called. Returns false: submit it. Between two waits a backend
+     * does a bounded amount this way, so that fibers which find everything ready do not keep the
+     * others from running. NULL: this backend submits everything.
+     */
+    bool (*try_now)(struct backend *backend, struct backend_op *op);
     /* Ask that a submitted op ends soon. Its completion still comes. */
     void (*cancel)(struct backend *backend, struct backend_op *op);
     /*

@@ -18,9 +18,9 @@
 #define URING_ENTRY_COUNT 1024
 #define URING_COMPLETION_COUNT 4096
 
-/* user_data that is no op's address. */
-#define TAG_IGNORED 0ull
-#define TAG_EVENT 1ull
+/* What try_now does between two waits; more waits its turn. */
+#define INLINE_COUNT_MAX 1024u
+#define INLINE_BYTES_MAX ((size_t)1 << 20)
 
 static struct uring *
 uring_of(struct backend *backend)
@@ -65,16 +65,15 @@ on_entropy(struct backend *backend, void *data, size_t count)
     }
 }
 
-static void
-set_done(struct uring *uring, struct backend_op *op)
+void
+uring_set_done(struct uring *uring, struct backend_op *op)
 {
     uring_op_of(op)->place = URING_DONE;
     list_push_back(&uring->done, &op->link);
 }
 
-/* A free submission entry; NULL when the ring takes no more before completions were reaped. */
-static struct io_uring_sqe *
-take_entry(struct uring *uring)
+struct io_uring_sqe *
+uring_entry(struct uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
     if (sqe)
@@ -84,11 +83,11 @@ take_entry(struct uring *uring)
     return io_uring_get_sqe(&uring->ring);
 }
 
-static void
-submit_to_ring(struct uring *uring, struct backend_op *op)
+void
+uring_submit_to_ring(struct uring *uring, struct backend_op *op)
 {
     struct uring_op *mine = uring_op_of(op);
-    struct io_uring_sqe *sqe = list_is_empty(&uring->waiting) ? take_entry(uring) : NULL;
+    struct io_uring_sqe *sqe = list_is_empty(&uring->waiting) ? uring_entry(uring) : NULL;
     if (!sqe) {
         mine->place = URING_WAITING;
         list_push_back(&uring->waiting, &op->link);
@@ -98,7 +97,7 @@ submit_to_ring(struct uring *uring, struct backend_op *op)
     int rc = uring_prepare(sqe, op);
     if (rc < 0) {
         op->result = rc;
-        set_done(uring, op);
+        uring_set_done(uring, op);
     }
 }
 
@@ -113,55 +112,81 @@ on_submit(struct backend *backend, struct backend_op *op)
     op->link = (struct skein_list){0};
     uring->op_count++;
     if (uring_at_once(op)) {
-        set_done(uring, op);
+        uring_set_done(uring, op);
         return;
     }
+    if (op->kind == BACKEND_RECV && stream_submit_recv(uring, op))
+        return;
+    if (op->kind == BACKEND_CLOSE)
+        stream_submit_close(uring, op);
     if (!helper_wants(op)) {
-        submit_to_ring(uring, op);
+        uring_submit_to_ring(uring, op);
         return;
     }
     mine->place = URING_HELPER;
     int rc = helper_submit(&uring->helpers, op);
     if (rc < 0) {
         op->result = rc;
-        set_done(uring, op);
+        uring_set_done(uring, op);
     }
+}
+
+/* The kernel's answer, or ours in its place. */
+static void
+on_result(struct uring *uring, struct backend_op *op, int result)
+{
+    struct uring_op *mine = uring_op_of(op);
+    bool closes = op->kind == BACKEND_CLOSE && mine->stream;
+    bool direct = op->kind == BACKEND_RECV && mine->stream && mine->place != URING_STREAM;
+    if (!uring_finish(op, result)) {
+        uring_submit_to_ring(uring, op);
+        return;
+    }
+    if (direct)
+        stream_on_direct(uring, mine->stream, op);
+    if (closes)
+        stream_on_close(uring, op);
+    else
+        uring_set_done(uring, op);
 }
 
 static void
 request_cancel(struct uring *uring, struct backend_op *op)
 {
-    struct io_uring_sqe *sqe = take_entry(uring);
+    struct io_uring_sqe *sqe = uring_entry(uring);
     if (!sqe) {
         list_push_back(&uring->uncancelled, &op->link);
         return;
     }
-    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_prep_cancel64(sqe, uring_tag(op, TAG_OP), 0);
     io_uring_sqe_set_data64(sqe, TAG_IGNORED);
 }
 
-static void
-on_cancel(struct backend *backend, struct backend_op *op)
+void
+uring_cancel(struct uring *uring, struct backend_op *op)
 {
-    struct uring *uring = uring_of(backend);
     struct uring_op *mine = uring_op_of(op);
     if (mine->cancel_asked)
         return;
     mine->cancel_asked = true;
     if (mine->place == URING_RING) {
         request_cancel(uring, op);
-    } else if (mine->place == URING_WAITING) {
+    } else if (mine->place == URING_WAITING || mine->place == URING_STREAM) {
         list_remove(&op->link);
-        bool finished = uring_finish(op, -ECANCELED);
-        skein_assert(finished);
-        set_done(uring, op);
+        on_result(uring, op, -ECANCELED);
     }
+}
+
+static void
+on_cancel(struct backend *backend, struct backend_op *op)
+{
+    uring_cancel(uring_of(backend), op);
 }
 
 static void
 arm_event(struct uring *uring)
 {
-    struct io_uring_sqe *sqe = take_entry(uring);
+    struct io_uring_sqe *sqe = uring_entry(uring);
     uring->event_due = sqe == NULL;
     if (!sqe)
         return;
@@ -176,6 +201,7 @@ flush_waiting(struct uring *uring)
 {
     if (uring->event_due)
         arm_event(uring);
+    stream_flush_due(uring);
     size_t room = io_uring_sq_space_left(&uring->ring);
     for (; room > 0 && !list_is_empty(&uring->uncancelled); room--)
         request_cancel(uring,
@@ -189,29 +215,28 @@ flush_waiting(struct uring *uring)
         int rc = uring_prepare(sqe, op);
         if (rc < 0) {
             op->result = rc;
-            set_done(uring, op);
+            uring_set_done(uring, op);
         }
     }
 }
 
 static void
-on_completion(struct uring *uring, uint64_t data, int result)
+on_completion(struct uring *uring, uint64_t data, int result, unsigned flags)
 {
-    if (data == TAG_IGNORED)
-        return;
-    if (data == TAG_EVENT) {
+    void *address = (void *)(uintptr_t)(data & ~TAG_MASK);
+    uint64_t tag = data & TAG_MASK;
+    if (tag == TAG_EVENT) {
         uring->event_armed = false;
         uring->event_due = true;
         helper_collect(&uring->helpers, &uring->done);
-        return;
+    } else if (tag == TAG_STREAM) {
+        stream_on_completion(uring, address, result, flags);
+    } else if (tag == TAG_OP) {
+        struct backend_op *op = address;
+        skein_assert(uring_op_of(op)->place == URING_RING);
+        list_remove(&op->link); /* from `uncancelled` */
+        on_result(uring, op, result);
     }
-    struct backend_op *op = (struct backend_op *)(uintptr_t)data;
-    skein_assert(uring_op_of(op)->place == URING_RING);
-    list_remove(&op->link); /* from `uncancelled` */
-    if (uring_finish(op, result))
-        set_done(uring, op);
-    else
-        submit_to_ring(uring, op);
 }
 
 static void
@@ -221,8 +246,9 @@ reap(struct uring *uring)
     while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 && cqe) {
         uint64_t data = cqe->user_data;
         int result = cqe->res;
+        unsigned flags = cqe->flags;
         io_uring_cqe_seen(&uring->ring, cqe);
-        on_completion(uring, data, result);
+        on_completion(uring, data, result, flags);
     }
 }
 
@@ -282,10 +308,35 @@ on_wait(struct backend *backend, uint64_t deadline_ns)
 {
     struct uring *uring = uring_of(backend);
     flush_waiting(uring);
-    bool sleep = list_is_empty(&uring->done) && list_is_empty(&uring->waiting);
+    uring->inline_count = 0;
+    uring->inline_bytes = 0;
+    bool sleep = list_is_empty(&uring->done) && list_is_empty(&uring->waiting) &&
+                 list_is_empty(&uring->due_streams);
     enter(uring, sleep ? deadline_ns : 0);
     reap(uring);
     deliver(uring);
+}
+
+static bool
+on_try_now(struct backend *backend, struct backend_op *op)
+{
+    struct uring *uring = uring_of(backend);
+    if (uring->inline_count >= INLINE_COUNT_MAX || uring->inline_bytes >= INLINE_BYTES_MAX)
+        return false;
+    if (op->kind == BACKEND_RECV) {
+        if (!stream_has(uring, op->handle))
+            return false;
+        op->result = stream_take_of(uring, op);
+    } else if (op->kind == BACKEND_SEND) {
+        op->result = uring_send_now(op);
+        if (op->result == -EAGAIN)
+            return false;
+    } else {
+        return uring_at_once(op);
+    }
+    uring->inline_count++;
+    uring->inline_bytes += op->result > 0 ? (size_t)op->result : 0;
+    return true;
 }
 
 static void
@@ -305,6 +356,7 @@ static const struct backend_ops uring_ops = {
     .wall_ns = on_wall_ns,
     .entropy = on_entropy,
     .submit = on_submit,
+    .try_now = on_try_now,
     .cancel = on_cancel,
     .wait = on_wait,
     .wake = on_wake,
@@ -359,11 +411,29 @@ uring_open(struct backend **out_backend, unsigned helper_count)
     list_init(&uring->waiting);
     list_init(&uring->done);
     list_init(&uring->uncancelled);
+    list_init(&uring->due_streams);
+    /* Older kernels have no rings of buffers either. */
+    uring->multishot = ring.flags & (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN);
     helper_init(&uring->helpers, helper_count, event_fd);
     uring->signal_stack = overflow_watch();
     arm_event(uring);
     *out_backend = &uring->base;
     return 0;
+}
+
+/* The kernel must be done with event_value and with the buffers before their memory goes. */
+static void
+drain(struct uring *uring)
+{
+    on_wake(&uring->base);
+    stream_stop_all(uring);
+    while (uring->event_armed || uring->armed_count > 0) {
+        stream_flush_due(uring);
+        int rc = io_uring_submit_and_wait(&uring->ring, 1);
+        skein_assert(rc >= 0 || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN);
+        reap(uring);
+    }
+    skein_assert(list_is_empty(&uring->done));
 }
 
 void
@@ -374,18 +444,8 @@ uring_close(struct backend *backend)
     struct uring *uring = uring_of(backend);
     skein_assert(uring->op_count == 0);
     helper_deinit(&uring->helpers);
-    /* The kernel must be done with event_value before the memory goes. */
-    on_wake(backend);
-    while (uring->event_armed) {
-        int rc = io_uring_submit_and_wait(&uring->ring, 1);
-        skein_assert(rc >= 0 || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN);
-        struct io_uring_cqe *cqe;
-        while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 && cqe) {
-            if (cqe->user_data == TAG_EVENT)
-                uring->event_armed = false;
-            io_uring_cqe_seen(&uring->ring, cqe);
-        }
-    }
+    drain(uring);
+    stream_free_all(uring);
     io_uring_queue_exit(&uring->ring);
     close(uring->event_fd);
     overflow_unwatch(uring->signal_stack);

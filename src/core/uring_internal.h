@@ -17,12 +17,38 @@
  *          \-> helper threads (uring_helper.c): list, stat, truncate, work ---------+      |
  *                                                                       complete, from wait()
  * An op without room in the submission queue waits on `waiting`.
+ *
+ * Receives on stream sockets go through a stream (uring_stream.c): one multishot receive in the
+ * kernel for as long as the connection lives, which fills buffers of a ring (uring_buffers.c); a
+ * receive op copies out of them, most often without any wait.
+ *
+ *   IDLE --a receive waits--> ARMED --more than 32 KiB unread--> STOPPING --> IDLE
+ *     ^  \--bulk, or no buffer left: DIRECT (into the caller's memory) --------^
+ *     +-- the kernel ended it: end of the stream, an error, no buffer
+ *
+ * Bounds: a stream holds at most what the kernel delivers until it has been stopped; all together
+ * hold at most the ring of buffers; without a buffer a receive is direct, so nobody starves because
+ * others do not read.
  */
 
 /* A kind of our own, beside those of core/backend.h: poll for input. */
 #define URING_POLL ((enum backend_op_kind)(BACKEND_WORK + 1))
 
-enum uring_place { URING_NOWHERE, URING_WAITING, URING_RING, URING_HELPER, URING_DONE };
+enum uring_place {
+    URING_NOWHERE,
+    URING_WAITING,
+    URING_RING,
+    URING_STREAM, /* a receive in its stream's queue */
+    URING_HELPER,
+    URING_DONE
+};
+
+/* Completions are told apart by the low bits of their user data; the rest is an address. */
+#define TAG_IGNORED 0ull
+#define TAG_OP 1ull
+#define TAG_STREAM 2ull
+#define TAG_EVENT 3ull
+#define TAG_MASK 7ull
 
 union uring_sockaddr {
     struct sockaddr any;
@@ -37,6 +63,7 @@ struct uring_op {
     socklen_t peer_bytes;
     int fd; /* connect: the socket being connected; -1: none */
     enum uring_place place;
+    struct uring_stream *stream; /* receive, close: of the handle; NULL: none */
     bool cancel_asked;
     bool without_direct; /* open: O_DIRECT was refused */
 };
@@ -57,6 +84,55 @@ struct helper_pool {
     int event_fd;
 };
 
+#define URING_BUFFER_BYTES 4096u
+#define URING_BUFFER_COUNT_MAX 1024u
+
+/* A received buffer's unread bytes: [begin, bytes). */
+struct uring_part {
+    uint32_t begin;
+    uint32_t bytes;
+    uint16_t next;
+};
+
+/* Received buffers in order. */
+struct uring_queue {
+    uint16_t first, last;
+    uint32_t count;
+    size_t bytes;
+};
+
+/* The buffers lent to the kernel: few at first, twice as many whenever they did not suffice. */
+struct uring_buffers {
+    struct io_uring_buf_ring *ring; /* NULL: not opened */
+    char *memory;
+    unsigned count;
+    unsigned held_count; /* in queues */
+    struct uring_part parts[URING_BUFFER_COUNT_MAX];
+};
+
+enum stream_state {
+    STREAM_IDLE,
+    STREAM_ARM_DUE, /* when a submission entry is free; so STOP_DUE */
+    STREAM_ARMED,
+    STREAM_STOP_DUE,
+    STREAM_STOPPING,
+    STREAM_DIRECT
+};
+
+struct uring_stream {
+    int fd;
+    enum stream_state state;
+    struct uring_queue queue;
+    struct skein_list waiters; /* receives, in order */
+    struct skein_list due_link;
+    struct backend_op *direct;
+    struct backend_op *close; /* not NULL: the handle is another's */
+    bool close_done;
+    bool bulk; /* it brings more than the buffers are for */
+    bool ended;
+    int end_result; /* 0: the peer's end; -errno */
+};
+
 struct uring {
     struct backend base;
     uint64_t magic;
@@ -68,7 +144,15 @@ struct uring {
     int event_fd;
     uint64_t event_value;
     bool event_armed;
-    bool event_due; /* to be armed when an entry is free */
+    bool event_due;                /* to be armed when an entry is free */
+    struct uring_stream **streams; /* by descriptor */
+    size_t stream_capacity;
+    struct skein_list due_streams; /* ARM_DUE, STOP_DUE */
+    size_t armed_count;            /* streams for which a final completion will come */
+    struct uring_buffers buffers;
+    bool multishot;        /* the kernel can receive that way, as far as is known */
+    unsigned inline_count; /* ops done by try_now since the last wait; so bytes */
+    size_t inline_bytes;
     struct helper_pool helpers;
     void *signal_stack;
 };
@@ -79,12 +163,64 @@ uring_op_of(struct backend_op *op)
     return (struct uring_op *)(void *)op->scratch;
 }
 
+static inline uint64_t
+uring_tag(const void *address, uint64_t tag)
+{
+    return (uint64_t)(uintptr_t)address | tag;
+}
+
+/* ---- uring.c ---- */
+/* uring_entry - a free submission entry; NULL: the ring takes no more now. */
+struct io_uring_sqe *uring_entry(struct uring *uring);
+void uring_submit_to_ring(struct uring *uring, struct backend_op *op);
+/* uring_set_done - @op->result stands; complete is called by the next wait. */
+void uring_set_done(struct uring *uring, struct backend_op *op);
+void uring_cancel(struct uring *uring, struct backend_op *op);
+
+/* ---- uring_buffers.c ---- */
+/* buffers_open - **Returns** 0; -errno: the kernel takes no ring of buffers. */
+int buffers_open(struct uring_buffers *buffers, struct io_uring *ring) SKEIN_MUST_CHECK;
+void buffers_deinit(struct uring_buffers *buffers);
+/* buffers_grow - lend the kernel twice as many, up to URING_BUFFER_COUNT_MAX. */
+void buffers_grow(struct uring_buffers *buffers);
+/* buffers_select - @sqe takes its memory from the ring. */
+void buffers_select(struct io_uring_sqe *sqe);
+/* buffers_push - buffer @id came back with @bytes. */
+void buffers_push(struct uring_buffers *buffers, struct uring_queue *queue, uint16_t id,
+                  uint32_t bytes);
+/* buffers_take - copy out of the queue, oldest first; emptied buffers go back to the kernel. */
+size_t buffers_take(struct uring_buffers *buffers, struct uring_queue *queue,
+                    const struct iovec *iov, int iov_count);
+void buffers_drop(struct uring_buffers *buffers, struct uring_queue *queue);
+
+/* ---- uring_stream.c ---- */
+/* stream_submit_recv - Returns false: not a stream's; it goes to the ring. */
+bool stream_submit_recv(struct uring *uring, struct backend_op *op);
+/* stream_has - whether a receive on @fd has a result now; then stream_take_of yields it. */
+bool stream_has(struct uring *uring, int fd);
+int64_t stream_take(struct uring *uring, struct uring_stream *stream, struct backend_op *op);
+int64_t stream_take_of(struct uring *uring, struct backend_op *op);
+/* The completion of a multishot receive, of a direct one (its result stands), of a close. */
+void stream_on_completion(struct uring *uring, struct uring_stream *stream, int result,
+                          unsigned flags);
+void stream_on_direct(struct uring *uring, struct uring_stream *stream, struct backend_op *op);
+void stream_on_close(struct uring *uring, struct backend_op *op);
+/* stream_submit_close - before the close itself: what the kernel still receives is stopped. */
+void stream_submit_close(struct uring *uring, struct backend_op *op);
+void stream_flush_due(struct uring *uring);
+void stream_stop_all(struct uring *uring);
+void stream_free_all(struct uring *uring);
+
 /* ---- uring_prepare.c ---- */
 /* uring_prepare - fill @sqe for @op, user data included. **Returns** 0, or -errno: not for the
  * ring. */
 int uring_prepare(struct io_uring_sqe *sqe, struct backend_op *op) SKEIN_MUST_CHECK;
 /* uring_at_once - whether @op is done by a plain call; then op->result is set. */
 bool uring_at_once(struct backend_op *op);
+/* uring_send_now - without waiting. **Returns** bytes; -EAGAIN: the socket takes nothing now;
+ * -errno.
+ */
+int64_t uring_send_now(struct backend_op *op);
 /* uring_finish - turn the kernel's @result into the op's. Returns false: submit it once more. */
 bool uring_finish(struct backend_op *op, int result);
 

@@ -87,6 +87,21 @@ local_addr(int fd, struct skein_addr *out)
     return 0;
 }
 
+int64_t
+uring_send_now(struct backend_op *op)
+{
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    struct msghdr message = {.msg_iov = op->iov, .msg_iovlen = (size_t)op->iov_count};
+    ssize_t n;
+    do {
+        if (op->iov_count == 1)
+            n = send(op->handle, op->iov->iov_base, op->iov->iov_len, flags);
+        else
+            n = sendmsg(op->handle, &message, flags);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
 bool
 uring_at_once(struct backend_op *op)
 {
@@ -231,7 +246,7 @@ uring_prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     int rc = prepare(sqe, op);
     if (rc < 0) /* the entry is taken; it has to do something */
         io_uring_prep_nop(sqe);
-    io_uring_sqe_set_data(sqe, rc < 0 ? NULL : op);
+    io_uring_sqe_set_data64(sqe, rc < 0 ? TAG_IGNORED : uring_tag(op, TAG_OP));
     return rc;
 }
 

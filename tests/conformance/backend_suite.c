@@ -422,6 +422,98 @@ results_against_cancels(struct backend_suite_run *run)
     close_pair(run, &pair);
 }
 
+/* A handle closed under its receiver: told so, at once; the peer reads the end. */
+static void
+closed_under_a_receiver(struct backend_suite_run *run)
+{
+    struct check *check = &run->check;
+    struct pair pair;
+    struct skein_scope scope;
+    char byte;
+    if (!open_pair(run, &pair))
+        return;
+    struct blocked recv = {.handle = pair.server, .result = 1};
+    skein_scope_init(&scope);
+    CHECK(check, skein_spawn(&scope, "recv", blocked_recv, &recv, SKEIN_STACK_SMALL) == 0);
+    CHECK(check, skein_sleep(skein_deadline_in(2 * MILLISECOND_NS)) == 0);
+    CHECK(check, skein_close(pair.server) == 0);
+    skein_scope_join(&scope);
+    CHECK(check, recv.result == -ECONNRESET);
+    uint64_t deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
+    CHECK(check, skein_socket_recv(pair.client, &byte, 1, deadline_ns) == 0);
+    CHECK(check, skein_socket_recv(pair.server, &byte, 1, deadline_ns) == -EBADF);
+    CHECK(check, skein_close(pair.server) == -EBADF);
+    CHECK(check, skein_close(pair.client) == 0);
+    CHECK(check, skein_close(pair.listener) == 0);
+}
+
+#define IDLE_PAIR_COUNT 24
+#define IDLE_BYTES ((size_t)192 << 10)
+
+static void
+send_until_full(void *arg)
+{
+    struct bulk *bulk = arg;
+    char data[4096];
+    memset(data, 'f', sizeof(data));
+    for (size_t sent = 0; sent < IDLE_BYTES; sent += sizeof(data))
+        if (skein_socket_send(bulk->handle, data, sizeof(data), SKEIN_NEVER) < 0)
+            return;
+}
+
+/* Receives @wanted bytes; how many came and were right. */
+static size_t
+drain(int handle, size_t wanted)
+{
+    char data[3000];
+    size_t count = 0;
+    uint64_t deadline_ns = skein_deadline_in(20000 * MILLISECOND_NS);
+    while (count < wanted) {
+        size_t room = wanted - count < sizeof(data) ? wanted - count : sizeof(data);
+        ssize_t n = skein_socket_recv(handle, data, room, deadline_ns);
+        if (n <= 0)
+            break;
+        for (ssize_t i = 0; i < n; i++)
+            if (data[i] != 'f')
+                return 0;
+        count += (size_t)n;
+    }
+    return count;
+}
+
+/* Connections whose receivers have read one byte and no more do not keep others from being served,
+ * and nothing of theirs is lost. */
+static void
+receivers_that_do_not_read(struct backend_suite_run *run)
+{
+    struct check *check = &run->check;
+    struct pair pairs[IDLE_PAIR_COUNT + 1] = {0};
+    struct bulk bulks[IDLE_PAIR_COUNT];
+    struct skein_scope scope;
+    char byte = 0;
+    skein_scope_init(&scope);
+    uint64_t deadline_ns = skein_deadline_in(20000 * MILLISECOND_NS);
+    for (size_t i = 0; i <= IDLE_PAIR_COUNT; i++)
+        if (!open_pair(run, &pairs[i]))
+            return;
+    for (size_t i = 0; i < IDLE_PAIR_COUNT; i++) {
+        bulks[i] = (struct bulk){.run = run, .handle = pairs[i].client};
+        CHECK(check,
+              skein_spawn(&scope, "full", send_until_full, &bulks[i], SKEIN_STACK_SMALL) == 0);
+        CHECK(check, skein_socket_recv(pairs[i].server, &byte, 1, deadline_ns) == 1);
+    }
+    const struct pair *live = &pairs[IDLE_PAIR_COUNT];
+    for (int i = 0; i < 200; i++) {
+        CHECK(check, skein_socket_send(live->client, "p", 1, deadline_ns) == 0);
+        CHECK(check, skein_socket_recv(live->server, &byte, 1, deadline_ns) == 1 && byte == 'p');
+    }
+    for (size_t i = 0; i < IDLE_PAIR_COUNT; i++)
+        CHECK(check, drain(pairs[i].server, IDLE_BYTES - 1) == IDLE_BYTES - 1);
+    skein_scope_join(&scope);
+    for (size_t i = 0; i <= IDLE_PAIR_COUNT; i++)
+        close_pair(run, &pairs[i]);
+}
+
 struct cancelled_io {
     struct backend_suite_run *run;
     int handle;
@@ -508,6 +600,8 @@ const struct backend_suite_case backend_suite_cases[] = {
     {"deadlines", deadlines},
     {"cancelled_waits", cancelled_waits},
     {"results_against_cancels", results_against_cancels},
+    {"closed_under_a_receiver", closed_under_a_receiver},
+    {"receivers_that_do_not_read", receivers_that_do_not_read},
     {"cancelled_fibers_close_what_they_hold", cancelled_fibers_close_what_they_hold},
     {"helper_work", helper_work},
     {"clocks_and_entropy", clocks_and_entropy},

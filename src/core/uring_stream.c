@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "core/uring_internal.h"
+#include "skein/error.h"
+
+/* A stream with this much unread is received from no more, until it is empty. */
+#define QUEUE_BYTES_MAX (32u << 10)
+/* Room from which a receive into the caller's memory pays, and what it must bring to be repeated.
+ */
+#define DIRECT_ROOM_BYTES_MIN (16u << 10)
+#define DIRECT_RESULT_BYTES_MIN (8u << 10)
+
+static void
+finish(struct uring *uring, struct backend_op *op, int64_t result)
+{
+    op->result = result;
+    uring_set_done(uring, op);
+}
+
+static size_t
+room_of(const struct backend_op *op)
+{
+    size_t room = 0;
+    for (int v = 0; v < op->iov_count; v++)
+        room += op->iov[v].iov_len;
+    return room;
+}
+
+/* ---- what the kernel is asked for ---- */
+
+static void
+request(struct uring *uring, struct uring_stream *stream, enum stream_state due,
+        enum stream_state done)
+{
+    struct io_uring_sqe *sqe = uring_entry(uring);
+    if (!sqe) {
+        if (stream->state != due)
+            list_push_back(&uring->due_streams, &stream->due_link);
+        stream->state = due;
+        return;
+    }
+    list_remove(&stream->due_link);
+    stream->state = done;
+    if (done == STREAM_ARMED) {
+        io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
+        buffers_select(sqe);
+        io_uring_sqe_set_data64(sqe, uring_tag(stream, TAG_STREAM));
+        uring->armed_count++;
+    } else {
+        io_uring_prep_cancel64(sqe, uring_tag(stream, TAG_STREAM), 0);
+        io_uring_sqe_set_data64(sqe, TAG_IGNORED);
+    }
+}
+
+static void
+arm(struct uring *uring, struct uring_stream *stream)
+{
+    request(uring, stream, STREAM_ARM_DUE, STREAM_ARMED);
+}
+
+static void
+stop(struct uring *uring, struct uring_stream *stream)
+{
+    request(uring, stream, STREAM_STOP_DUE, STREAM_STOPPING);
+}
+
+void
+stream_flush_due(struct uring *uring)
+{
+    size_t room = io_uring_sq_space_left(&uring->ring);
+    for (; room > 0 && !list_is_empty(&uring->due_streams); room--) {
+        struct uring_stream *stream =
+            LIST_ENTRY(uring->due_streams.next, struct uring_stream, due_link);
+        if (stream->state == STREAM_ARM_DUE)
+            arm(uring, stream);
+        else
+            stop(uring, stream);
+    }
+}
+
+static bool
+wants_direct(const struct uring *uring, const struct uring_stream *stream,
+             const struct backend_op *op)
+{
+    if (!uring->multishot || uring->buffers.held_count == uring->buffers.count)
+        return true;
+    return stream->bulk && room_of(op) >= DIRECT_ROOM_BYTES_MIN;
+}
+
+/* Give the waiters what there is, and ask the kernel for more if it does not suffice. */
+static void
+pump(struct uring *uring, struct uring_stream *stream)
+{
+    while (!list_is_empty(&stream->waiters) && (stream->queue.count > 0 || stream->ended)) {
+        struct backend_op *op =
+            LIST_ENTRY(list_pop_front(&stream->waiters), struct backend_op, link);
+        finish(uring, op, stream_take(uring, stream, op));
+    }
+    if (stream->state == STREAM_ARMED && stream->queue.bytes >= QUEUE_BYTES_MAX) {
+        stream->bulk = true;
+        stop(uring, stream);
+    }
+    if (stream->state != STREAM_IDLE || list_is_empty(&stream->waiters))
+        return;
+    struct backend_op *op = LIST_ENTRY(stream->waiters.next, struct backend_op, link);
+    if (!wants_direct(uring, stream, op)) {
+        arm(uring, stream);
+        return;
+    }
+    list_remove(&op->link);
+    stream->state = STREAM_DIRECT;
+    stream->direct = op;
+    uring_submit_to_ring(uring, op);
+}
+
+/* ---- one stream for each socket ---- */
+
+static bool
+is_stream_socket(int fd)
+{
+    int type;
+    socklen_t bytes = sizeof(type);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_STREAM;
+}
+
+static struct uring_stream *
+find(struct uring *uring, int fd)
+{
+    return fd >= 0 && (size_t)fd < uring->stream_capacity ? uring->streams[fd] : NULL;
+}
+
+static void
+make_room(struct uring *uring, int fd)
+{
+    size_t capacity = uring->stream_capacity ? uring->stream_capacity : 64;
+    while (capacity <= (size_t)fd)
+        capacity *= 2;
+    if (capacity == uring->stream_capacity)
+        return;
+    uring->streams = mem_realloc(uring->streams, capacity * sizeof(uring->streams[0]));
+    memset(uring->streams + uring->stream_capacity, 0,
+           (capacity - uring->stream_capacity) * sizeof(uring->streams[0]));
+    uring->stream_capacity = capacity;
+}
+
+static bool
+buffers_ready(struct uring *uring)
+{
+    if (uring->multishot && !uring->buffers.ring && buffers_open(&uring->buffers, &uring->ring) < 0)
+        uring->multishot = false;
+    return uring->multishot;
+}
+
+static struct uring_stream *
+find_or_open(struct uring *uring, int fd)
+{
+    struct uring_stream *stream = find(uring, fd);
+    if (stream || !buffers_ready(uring) || !is_stream_socket(fd))
+        return stream;
+    stream = mem_zalloc(sizeof(*stream));
+    stream->fd = fd;
+    list_init(&stream->waiters);
+    make_room(uring, fd);
+    uring->streams[fd] = stream;
+    return stream;
+}
+
+static void
+close_when_idle(struct uring *uring, struct uring_stream *stream)
+{
+    if (stream->state != STREAM_IDLE || !stream->close_done)
+        return;
+    uring_set_done(uring, stream->close);
+    mem_free(stream);
+}
+
+/* ---- what the ring calls ---- */
+
+bool
+stream_submit_recv(struct uring *uring, struct backend_op *op)
+{
+    struct uring_stream *stream = find_or_open(uring, op->handle);
+    if (!stream)
+        return false;
+    struct uring_op *mine = uring_op_of(op);
+    mine->place = URING_STREAM;
+    mine->stream = stream;
+    list_push_back(&stream->waiters, &op->link);
+    pump(uring, stream);
+    return true;
+}
+
+bool
+stream_has(struct uring *uring, int fd)
+{
+    const struct uring_stream *stream = find(uring, fd);
+    return stream && list_is_empty(&stream->waiters) && stream->state != STREAM_DIRECT &&
+           (stream->queue.count > 0 || stream->ended);
+}
+
+int64_t
+stream_take(struct uring *uring, struct uring_stream *stream, struct backend_op *op)
+{
+    if (stream->queue.count > 0)
+        return (int64_t)buffers_take(&uring->buffers, &stream->queue, op->iov, op->iov_count);
+    skein_assert(stream->ended);
+    int result = stream->end_result;
+    if (result < 0) { /* told once; what then comes is the kernel's to say */
+        stream->ended = false;
+        stream->end_result = 0;
+    }
+    return result;
+}
+
+int64_t
+stream_take_of(struct uring *uring, struct backend_op *op)
+{
+    return stream_take(uring, find(uring, op->handle), op);
+}
+
+void
+stream_on_completion(struct uring *uring, struct uring_stream *stream, int result, unsigned flags)
+{
+    if (flags & IORING_CQE_F_BUFFER)
+        buffers_push(&uring->buffers, &stream->queue, (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT),
+                     result > 0 ? (uint32_t)result : 0);
+    if (!(flags & IORING_CQE_F_MORE)) {
+        skein_assert(uring->armed_count > 0);
+        uring->armed_count--;
+        list_remove(&stream->due_link);
+        stream->state = STREAM_IDLE;
+        if (result == -ENOBUFS) {
+            buffers_grow(&uring->buffers);
+        } else if (result == -EINVAL || result == -EOPNOTSUPP) {
+            uring->multishot = false; /* the kernel knows it not: receives one by one from now on */
+        } else if (result <= 0 && result != -ECANCELED && result != -EINTR) {
+            stream->ended = true;
+            stream->end_result = result;
+        }
+    }
+    if (stream->close) {
+        buffers_drop(&uring->buffers, &stream->queue);
+        close_when_idle(uring, stream);
+        return;
+    }
+    pump(uring, stream);
+}
+
+void
+stream_on_direct(struct uring *uring, struct uring_stream *stream, struct backend_op *op)
+{
+    skein_assert(stream->direct == op);
+    stream->direct = NULL;
+    stream->state = STREAM_IDLE;
+    stream->bulk = op->result >= (int64_t)DIRECT_RESULT_BYTES_MIN;
+    if (stream->close) {
+        if (op->result == -SKEIN_ECANCELED)
+            op->result = -ECONNRESET;
+        close_when_idle(uring, stream);
+        return;
+    }
+    pump(uring, stream);
+}
+
+void
+stream_submit_close(struct uring *uring, struct backend_op *op)
+{
+    struct uring_stream *stream = find(uring, op->handle);
+    if (!stream)
+        return;
+    uring->streams[op->handle] = NULL; /* the number may come back before this is over */
+    stream->close = op;
+    uring_op_of(op)->stream = stream;
+    buffers_drop(&uring->buffers, &stream->queue);
+    while (!list_is_empty(&stream->waiters))
+        finish(uring, LIST_ENTRY(list_pop_front(&stream->waiters), struct backend_op, link),
+               -ECONNRESET);
+    if (stream->state == STREAM_ARM_DUE) {
+        list_remove(&stream->due_link);
+        stream->state = STREAM_IDLE;
+    } else if (stream->state == STREAM_ARMED) {
+        stop(uring, stream);
+    } else if (stream->state == STREAM_DIRECT) {
+        uring_cancel(uring, stream->direct);
+    }
+}
+
+void
+stream_on_close(struct uring *uring, struct backend_op *op)
+{
+    struct uring_stream *stream = uring_op_of(op)->stream;
+    stream->close_done = true;
+    close_when_idle(uring, stream);
+}
+
+void
+stream_stop_all(struct uring *uring)
+{
+    for (size_t fd = 0; fd < uring->stream_capacity; fd++) {
+        struct uring_stream *stream = uring->streams[fd];
+        if (stream && stream->state == STREAM_ARMED)
+            stop(uring, stream);
+    }
+}
+
+void
+stream_free_all(struct uring *uring)
+{
+    skein_assert(uring->armed_count == 0);
+    for (size_t fd = 0; fd < uring->stream_capacity; fd++)
+        mem_free(uring->streams[fd]);
+    mem_free(uring->streams);
+    uring->streams = NULL;
+    uring->stream_capacity = 0;
+    buffers_deinit(&uring->buffers);
+}
