@@ -28,6 +28,7 @@ extern "C" {
  */
 
 struct backend;
+struct skein_metrics;
 struct skein_shard;
 struct skein_stack_pool;
 
@@ -81,6 +82,9 @@ uint64_t skein_wall_ns(void);
 void skein_entropy(void *data, size_t count);
 /* skein_random - one random number of the backend. */
 uint64_t skein_random(void);
+
+/* skein_shard_metrics - the current shard's registry (skein/metrics.h). */
+struct skein_metrics *skein_shard_metrics(void);
 
 /* A deadline that never passes. */
 #define SKEIN_NEVER UINT64_MAX

@@ -32,7 +32,9 @@ static int64_t
 submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
 {
     struct await wait = {.op = op, .fiber = skein_fiber_self()};
-    struct backend *backend = wait.fiber->shard->backend;
+    struct skein_shard *shard = wait.fiber->shard;
+    struct backend *backend = shard->backend;
+    shard->stats.ops[op->kind < SHARD_OP_KINDS - 1 ? op->kind : SHARD_OP_KINDS - 1]++;
     if (backend->ops->try_now && backend->ops->try_now(backend, op))
         return op->result;
     op->waiter = &wait;
@@ -42,6 +44,7 @@ submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
                     : fiber_park(deadline_ns, interrupted, &wait);
     skein_assert(rc == 0);
     op->waiter = NULL;
+    shard->stats.op_errors += op->result < 0 && op->result != -SKEIN_ECANCELED;
     if (op->result == -SKEIN_ECANCELED && wait.reason != 0)
         return wait.reason;
     return op->result;

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "core/internal.h"
-#include "core/sched.h"
+#include "core/run_queue.h"
 #include "skein/error.h"
 
 static void
@@ -49,6 +49,7 @@ fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *na
     };
     context_init(&fiber->context, stack->low, stack->usable_bytes, fiber_main, fiber);
     shard->fiber_count++;
+    shard->stats.spawns++;
     list_push_back(&shard->fibers, &fiber->shard_link);
     scope->live_count++;
     list_push_back(&scope->fibers, &fiber->scope_link);
@@ -82,6 +83,7 @@ timer_fired(struct core_timer *timer)
 {
     struct skein_fiber *fiber = BASE_CONTAINER_OF(timer, struct skein_fiber, timer);
     skein_assert(fiber->state == FIBER_PARKED);
+    fiber->shard->stats.timers_fired++;
     fiber->interrupt(fiber, -SKEIN_ETIMEDOUT);
 }
 

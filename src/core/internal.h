@@ -54,6 +54,15 @@ struct skein_fiber {
 
 _Static_assert(sizeof(struct skein_fiber) <= STACK_ROOM_BYTES, "a fiber's record fits its room");
 
+/* Kinds of operations that are counted apart; what is not in core/backend.h counts as the last. */
+#define SHARD_OP_KINDS (BACKEND_WORK + 2)
+
+struct shard_stats {
+    uint64_t switches, turns, spawns, timers_fired;
+    uint64_t ops[SHARD_OP_KINDS], op_errors;
+    uint64_t opened_ns, sleep_ns;
+};
+
 struct skein_shard {
     uint64_t magic;
     struct backend *backend;
@@ -72,6 +81,8 @@ struct skein_shard {
     void *main_arg;
     int main_result;
     bool started;
+    struct shard_stats stats;
+    struct skein_metrics *metrics;
 };
 
 /* The thread's shard; skein_shard_current returns it. */
@@ -79,6 +90,9 @@ extern __thread struct skein_shard *shard_current;
 
 /* shard_set_current - returns the previous one. */
 struct skein_shard *shard_set_current(struct skein_shard *shard);
+
+/* shard_metrics_open - make the shard's registry, with its own figures (shard_metrics.c). */
+void shard_metrics_open(struct skein_shard *shard);
 
 /* fiber_spawn - as skein_spawn, on @shard. */
 int fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *name,

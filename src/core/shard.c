@@ -5,7 +5,8 @@
 
 #include "base/mem.h"
 #include "core/internal.h"
-#include "core/sched.h"
+#include "core/run_queue.h"
+#include "skein/metrics.h"
 
 #define FIBER_COUNT_MAX_DEFAULT 65536
 /* Rounds in one skein_shard_turn: fibers that only yield must not hold the caller for ever. */
@@ -43,6 +44,7 @@ skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_option
     timer_heap_init(&shard->timers);
     skein_scope_init(&shard->main_scope);
     skein_scope_init(&shard->root_scope);
+    shard_metrics_open(shard);
     *out_shard = shard;
     return 0;
 }
@@ -86,6 +88,7 @@ skein_shard_turn(struct skein_shard *shard)
     enter_thread(shard);
     uint64_t now_ns = shard->backend->ops->now_ns(shard->backend);
     for (int round = 0; round < TURN_ROUND_COUNT_MAX; round++) {
+        shard->stats.turns++;
         sched_run_round(shard);
         now_ns = shard->backend->ops->now_ns(shard->backend);
         timer_fire_due(&shard->timers, now_ns);
@@ -95,6 +98,15 @@ skein_shard_turn(struct skein_shard *shard)
     uint64_t next_ns = sched_is_idle(shard) ? timer_next_ns(&shard->timers) : now_ns;
     shard_set_current(previous);
     return next_ns;
+}
+
+static void
+wait_for_something(struct skein_shard *shard)
+{
+    const struct backend_ops *ops = shard->backend->ops;
+    uint64_t begun_ns = ops->now_ns(shard->backend);
+    ops->wait(shard->backend, timer_next_ns(&shard->timers));
+    shard->stats.sleep_ns += ops->now_ns(shard->backend) - begun_ns;
 }
 
 int
@@ -109,8 +121,11 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
         sched_run_round(shard);
         if (skein_shard_finished(shard, &result))
             break;
-        bool sleep = sched_is_idle(shard);
-        ops->wait(shard->backend, sleep ? timer_next_ns(&shard->timers) : 0);
+        shard->stats.turns++;
+        if (sched_is_idle(shard))
+            wait_for_something(shard);
+        else
+            ops->wait(shard->backend, 0);
         if (timer_next_ns(&shard->timers) != SKEIN_NEVER)
             timer_fire_due(&shard->timers, ops->now_ns(shard->backend));
     }
@@ -136,6 +151,7 @@ skein_shard_close(struct skein_shard *shard)
     skein_assert(shard->fiber_count == 0);
     skein_assert(shard != shard_current);
     timer_heap_deinit(&shard->timers);
+    skein_metrics_close(shard->metrics);
     shard->magic = 0;
     mem_free(shard);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/sched.h"
+#include "core/run_queue.h"
 
 #include "core/internal.h"
 
@@ -27,9 +27,13 @@ sched_run_round(struct skein_shard *shard)
 {
     struct skein_list *last = shard->ready.prev;
     struct skein_list *link;
+    uint64_t count = 0;
     do {
         link = list_pop_front(&shard->ready);
-        if (link)
-            fiber_run(LIST_ENTRY(link, struct skein_fiber, link));
-    } while (link && link != last);
+        if (!link)
+            break;
+        fiber_run(LIST_ENTRY(link, struct skein_fiber, link));
+        count++;
+    } while (link != last);
+    shard->stats.switches += count;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CORE_SCHED_H
-#define CORE_SCHED_H
+#ifndef CORE_RUN_QUEUE_H
+#define CORE_RUN_QUEUE_H
 
 #include <stdbool.h>
 

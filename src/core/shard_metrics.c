@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/internal.h"
+#include "skein/metrics.h"
+
+static int64_t
+read_uptime(const void *object)
+{
+    const struct skein_shard *shard = object;
+    return (int64_t)(shard->backend->ops->now_ns(shard->backend) - shard->stats.opened_ns);
+}
+
+static int64_t
+read_timers(const void *object)
+{
+    return (int64_t)((const struct skein_shard *)object)->timers.count;
+}
+
+static const struct skein_metric rows[] = {
+    {"skein_fibers", "Fibers that live.", SKEIN_GAUGE,
+     SKEIN_FIELD(struct skein_shard, fiber_count)},
+    {"skein_fibers_spawned_total", "Fibers started.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.spawns)},
+    {"skein_fiber_switches_total", "Times a fiber was switched to.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.switches)},
+    {"skein_shard_turns_total", "Rounds of the shard: fibers, completions, timers.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.turns)},
+    {"skein_shard_sleep_seconds_total", "Time in which the shard waited for something to happen.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct skein_shard, stats.sleep_ns), .decimals = 9},
+    {"skein_shard_uptime_seconds", "Time since the shard was opened.", SKEIN_GAUGE, .decimals = 9,
+     .read = read_uptime, .merge = SKEIN_MERGE_MAX},
+    {"skein_timers", "Timers armed.", SKEIN_GAUGE, .read = read_timers},
+    {"skein_timers_fired_total", "Deadlines that passed while a fiber waited.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.timers_fired)},
+    {"skein_io_errors_total", "Operations that ended in an error (cancelled ones are none).",
+     SKEIN_COUNTER, SKEIN_FIELD(struct skein_shard, stats.op_errors)},
+};
+
+static const struct skein_metric op_row = {"skein_io_operations_total",
+                                           "Operations handed to the backend, by kind.",
+                                           SKEIN_COUNTER, 0, sizeof(uint64_t)};
+
+static const char *const op_names[SHARD_OP_KINDS] = {
+    [BACKEND_OPEN] = "open",         [BACKEND_CLOSE] = "close",
+    [BACKEND_READ] = "read",         [BACKEND_WRITE] = "write",
+    [BACKEND_SYNC] = "sync",         [BACKEND_ALLOCATE] = "allocate",
+    [BACKEND_TRUNCATE] = "truncate", [BACKEND_STAT] = "stat",
+    [BACKEND_RENAME] = "rename",     [BACKEND_UNLINK] = "unlink",
+    [BACKEND_MKDIR] = "mkdir",       [BACKEND_LIST] = "list",
+    [BACKEND_LOCK] = "lock",         [BACKEND_LISTEN] = "listen",
+    [BACKEND_LOCAL] = "local",       [BACKEND_ACCEPT] = "accept",
+    [BACKEND_CONNECT] = "connect",   [BACKEND_RECV] = "recv",
+    [BACKEND_SEND] = "send",         [BACKEND_SHUTDOWN] = "shutdown",
+    [BACKEND_WORK] = "work",         [SHARD_OP_KINDS - 1] = "other",
+};
+
+void
+shard_metrics_open(struct skein_shard *shard)
+{
+    shard->stats.opened_ns = shard->backend->ops->now_ns(shard->backend);
+    shard->metrics = skein_metrics_open(NULL);
+    int rc = skein_metrics_add(shard->metrics, shard, rows, BASE_COUNT_OF(rows), NULL, 0);
+    for (size_t i = 0; i < SHARD_OP_KINDS && rc == 0; i++) {
+        struct skein_label label = {"kind", op_names[i]};
+        if (op_names[i])
+            rc = skein_metrics_add(shard->metrics, &shard->stats.ops[i], &op_row, 1, &label, 1);
+    }
+    skein_assert(rc == 0);
+}
+
+struct skein_metrics *
+skein_shard_metrics(void)
+{
+    struct skein_shard *shard = skein_shard_current();
+    skein_assert(shard != NULL);
+    return shard->metrics;
+}
