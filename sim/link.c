@@ -290,10 +290,27 @@ stop(struct replica_link *base)
     mem_free(link);
 }
 
+/* Every simulated node can reach every other; who is a peer, the replica knows. */
+static int
+set_peer(struct replica_link *base, const struct replica_peer *peer)
+{
+    struct sim_link *link = (struct sim_link *)base;
+    return peer->node >= 1 && peer->node <= link->links->node_count ? 0 : -SKEIN_EINVALID;
+}
+
+static void
+drop_peer(struct replica_link *base, uint32_t node)
+{
+    (void)base;
+    (void)node;
+}
+
 static const struct replica_link_ops ops = {.name = "sim",
                                             .start = start,
                                             .send = send_message,
                                             .connected = connected,
+                                            .set_peer = set_peer,
+                                            .drop_peer = drop_peer,
                                             .stats = stats,
                                             .stop = stop};
 

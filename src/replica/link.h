@@ -19,7 +19,8 @@
  * replica/link_tcp (connections; plain, loopback by default) and sim/.
  *
  * Bounds: each peer has a queue limited in bytes; what does not fit is dropped, counted and
- * reported by -SKEIN_EAGAIN.
+ * reported by -SKEIN_EAGAIN. The peers may change while it runs; calls of neither kind suspend but
+ * start and stop.
  */
 
 #define REPLICA_NODES_MAX 15
@@ -40,6 +41,8 @@ struct replica_link_handler {
     void (*on_message)(void *owner, uint32_t from, struct bytes message);
     /* What was sent to @node lately may be lost (a connection broke, a queue was full). */
     void (*on_lost)(void *owner, uint32_t node);
+    /* @node was reached and answers that it does not know this node. NULL: nobody asks. */
+    void (*on_refused)(void *owner, uint32_t node);
 };
 
 struct replica_link_stats {
@@ -59,6 +62,12 @@ struct replica_link_ops {
     int (*send)(struct replica_link *link, uint32_t node, struct bytes message);
     /* connected - whether a message sent now has a way. */
     bool (*connected)(struct replica_link *link, uint32_t node);
+    /* set_peer - @peer is one from now on, or has another address now. Before start and after.
+     * 0, or what starting a fiber gives. */
+    int (*set_peer)(struct replica_link *link, const struct replica_peer *peer);
+    /* drop_peer - @node is none any more: its connections end, what is queued for it is dropped,
+     * and it is refused. Unknown: nothing happens. */
+    void (*drop_peer)(struct replica_link *link, uint32_t node);
     void (*stats)(struct replica_link *link, struct replica_link_stats *out_stats);
     /* stop - deliver nothing more, end every fiber of the link, free it. Suspends. */
     void (*stop)(struct replica_link *link);

@@ -15,22 +15,32 @@ of_link(struct replica_link *link)
     return BASE_CONTAINER_OF(link, struct link_tcp, base);
 }
 
-static struct link_tcp_outbound *
-find_outbound(struct link_tcp *tcp, uint32_t node)
+struct link_tcp_outbound *
+link_tcp_find(struct link_tcp *tcp, uint32_t node)
 {
-    for (uint32_t i = 0; i < tcp->outbound_count; i++)
-        if (tcp->outbounds[i].node == node)
-            return &tcp->outbounds[i];
+    list_for_each (link, &tcp->outbounds) {
+        struct link_tcp_outbound *out = LIST_ENTRY(link, struct link_tcp_outbound, link);
+        if (out->node == node && !out->gone)
+            return out;
+    }
     return NULL;
+}
+
+static int
+start_dialler(struct link_tcp_outbound *out)
+{
+    int rc = skein_spawn(&out->scope, "link-dial", link_tcp_dial, out, SKEIN_STACK_SMALL);
+    out->ended = rc < 0;
+    return rc;
 }
 
 static int
 start_fibers(struct link_tcp *tcp)
 {
     int rc = skein_spawn(&tcp->scope, "link-accept", link_tcp_accept, tcp, SKEIN_STACK_SMALL);
-    for (uint32_t i = 0; rc == 0 && i < tcp->outbound_count; i++)
-        rc = skein_spawn(&tcp->scope, "link-dial", link_tcp_dial, &tcp->outbounds[i],
-                         SKEIN_STACK_SMALL);
+    list_for_each (link, &tcp->outbounds)
+        if (rc == 0)
+            rc = start_dialler(LIST_ENTRY(link, struct link_tcp_outbound, link));
     return rc;
 }
 
@@ -52,7 +62,7 @@ static int
 tcp_send(struct replica_link *link, uint32_t node, struct bytes message)
 {
     struct link_tcp *tcp = of_link(link);
-    struct link_tcp_outbound *out = find_outbound(tcp, node);
+    struct link_tcp_outbound *out = link_tcp_find(tcp, node);
     if (!out)
         return -SKEIN_ENOTFOUND;
     skein_assert(message.count >= 1 && message.count <= REPLICA_MESSAGE_BYTES_MAX);
@@ -77,7 +87,7 @@ tcp_send(struct replica_link *link, uint32_t node, struct bytes message)
 static bool
 tcp_connected(struct replica_link *link, uint32_t node)
 {
-    struct link_tcp_outbound *out = find_outbound(of_link(link), node);
+    struct link_tcp_outbound *out = link_tcp_find(of_link(link), node);
     return out && out->connected;
 }
 
@@ -98,21 +108,86 @@ link_tcp_drop_queue(struct link_tcp_outbound *out, uint64_t *counter)
 }
 
 static void
+free_outbound(struct link_tcp_outbound *out)
+{
+    skein_scope_join(&out->scope);
+    link_tcp_drop_queue(out, &out->tcp->stats.dropped_unconnected);
+    list_remove(&out->link);
+    mem_free(out->queue);
+    mem_free(out);
+}
+
+void
+link_tcp_reap_outbounds(struct link_tcp *tcp)
+{
+    list_for_each_safe (link, &tcp->outbounds) {
+        struct link_tcp_outbound *out = LIST_ENTRY(link, struct link_tcp_outbound, link);
+        if (out->gone && out->ended)
+            free_outbound(out);
+    }
+}
+
+static struct link_tcp_outbound *
+add_outbound(struct link_tcp *tcp, const struct replica_peer *peer)
+{
+    struct link_tcp_outbound *out = mem_zalloc(sizeof *out);
+    out->tcp = tcp;
+    out->node = peer->node;
+    out->addr = peer->addr;
+    out->handle = -1;
+    out->ended = true;
+    skein_scope_init(&out->scope);
+    skein_waitq_init(&out->wake);
+    list_push_back(&tcp->outbounds, &out->link);
+    return out;
+}
+
+static void
+tcp_drop_peer(struct replica_link *link, uint32_t node)
+{
+    struct link_tcp *tcp = of_link(link);
+    struct link_tcp_outbound *out = link_tcp_find(tcp, node);
+    if (!out)
+        return;
+    out->gone = true;
+    out->connected = false;
+    skein_scope_cancel(&out->scope);
+    link_tcp_cancel_inbound(tcp, node, NULL);
+    link_tcp_reap_outbounds(tcp);
+}
+
+static int
+tcp_set_peer(struct replica_link *link, const struct replica_peer *peer)
+{
+    struct link_tcp *tcp = of_link(link);
+    struct link_tcp_outbound *out = link_tcp_find(tcp, peer->node);
+    bool same = out && memcmp(out->addr.ip, peer->addr.ip, sizeof out->addr.ip) == 0 &&
+                out->addr.port == peer->addr.port;
+    if (same || peer->node == tcp->node)
+        return 0;
+    if (out)
+        tcp_drop_peer(link, peer->node);
+    out = add_outbound(tcp, peer);
+    int rc = tcp->started ? start_dialler(out) : 0;
+    out->gone = rc < 0;
+    return rc;
+}
+
+static void
 tcp_stop(struct replica_link *link)
 {
     struct link_tcp *tcp = of_link(link);
     skein_shield(true);
     skein_scope_cancel(&tcp->scope);
+    list_for_each (out, &tcp->outbounds)
+        skein_scope_cancel(&LIST_ENTRY(out, struct link_tcp_outbound, link)->scope);
     skein_scope_join(&tcp->scope);
     link_tcp_end_inbounds(tcp);
+    while (!list_is_empty(&tcp->outbounds))
+        free_outbound(LIST_ENTRY(tcp->outbounds.next, struct link_tcp_outbound, link));
     if (tcp->started)
         skein_close(tcp->listener);
     skein_shield(false);
-    for (uint32_t i = 0; i < tcp->outbound_count; i++) {
-        link_tcp_drop_queue(&tcp->outbounds[i], &tcp->stats.dropped_unconnected);
-        mem_free(tcp->outbounds[i].queue);
-    }
-    mem_free(tcp->outbounds);
     mem_free(tcp->cluster_name);
     mem_free(tcp);
 }
@@ -121,17 +196,10 @@ static const struct replica_link_ops tcp_ops = {.name = "tcp",
                                                 .start = tcp_start,
                                                 .send = tcp_send,
                                                 .connected = tcp_connected,
+                                                .set_peer = tcp_set_peer,
+                                                .drop_peer = tcp_drop_peer,
                                                 .stats = tcp_stats,
                                                 .stop = tcp_stop};
-
-static void
-add_outbound(struct link_tcp *tcp, const struct replica_peer *peer)
-{
-    struct link_tcp_outbound *out = &tcp->outbounds[tcp->outbound_count++];
-    *out = (struct link_tcp_outbound){
-        .tcp = tcp, .node = peer->node, .addr = peer->addr, .handle = -1};
-    skein_waitq_init(&out->wake);
-}
 
 int
 link_tcp_open(struct replica_link **out_link, const struct link_tcp_options *options)
@@ -151,10 +219,10 @@ link_tcp_open(struct replica_link **out_link, const struct link_tcp_options *opt
     tcp->listen_addr = self->addr;
     skein_scope_init(&tcp->scope);
     list_init(&tcp->inbounds);
-    tcp->outbounds = mem_zalloc(sizeof *tcp->outbounds * options->peer_count);
+    list_init(&tcp->outbounds);
     for (uint32_t i = 0; i < options->peer_count; i++)
         if (&options->peers[i] != self)
-            add_outbound(tcp, &options->peers[i]);
+            (void)add_outbound(tcp, &options->peers[i]);
     *out_link = &tcp->base;
     return 0;
 }

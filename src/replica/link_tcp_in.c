@@ -20,23 +20,13 @@ refuse(struct link_tcp_inbound *in, const char *why)
             in->node, why);
 }
 
-static bool
-is_peer(const struct link_tcp *tcp, uint32_t node)
+void
+link_tcp_cancel_inbound(struct link_tcp *tcp, uint32_t node, const struct link_tcp_inbound *except)
 {
-    for (uint32_t i = 0; i < tcp->outbound_count; i++)
-        if (tcp->outbounds[i].node == node)
-            return true;
-    return false;
-}
-
-/* A dialler that connects again has given its older connection up. */
-static void
-replace_older(struct link_tcp_inbound *in)
-{
-    list_for_each (link, &in->tcp->inbounds) {
-        struct link_tcp_inbound *other = LIST_ENTRY(link, struct link_tcp_inbound, link);
-        if (other != in && other->node == in->node)
-            skein_scope_cancel(&other->scope);
+    list_for_each (link, &tcp->inbounds) {
+        struct link_tcp_inbound *in = LIST_ENTRY(link, struct link_tcp_inbound, link);
+        if (in != except && in->node == node)
+            skein_scope_cancel(&in->scope);
     }
 }
 
@@ -51,7 +41,7 @@ judge(struct link_tcp_inbound *in, struct bytes payload)
         return LINK_VERDICT_END;
     if (strcmp(hello.name, in->tcp->cluster_name) != 0)
         return LINK_WRONG_CLUSTER;
-    if (hello.to != in->tcp->node || !is_peer(in->tcp, hello.from))
+    if (hello.to != in->tcp->node || !link_tcp_find(in->tcp, hello.from))
         return LINK_WRONG_NODE;
     in->node = hello.from;
     return LINK_WELCOME;
@@ -78,7 +68,8 @@ answer_hello(struct link_tcp_inbound *in, struct bytes payload)
         return -SKEIN_EPROTO;
     }
     in->parser.limit_bytes = REPLICA_MESSAGE_BYTES_MAX;
-    replace_older(in);
+    /* A dialler that connects again has given its older connection up. */
+    link_tcp_cancel_inbound(in->tcp, in->node, in);
     obs_log(OBS_INFO, "link", "peer connected", "node=%u from=%u", in->tcp->node, in->node);
     return 0;
 }
@@ -177,6 +168,7 @@ link_tcp_accept(void *arg)
         if (rc == -SKEIN_ECANCELED)
             return;
         reap(tcp);
+        link_tcp_reap_outbounds(tcp);
         if (rc >= 0 && tcp->inbound_count < LINK_TCP_INBOUND_MAX) {
             begin_inbound(tcp, rc);
         } else if (rc >= 0) {

@@ -21,7 +21,11 @@ struct link_tcp_message {
 
 /* One direction out: the dialler fiber's. */
 struct link_tcp_outbound {
+    struct skein_list link;
     struct link_tcp *tcp;
+    struct skein_scope scope; /* the dialler's, so that it can be cancelled alone */
+    bool gone;                /* dropped: is no peer any more and ends */
+    bool ended;               /* the dialler is done */
     uint32_t node;
     struct skein_addr addr;
     bool connected;
@@ -58,8 +62,7 @@ struct link_tcp {
     struct skein_scope scope;
     int listener;
     bool started;
-    struct link_tcp_outbound *outbounds;
-    uint32_t outbound_count;
+    struct skein_list outbounds;
     struct skein_list inbounds;
     uint32_t inbound_count;
     struct replica_link_stats stats;
@@ -71,6 +74,13 @@ void link_tcp_dial(void *arg);
 void link_tcp_accept(void *arg);
 /* link_tcp_end_inbounds - cancel, join and free every accepted connection. */
 void link_tcp_end_inbounds(struct link_tcp *tcp);
+/* link_tcp_find - the way to @node, or NULL. */
+struct link_tcp_outbound *link_tcp_find(struct link_tcp *tcp, uint32_t node);
+/* link_tcp_reap_outbounds - free those that are dropped and done. */
+void link_tcp_reap_outbounds(struct link_tcp *tcp);
+/* link_tcp_cancel_inbound - end the connections that @node dialled, but @except. */
+void link_tcp_cancel_inbound(struct link_tcp *tcp, uint32_t node,
+                             const struct link_tcp_inbound *except);
 /* link_tcp_drop_queue - forget what is queued; counted under @counter. */
 void link_tcp_drop_queue(struct link_tcp_outbound *out, uint64_t *counter);
 

@@ -52,6 +52,9 @@ read_verdict(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
                 out->tcp->node, out->node,
                 link_verdict_text(verdict < LINK_VERDICT_END ? verdict : LINK_VERDICT_END));
     out->last_error = -SKEIN_EIDENTITY;
+    const struct replica_link_handler *handler = out->tcp->handler;
+    if (verdict == LINK_WRONG_NODE && handler->on_refused)
+        handler->on_refused(handler->owner, out->node);
     return -SKEIN_EIDENTITY;
 }
 
@@ -162,10 +165,9 @@ serve(struct link_tcp_outbound *out, int handle)
     return rc;
 }
 
-void
-link_tcp_dial(void *arg)
+static void
+dial_again_and_again(struct link_tcp_outbound *out)
 {
-    struct link_tcp_outbound *out = arg;
     uint64_t backoff_ns = LINK_TCP_BACKOFF_MIN_NS;
     while (!skein_cancelled()) {
         uint64_t deadline_ns = skein_deadline_in(LINK_TCP_HELLO_NS);
@@ -191,4 +193,12 @@ link_tcp_dial(void *arg)
         backoff_ns =
             backoff_ns * 2 < LINK_TCP_BACKOFF_MAX_NS ? backoff_ns * 2 : LINK_TCP_BACKOFF_MAX_NS;
     }
+}
+
+void
+link_tcp_dial(void *arg)
+{
+    struct link_tcp_outbound *out = arg;
+    dial_again_and_again(out);
+    out->ended = true;
 }

@@ -31,6 +31,7 @@ struct end {
     uint64_t messages;
     uint64_t bytes;
     uint64_t lost;
+    uint64_t refused;
     uint32_t last_from;
 };
 
@@ -56,6 +57,14 @@ on_lost(void *owner, uint32_t node)
     end->lost++;
 }
 
+static void
+on_refused(void *owner, uint32_t node)
+{
+    struct end *end = owner;
+    (void)node;
+    end->refused++;
+}
+
 static int
 start(struct fixture *f, uint32_t node)
 {
@@ -66,7 +75,7 @@ start(struct fixture *f, uint32_t node)
                                        .peer_count = 2,
                                        .queue_bytes_max = QUEUE_BYTES};
     *end = (struct end){0};
-    end->handler = (struct replica_link_handler){end, on_message, on_lost};
+    end->handler = (struct replica_link_handler){end, on_message, on_lost, on_refused};
     int rc = link_tcp_open(&end->link, &options);
     skein_assert(rc == 0);
     return end->link->ops->start(end->link, &end->handler);
@@ -288,6 +297,39 @@ full_queue(struct fixture *f)
     skein_close(listener);
 }
 
+/* Dropped: nothing goes either way, and the other side is told. Taken back: as before. */
+static void
+peers_change(struct fixture *f)
+{
+    skein_assert(start(f, 1) == 0 && start(f, 2) == 0);
+    WAIT(joined(f));
+    struct replica_link *one = f->ends[0].link;
+    one->ops->drop_peer(one, 9);
+    one->ops->drop_peer(one, 2);
+    struct bytes message = bytes_copy("x", 1);
+    skein_assert(one->ops->send(one, 2, message) == -SKEIN_ENOTFOUND);
+    bytes_unref(&message);
+    WAIT(f->ends[1].refused > 0);
+    skein_assert(!f->ends[1].link->ops->connected(f->ends[1].link, 1));
+    uint64_t before = f->ends[0].messages;
+
+    struct replica_peer elsewhere = f->peers[1];
+    elsewhere.addr.port = 1;
+    skein_assert(one->ops->set_peer(one, &elsewhere) == 0);
+    WAIT(f->ends[1].link->ops->connected(f->ends[1].link, 1)); /* it is a peer again */
+    skein_assert(!one->ops->connected(one, 2));
+    skein_assert(one->ops->set_peer(one, &f->peers[1]) == 0);
+    skein_assert(one->ops->set_peer(one, &f->peers[1]) == 0);
+    WAIT(joined(f));
+    skein_assert(send_bytes(f, 2, 10) == 0);
+    WAIT(f->ends[0].messages == before + 1);
+    for (int i = 0; i < 20; i++) { /* none of what was dropped stays behind */
+        one->ops->drop_peer(one, 2);
+        skein_assert(one->ops->set_peer(one, &f->peers[1]) == 0);
+    }
+    WAIT(joined(f));
+}
+
 static void
 port_in_use(struct fixture *f)
 {
@@ -349,6 +391,7 @@ CASE(broken_frames)
 CASE(port_in_use)
 CASE(finds_its_peer_again)
 CASE(full_queue)
+CASE(peers_change)
 
 int
 main(void)
@@ -356,7 +399,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strangers),   cmocka_unit_test(test_broken_frames),
         cmocka_unit_test(test_port_in_use), cmocka_unit_test(test_finds_its_peer_again),
-        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_full_queue),  cmocka_unit_test(test_peers_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
