@@ -15,7 +15,6 @@
 #include "skein/file.h"
 #include "skein/socket.h"
 #include "skein/shard.h"
-#include "core/uring.h"
 #include "net/addr.h"
 #include "skein/error.h"
 
@@ -124,7 +123,7 @@ watch_signals(void *arg)
     struct dev *dev = arg;
     for (;;) {
         struct signalfd_siginfo info;
-        if (uring_wait_readable(dev->signal_fd, SKEIN_NEVER) < 0)
+        if (skein_wait_readable(dev->signal_fd, SKEIN_NEVER) < 0)
             return;
         if (read(dev->signal_fd, &info, sizeof(info)) != sizeof(info))
             continue;

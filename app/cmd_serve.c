@@ -11,10 +11,10 @@
 #include "app/commands.h"
 #include "app/serve_config.h"
 #include "app/world.h"
-#include "core/uring.h"
 #include "net/addr.h"
 #include "replica/link_tcp.h"
 #include "skein/error.h"
+#include "skein/file.h"
 
 /* What ends a node: a signal, or its replica's failure. */
 struct serve {
@@ -33,7 +33,7 @@ watch_signals(void *arg)
     struct serve *serve = arg;
     for (;;) {
         struct signalfd_siginfo info;
-        if (uring_wait_readable(serve->signal_fd, SKEIN_NEVER) < 0)
+        if (skein_wait_readable(serve->signal_fd, SKEIN_NEVER) < 0)
             return;
         if (read(serve->signal_fd, &info, sizeof(info)) != sizeof(info))
             continue;

@@ -290,7 +290,7 @@ do_stream(struct sim_op *sop)
         sim_op_finish(sop, -EBADF, CALL_NS);
         return;
     }
-    if (sop->op->kind == BACKEND_RECV) {
+    if (sop->op->kind == BACKEND_RECV || sop->op->kind == BACKEND_POLL) {
         end_recv(found->end, sop);
     } else if (sop->op->kind == BACKEND_SEND) {
         end_send(found->end, sop);

@@ -90,6 +90,10 @@ finish_recv(struct sim_end *end)
     size_t ready = end->rx_count - end->rx_at;
     if (!sop || (ready == 0 && !end->rx_ended))
         return;
+    if (sop->op->kind == BACKEND_POLL) {
+        sim_op_finish(sop, 0, CALL_NS);
+        return;
+    }
     size_t take = (size_t)sim_draw(world, 1, end->conn->net->options.piece_bytes_max);
     take = take < ready ? take : ready;
     size_t given = 0;
@@ -217,7 +221,7 @@ void
 end_recv(struct sim_end *end, struct sim_op *sop)
 {
     if (end->reset) {
-        sim_op_finish(sop, -ECONNRESET, CALL_NS);
+        sim_op_finish(sop, sop->op->kind == BACKEND_POLL ? 0 : -ECONNRESET, CALL_NS);
         return;
     }
     if (end->recv_op) {

@@ -55,6 +55,10 @@ struct skein_names {
 /* ---- files. flags: SKEIN_FILE_RDONLY ... SKEIN_FILE_DIRECTORY of core/backend.h ---- */
 int skein_file_open(const char *path, uint32_t flags, uint32_t mode) SKEIN_MUST_CHECK;
 int skein_close(int handle);
+/* skein_wait_readable - until there is something to read from any descriptor of the process: a
+ * socket, a pipe, a signalfd, a terminal. Ends also at the peer's end and at an error, which the
+ * read then tells. */
+int skein_wait_readable(int handle, uint64_t deadline_ns) SKEIN_MUST_CHECK;
 /* skein_file_pread - up to @count bytes at @offset; fewer only at the end of the file. */
 ssize_t skein_file_pread(int handle, void *data, size_t count, uint64_t offset) SKEIN_MUST_CHECK;
 /* skein_file_pwrite - all of @count bytes, or an error. @flags: 0 or SKEIN_FILE_DSYNC. */

@@ -62,7 +62,9 @@ enum backend_op_kind {
     BACKEND_SEND,     /* handle, iov, iov_count -> bytes, may be short */
     BACKEND_SHUTDOWN, /* handle: no more sends; the peer reads the end */
     /* helper threads */
-    BACKEND_WORK /* work(work_arg) on a helper thread -> what it returned */
+    BACKEND_WORK, /* work(work_arg) on a helper thread -> what it returned */
+    /* any descriptor */
+    BACKEND_POLL /* handle -> 0 when there is something to read, or an end or error to be read */
 };
 
 struct backend_op {

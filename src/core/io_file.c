@@ -36,6 +36,13 @@ skein_close(int handle)
     return (int)await_op_to_end(&op);
 }
 
+int
+skein_wait_readable(int handle, uint64_t deadline_ns)
+{
+    struct backend_op op = {.kind = BACKEND_POLL, .handle = handle};
+    return (int)await_op(&op, deadline_ns);
+}
+
 static size_t
 min_bytes(size_t a, size_t b)
 {

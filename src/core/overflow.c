@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/overflow.h"
+
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "core/internal.h"
-#include "core/uring_internal.h"
 
 #define SIGNAL_STACK_BYTES 65536
 

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "core/await.h"
-#include "skein/shard.h"
+#include "core/overflow.h"
 #include "core/uring_internal.h"
 #include "skein/error.h"
+#include "skein/shard.h"
 
 #define URING_MAGIC 0x736b7572696e6731ull
 #define URING_ENTRY_COUNT 1024
@@ -101,6 +101,14 @@ uring_submit_to_ring(struct uring *uring, struct backend_op *op)
     }
 }
 
+/* What the ring cannot do, or does no better. */
+static bool
+is_for_helpers(enum backend_op_kind kind)
+{
+    return kind == BACKEND_LIST || kind == BACKEND_STAT || kind == BACKEND_TRUNCATE ||
+           kind == BACKEND_WORK;
+}
+
 static void
 on_submit(struct backend *backend, struct backend_op *op)
 {
@@ -111,15 +119,15 @@ on_submit(struct backend *backend, struct backend_op *op)
     mine->fd = -1;
     op->link = (struct skein_list){0};
     uring->op_count++;
-    if (uring_at_once(op)) {
+    if (plain_at_once(op)) {
         uring_set_done(uring, op);
         return;
     }
-    if (op->kind == BACKEND_RECV && stream_submit_recv(uring, op))
+    if ((op->kind == BACKEND_RECV || op->kind == BACKEND_POLL) && stream_submit_recv(uring, op))
         return;
     if (op->kind == BACKEND_CLOSE)
         stream_submit_close(uring, op);
-    if (!helper_wants(op)) {
+    if (!is_for_helpers(op->kind)) {
         uring_submit_to_ring(uring, op);
         return;
     }
@@ -137,7 +145,7 @@ on_result(struct uring *uring, struct backend_op *op, int result)
 {
     struct uring_op *mine = uring_op_of(op);
     bool closes = op->kind == BACKEND_CLOSE && mine->stream;
-    bool direct = op->kind == BACKEND_RECV && mine->stream && mine->place != URING_STREAM;
+    bool direct = op->kind != BACKEND_CLOSE && mine->stream && mine->place != URING_STREAM;
     if (!uring_finish(op, result)) {
         uring_submit_to_ring(uring, op);
         return;
@@ -328,11 +336,11 @@ on_try_now(struct backend *backend, struct backend_op *op)
             return false;
         op->result = stream_take_of(uring, op);
     } else if (op->kind == BACKEND_SEND) {
-        op->result = uring_send_now(op);
+        op->result = plain_send_now(op);
         if (op->result == -EAGAIN)
             return false;
     } else {
-        return uring_at_once(op);
+        return plain_at_once(op);
     }
     uring->inline_count++;
     uring->inline_bytes += op->result > 0 ? (size_t)op->result : 0;
@@ -343,11 +351,7 @@ static void
 on_wake(struct backend *backend)
 {
     const struct uring *uring = (struct uring *)(void *)backend;
-    uint64_t one = 1;
-    ssize_t n;
-    do {
-        n = write(uring->event_fd, &one, sizeof(one));
-    } while (n < 0 && errno == EINTR);
+    helper_announce(uring->event_fd);
 }
 
 static const struct backend_ops uring_ops = {
@@ -451,12 +455,4 @@ uring_close(struct backend *backend)
     overflow_unwatch(uring->signal_stack);
     uring->magic = 0;
     mem_free(uring);
-}
-
-int
-uring_wait_readable(int fd, uint64_t deadline_ns)
-{
-    skein_assert(skein_shard_backend()->ops == &uring_ops);
-    struct backend_op op = {.kind = URING_POLL, .handle = fd};
-    return (int)await_op(&op, deadline_ns);
 }

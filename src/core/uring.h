@@ -24,12 +24,4 @@ int uring_open(struct backend **out_backend, unsigned helper_count) SKEIN_MUST_C
 /* uring_close - every op must be complete. Joins the helpers. */
 void uring_close(struct backend *backend);
 
-/*
- * uring_wait_readable - park until the descriptor @fd (a signalfd, a terminal) has something to
- * read. For the program's own descriptors; there is no such thing in the simulator.
- * **Runs on** a fiber of a shard whose backend is an io_uring; suspends.
- * **Returns** 0; -errno; -SKEIN_ETIMEDOUT, -SKEIN_ECANCELED.
- */
-int uring_wait_readable(int fd, uint64_t deadline_ns) SKEIN_MUST_CHECK;
-
 #endif

@@ -3,18 +3,17 @@
 #define CORE_URING_INTERNAL_H
 
 #include <liburing.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include "core/backend.h"
+#include "core/io_helper.h"
+#include "core/io_plain.h"
 
 /*
  * The parts of the io_uring backend.
  *
  *   submit --> prepare (uring_prepare.c) --> ring     --> finish (uring_prepare.c) --+
  *          \-> at once: listen, local, lock ----------------------------------------+--> done list
- *          \-> helper threads (uring_helper.c): list, stat, truncate, work ---------+      |
+ *          \-> helper threads (io_helper.c): list, stat, truncate, work ------------+      |
  *                                                                       complete, from wait()
  * An op without room in the submission queue waits on `waiting`.
  *
@@ -30,9 +29,6 @@
  * hold at most the ring of buffers; without a buffer a receive is direct, so nobody starves because
  * others do not read.
  */
-
-/* A kind of our own, beside those of core/backend.h: poll for input. */
-#define URING_POLL ((enum backend_op_kind)(BACKEND_WORK + 1))
 
 enum uring_place {
     URING_NOWHERE,
@@ -50,16 +46,10 @@ enum uring_place {
 #define TAG_EVENT 3ull
 #define TAG_MASK 7ull
 
-union uring_sockaddr {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
 /* Lives in op->scratch. */
 struct uring_op {
     struct msghdr message;
-    union uring_sockaddr peer;
+    union plain_sockaddr peer;
     socklen_t peer_bytes;
     int fd; /* connect: the socket being connected; -1: none */
     enum uring_place place;
@@ -70,19 +60,6 @@ struct uring_op {
 
 _Static_assert(sizeof(struct uring_op) <= sizeof(((struct backend_op *)0)->scratch),
                "fits scratch");
-
-struct helper_pool {
-    pthread_mutex_t lock; /* of queue, finished, idle_count and stop */
-    pthread_cond_t some;
-    struct skein_list queue;    /* ops to run */
-    struct skein_list finished; /* ops that ran, for the shard's thread */
-    unsigned idle_count;
-    bool stop;
-    unsigned started_count; /* the shard's thread only, as the rest */
-    unsigned helper_count;
-    pthread_t threads[64];
-    int event_fd;
-};
 
 #define URING_BUFFER_BYTES 4096u
 #define URING_BUFFER_COUNT_MAX 1024u
@@ -215,28 +192,7 @@ void stream_free_all(struct uring *uring);
 /* uring_prepare - fill @sqe for @op, user data included. **Returns** 0, or -errno: not for the
  * ring. */
 int uring_prepare(struct io_uring_sqe *sqe, struct backend_op *op) SKEIN_MUST_CHECK;
-/* uring_at_once - whether @op is done by a plain call; then op->result is set. */
-bool uring_at_once(struct backend_op *op);
-/* uring_send_now - without waiting. **Returns** bytes; -EAGAIN: the socket takes nothing now;
- * -errno.
- */
-int64_t uring_send_now(struct backend_op *op);
 /* uring_finish - turn the kernel's @result into the op's. Returns false: submit it once more. */
 bool uring_finish(struct backend_op *op, int result);
-
-/* ---- uring_helper.c ---- */
-bool helper_wants(const struct backend_op *op);
-void helper_init(struct helper_pool *pool, unsigned helper_count, int event_fd);
-void helper_deinit(struct helper_pool *pool);
-/* helper_submit - **Returns** 0; -EAGAIN: no thread could be started. */
-int helper_submit(struct helper_pool *pool, struct backend_op *op) SKEIN_MUST_CHECK;
-/* helper_collect - move the finished ops to the end of @done. */
-void helper_collect(struct helper_pool *pool, struct skein_list *done);
-
-/* ---- overflow.c ---- */
-/* overflow_watch - report a fiber's stack overflow by its name. Returns the signal stack, for
- * overflow_unwatch; NULL when somebody else handles the signal. */
-void *overflow_watch(void);
-void overflow_unwatch(void *signal_stack);
 
 #endif

@@ -1,132 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/io_plain.h"
 #include "core/uring_internal.h"
 #include "skein/error.h"
-
-static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-static socklen_t
-to_sockaddr(const struct skein_addr *addr, union uring_sockaddr *out)
-{
-    memset(out, 0, sizeof(*out));
-    if (memcmp(addr->ip, v4_mapped, sizeof(v4_mapped)) == 0) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(addr->port);
-        memcpy(&out->v4.sin_addr, addr->ip + 12, 4);
-        return sizeof(out->v4);
-    }
-    out->v6.sin6_family = AF_INET6;
-    out->v6.sin6_port = htons(addr->port);
-    memcpy(&out->v6.sin6_addr, addr->ip, 16);
-    return sizeof(out->v6);
-}
-
-static void
-from_sockaddr(const union uring_sockaddr *from, struct skein_addr *out)
-{
-    memset(out, 0, sizeof(*out));
-    if (from->any.sa_family == AF_INET) {
-        memcpy(out->ip, v4_mapped, sizeof(v4_mapped));
-        memcpy(out->ip + 12, &from->v4.sin_addr, 4);
-        out->port = ntohs(from->v4.sin_port);
-    } else if (from->any.sa_family == AF_INET6) {
-        memcpy(out->ip, &from->v6.sin6_addr, 16);
-        out->port = ntohs(from->v6.sin6_port);
-    }
-}
-
-/* A TCP socket with TCP_NODELAY; a listener hands that on to what it accepts. */
-static int
-open_socket(int family)
-{
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (fd < 0)
-        return -errno;
-    int on = 1;
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0) {
-        int rc = -errno;
-        close(fd);
-        return rc;
-    }
-    return fd;
-}
-
-static int
-listen_at(const struct skein_addr *addr, int backlog)
-{
-    union uring_sockaddr sa;
-    socklen_t sa_bytes = to_sockaddr(addr, &sa);
-    int fd = open_socket(sa.any.sa_family);
-    if (fd < 0)
-        return fd;
-    int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-        bind(fd, &sa.any, sa_bytes) == 0 && listen(fd, backlog) == 0)
-        return fd;
-    int rc = -errno;
-    close(fd);
-    return rc;
-}
-
-static int
-local_addr(int fd, struct skein_addr *out)
-{
-    union uring_sockaddr sa = {0};
-    socklen_t sa_bytes = sizeof(sa);
-    if (getsockname(fd, &sa.any, &sa_bytes) < 0)
-        return -errno;
-    from_sockaddr(&sa, out);
-    return 0;
-}
-
-int64_t
-uring_send_now(struct backend_op *op)
-{
-    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-    struct msghdr message = {.msg_iov = op->iov, .msg_iovlen = (size_t)op->iov_count};
-    ssize_t n;
-    do {
-        if (op->iov_count == 1)
-            n = send(op->handle, op->iov->iov_base, op->iov->iov_len, flags);
-        else
-            n = sendmsg(op->handle, &message, flags);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-bool
-uring_at_once(struct backend_op *op)
-{
-    if (op->kind == BACKEND_LISTEN)
-        op->result = listen_at(&op->addr, op->backlog);
-    else if (op->kind == BACKEND_LOCAL)
-        op->result = local_addr(op->handle, &op->addr);
-    else if (op->kind == BACKEND_LOCK)
-        op->result = flock(op->handle, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-    else
-        return false;
-    return true;
-}
 
 static int
 open_flags(struct backend_op *op)
 {
-    int flags = O_CLOEXEC | (op->flags & SKEIN_FILE_RDWR ? O_RDWR : O_RDONLY);
-    flags |= op->flags & SKEIN_FILE_CREATE ? O_CREAT : 0;
-    flags |= op->flags & SKEIN_FILE_EXCLUSIVE ? O_EXCL : 0;
-    flags |= op->flags & SKEIN_FILE_TRUNC ? O_TRUNC : 0;
-    flags |= op->flags & SKEIN_FILE_DIRECTORY ? O_DIRECTORY : 0;
-    if ((op->flags & SKEIN_FILE_DIRECT) && !uring_op_of(op)->without_direct)
-        flags |= O_DIRECT;
-    return flags;
+    int flags = plain_open_flags(op->flags);
+    return uring_op_of(op)->without_direct ? flags & ~O_DIRECT : flags;
 }
 
 static void
@@ -170,9 +57,9 @@ static int
 prepare_connect(struct io_uring_sqe *sqe, struct backend_op *op)
 {
     struct uring_op *mine = uring_op_of(op);
-    mine->peer_bytes = to_sockaddr(&op->addr, &mine->peer);
+    mine->peer_bytes = plain_to_sockaddr(&op->addr, &mine->peer);
     if (mine->fd < 0)
-        mine->fd = open_socket(mine->peer.any.sa_family);
+        mine->fd = plain_open_socket(mine->peer.any.sa_family, 0);
     if (mine->fd < 0)
         return mine->fd;
     io_uring_prep_connect(sqe, mine->fd, &mine->peer.any, mine->peer_bytes);
@@ -184,10 +71,6 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
 {
     struct uring_op *mine = uring_op_of(op);
     int rc = 0;
-    if (op->kind == URING_POLL) {
-        io_uring_prep_poll_add(sqe, op->handle, POLLIN);
-        return 0;
-    }
     switch (op->kind) {
     case BACKEND_OPEN:
         io_uring_prep_openat(sqe, AT_FDCWD, op->path, open_flags(op), op->mode);
@@ -224,6 +107,9 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
         break;
     case BACKEND_CONNECT:
         rc = prepare_connect(sqe, op);
+        break;
+    case BACKEND_POLL:
+        io_uring_prep_poll_add(sqe, op->handle, POLLIN);
         break;
     case BACKEND_SHUTDOWN:
         io_uring_prep_shutdown(sqe, op->handle, SHUT_WR);
@@ -277,8 +163,8 @@ uring_finish(struct backend_op *op, int result)
     if (op->kind == BACKEND_CONNECT)
         result = finish_connect(op, result);
     if (op->kind == BACKEND_ACCEPT && result >= 0)
-        from_sockaddr(&mine->peer, &op->addr);
-    if (op->kind == URING_POLL && result > 0)
+        plain_from_sockaddr(&mine->peer, &op->addr);
+    if (op->kind == BACKEND_POLL && result > 0)
         result = 0;
     bool cancelled = result == -ECANCELED || (result == -EINTR && mine->cancel_asked);
     op->result = cancelled ? -SKEIN_ECANCELED : result;

@@ -156,10 +156,11 @@ buffers_ready(struct uring *uring)
 }
 
 static struct uring_stream *
-find_or_open(struct uring *uring, int fd)
+find_or_open(struct uring *uring, const struct backend_op *op)
 {
+    int fd = op->handle;
     struct uring_stream *stream = find(uring, fd);
-    if (stream || !buffers_ready(uring) || !is_stream_socket(fd))
+    if (stream || op->kind == BACKEND_POLL || !buffers_ready(uring) || !is_stream_socket(fd))
         return stream;
     stream = mem_zalloc(sizeof(*stream));
     stream->fd = fd;
@@ -183,7 +184,7 @@ close_when_idle(struct uring *uring, struct uring_stream *stream)
 bool
 stream_submit_recv(struct uring *uring, struct backend_op *op)
 {
-    struct uring_stream *stream = find_or_open(uring, op->handle);
+    struct uring_stream *stream = find_or_open(uring, op);
     if (!stream)
         return false;
     struct uring_op *mine = uring_op_of(op);
@@ -205,6 +206,8 @@ stream_has(struct uring *uring, int fd)
 int64_t
 stream_take(struct uring *uring, struct uring_stream *stream, struct backend_op *op)
 {
+    if (op->kind == BACKEND_POLL)
+        return 0;
     if (stream->queue.count > 0)
         return (int64_t)buffers_take(&uring->buffers, &stream->queue, op->iov, op->iov_count);
     skein_assert(stream->ended);

@@ -514,6 +514,32 @@ receivers_that_do_not_read(struct backend_suite_run *run)
         close_pair(run, &pairs[i]);
 }
 
+static void
+waits_for_input(struct backend_suite_run *run)
+{
+    struct check *check = &run->check;
+    struct pair pair;
+    char data[2];
+    if (!open_pair(run, &pair))
+        return;
+    CHECK(check, skein_wait_readable(-1, SKEIN_NEVER) == -EBADF);
+    uint64_t soon_ns = skein_deadline_in(2 * MILLISECOND_NS);
+    CHECK(check, skein_wait_readable(pair.server, soon_ns) == -SKEIN_ETIMEDOUT);
+    uint64_t deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
+    for (int i = 0; i < 3; i++) {
+        CHECK(check, skein_socket_send(pair.client, "i", 1, deadline_ns) == 0);
+        CHECK(check, skein_wait_readable(pair.server, deadline_ns) == 0);
+        CHECK(check, skein_wait_readable(pair.server, deadline_ns) == 0);
+        CHECK(check, skein_socket_recv(pair.server, data, 2, deadline_ns) == 1);
+        soon_ns = skein_deadline_in(MILLISECOND_NS);
+        CHECK(check, skein_wait_readable(pair.server, soon_ns) == -SKEIN_ETIMEDOUT);
+    }
+    CHECK(check, skein_socket_shutdown(pair.client) == 0);
+    CHECK(check, skein_wait_readable(pair.server, deadline_ns) == 0);
+    CHECK(check, skein_socket_recv(pair.server, data, 2, deadline_ns) == 0);
+    close_pair(run, &pair);
+}
+
 struct cancelled_io {
     struct backend_suite_run *run;
     int handle;
@@ -601,6 +627,7 @@ const struct backend_suite_case backend_suite_cases[] = {
     {"cancelled_waits", cancelled_waits},
     {"results_against_cancels", results_against_cancels},
     {"closed_under_a_receiver", closed_under_a_receiver},
+    {"waits_for_input", waits_for_input},
     {"receivers_that_do_not_read", receivers_that_do_not_read},
     {"cancelled_fibers_close_what_they_hold", cancelled_fibers_close_what_they_hold},
     {"helper_work", helper_work},

@@ -106,7 +106,7 @@ flood_fiber(void *arg)
     struct flood *flood = arg;
     char byte;
     CHECK(&flood->check, skein_file_pread(flood->handle, &byte, 1, 0) == 1);
-    CHECK(&flood->check, uring_wait_readable(flood->handle, SKEIN_NEVER) == 0);
+    CHECK(&flood->check, skein_wait_readable(flood->handle, SKEIN_NEVER) == 0);
     flood->done_count++;
 }
 
@@ -114,7 +114,7 @@ static void
 blocked_fiber(void *arg)
 {
     struct flood *flood = arg;
-    CHECK(&flood->check, uring_wait_readable(flood->handle, SKEIN_NEVER) == -SKEIN_ECANCELED);
+    CHECK(&flood->check, skein_wait_readable(flood->handle, SKEIN_NEVER) == -SKEIN_ECANCELED);
     flood->done_count++;
 }
 
@@ -157,11 +157,11 @@ readable_main(void *arg)
 {
     struct check *check = arg;
     int fd = eventfd(0, EFD_CLOEXEC);
-    CHECK(check, uring_wait_readable(-1, SKEIN_NEVER) == -EBADF);
-    CHECK(check, uring_wait_readable(fd, skein_deadline_in(1000000)) == -SKEIN_ETIMEDOUT);
+    CHECK(check, skein_wait_readable(-1, SKEIN_NEVER) == -EBADF);
+    CHECK(check, skein_wait_readable(fd, skein_deadline_in(1000000)) == -SKEIN_ETIMEDOUT);
     uint64_t one = 1;
     CHECK(check, write(fd, &one, sizeof(one)) == sizeof(one));
-    CHECK(check, uring_wait_readable(fd, SKEIN_NEVER) == 0);
+    CHECK(check, skein_wait_readable(fd, SKEIN_NEVER) == 0);
     CHECK(check, skein_file_pread(fd, &one, sizeof(one), 0) == sizeof(one));
     return skein_close(fd);
 }

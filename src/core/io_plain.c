@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/io_plain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+socklen_t
+plain_to_sockaddr(const struct skein_addr *addr, union plain_sockaddr *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (memcmp(addr->ip, v4_mapped, sizeof(v4_mapped)) == 0) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(addr->port);
+        memcpy(&out->v4.sin_addr, addr->ip + 12, 4);
+        return sizeof(out->v4);
+    }
+    out->v6.sin6_family = AF_INET6;
+    out->v6.sin6_port = htons(addr->port);
+    memcpy(&out->v6.sin6_addr, addr->ip, 16);
+    return sizeof(out->v6);
+}
+
+void
+plain_from_sockaddr(const union plain_sockaddr *from, struct skein_addr *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (from->any.sa_family == AF_INET) {
+        memcpy(out->ip, v4_mapped, sizeof(v4_mapped));
+        memcpy(out->ip + 12, &from->v4.sin_addr, 4);
+        out->port = ntohs(from->v4.sin_port);
+    } else if (from->any.sa_family == AF_INET6) {
+        memcpy(out->ip, &from->v6.sin6_addr, 16);
+        out->port = ntohs(from->v6.sin6_port);
+    }
+}
+
+int
+plain_open_socket(int family, int flags)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, IPPROTO_TCP);
+    if (fd < 0)
+        return -errno;
+    int on = 1;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+int
+plain_open_flags(uint32_t flags)
+{
+    int out = O_CLOEXEC | (flags & SKEIN_FILE_RDWR ? O_RDWR : O_RDONLY);
+    out |= flags & SKEIN_FILE_CREATE ? O_CREAT : 0;
+    out |= flags & SKEIN_FILE_EXCLUSIVE ? O_EXCL : 0;
+    out |= flags & SKEIN_FILE_TRUNC ? O_TRUNC : 0;
+    out |= flags & SKEIN_FILE_DIRECTORY ? O_DIRECTORY : 0;
+    out |= flags & SKEIN_FILE_DIRECT ? O_DIRECT : 0;
+    return out;
+}
+
+static int
+listen_at(const struct skein_addr *addr, int backlog)
+{
+    union plain_sockaddr sa;
+    socklen_t sa_bytes = plain_to_sockaddr(addr, &sa);
+    int fd = plain_open_socket(sa.any.sa_family, 0);
+    if (fd < 0)
+        return fd;
+    int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        bind(fd, &sa.any, sa_bytes) == 0 && listen(fd, backlog) == 0)
+        return fd;
+    int rc = -errno;
+    close(fd);
+    return rc;
+}
+
+static int
+local_addr(int fd, struct skein_addr *out)
+{
+    union plain_sockaddr sa = {0};
+    socklen_t sa_bytes = sizeof(sa);
+    if (getsockname(fd, &sa.any, &sa_bytes) < 0)
+        return -errno;
+    plain_from_sockaddr(&sa, out);
+    return 0;
+}
+
+bool
+plain_at_once(struct backend_op *op)
+{
+    if (op->kind == BACKEND_LISTEN)
+        op->result = listen_at(&op->addr, op->backlog);
+    else if (op->kind == BACKEND_LOCAL)
+        op->result = local_addr(op->handle, &op->addr);
+    else if (op->kind == BACKEND_LOCK)
+        op->result = flock(op->handle, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+    else
+        return false;
+    return true;
+}
+
+int64_t
+plain_send_now(const struct backend_op *op)
+{
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    struct msghdr message = {.msg_iov = op->iov, .msg_iovlen = (size_t)op->iov_count};
+    ssize_t n;
+    do {
+        if (op->iov_count == 1)
+            n = send(op->handle, op->iov->iov_base, op->iov->iov_len, flags);
+        else
+            n = sendmsg(op->handle, &message, flags);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+int64_t
+plain_recv_now(const struct backend_op *op)
+{
+    struct msghdr message = {.msg_iov = op->iov, .msg_iovlen = (size_t)op->iov_count};
+    ssize_t n;
+    do {
+        if (op->iov_count == 1)
+            n = recv(op->handle, op->iov->iov_base, op->iov->iov_len, MSG_DONTWAIT);
+        else
+            n = recvmsg(op->handle, &message, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+int64_t
+plain_accept_now(struct backend_op *op)
+{
+    union plain_sockaddr sa = {0};
+    socklen_t sa_bytes = sizeof(sa);
+    int fd;
+    do {
+        fd = accept4(op->handle, &sa.any, &sa_bytes, SOCK_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return -errno;
+    plain_from_sockaddr(&sa, &op->addr);
+    return fd;
+}
+
+int64_t
+plain_poll_now(int handle)
+{
+    struct pollfd entry = {.fd = handle, .events = POLLIN};
+    int n;
+    do {
+        n = poll(&entry, 1, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    if (handle < 0 || entry.revents & POLLNVAL)
+        return -EBADF;
+    return n == 0 ? -EAGAIN : 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_IO_PLAIN_H
+#define CORE_IO_PLAIN_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "core/backend.h"
+
+/*
+ * Ops as plain system calls: what the real backends share.
+ *
+ *   at once    a call that never waits (listen, local, lock), on the shard's thread
+ *   ..._now    a socket call that says -EAGAIN instead of waiting, on the shard's thread
+ *   run        a file call that takes as long as it takes, on a helper thread
+ *
+ * All answer as an op does: a count, a handle or 0, else -errno. An interrupted call is made again.
+ */
+
+union plain_sockaddr {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* plain_to_sockaddr - Returns the bytes of @out that count. */
+socklen_t plain_to_sockaddr(const struct skein_addr *addr, union plain_sockaddr *out);
+void plain_from_sockaddr(const union plain_sockaddr *from, struct skein_addr *out);
+
+/* plain_open_socket - a TCP socket with TCP_NODELAY; a listener hands that on to what it accepts.
+ * @flags: 0 or SOCK_NONBLOCK. */
+int plain_open_socket(int family, int flags) SKEIN_MUST_CHECK;
+/* plain_open_flags - of open(2), for the SKEIN_FILE_... of an op. */
+int plain_open_flags(uint32_t flags);
+
+/* plain_at_once - Returns false: @op is of another kind. Else op->result is set. */
+bool plain_at_once(struct backend_op *op) SKEIN_MUST_CHECK;
+
+int64_t plain_send_now(const struct backend_op *op) SKEIN_MUST_CHECK;
+int64_t plain_recv_now(const struct backend_op *op) SKEIN_MUST_CHECK;
+/* plain_accept_now - the listener is non-blocking. Sets op->addr. */
+int64_t plain_accept_now(struct backend_op *op) SKEIN_MUST_CHECK;
+/* plain_poll_now - 0: there is something to read. */
+int64_t plain_poll_now(int handle) SKEIN_MUST_CHECK;
+
+/* plain_run - a file op or BACKEND_WORK, start to end. */
+int64_t plain_run(struct backend_op *op) SKEIN_MUST_CHECK;
+
+#endif
