@@ -5,7 +5,7 @@ bool
 raft_promotable(const struct raft *raft)
 {
     return raft_config_is(&raft->config, raft->id, RAFT_VOTER | RAFT_OUTGOING) &&
-           !raft->restored.index && raft->durable_seq >= raft->snapshot_seq;
+           !raft_snapshot_pending(raft);
 }
 
 static void
@@ -48,7 +48,12 @@ raft_start_campaign(struct raft *raft, bool transfer)
     }
     raft_become_pre_candidate(raft);
     ask_for_votes(raft, RAFT_PRE_VOTE, raft->term + 1, false);
-    raft_count_ballot(raft, raft->id, true);
+    if (raft->options.etcd_rules)
+        raft_send(raft, (struct raft_message){.type = RAFT_PRE_VOTE_RESPONSE,
+                                              .to = raft->id,
+                                              .term = raft->term + 1});
+    else
+        raft_count_ballot(raft, raft->id, true); /* it promises nothing that had to be durable */
 }
 
 void
@@ -64,7 +69,7 @@ raft_count_ballot(struct raft *raft, uint64_t from, bool granted)
     case RAFT_VOTE_WON:
         if (raft->role == RAFT_CANDIDATE)
             raft_become_leader(raft);
-        else if (!raft_unapplied_config(raft))
+        else if (raft->options.etcd_rules || !raft_unapplied_config(raft))
             campaign(raft, false);
         break;
     case RAFT_VOTE_LOST:
@@ -78,5 +83,15 @@ raft_count_ballot(struct raft *raft, uint64_t from, bool granted)
 void
 raft_campaign(struct raft *raft)
 {
+    skein_assert(raft->magic == RAFT_MAGIC);
     raft_start_campaign(raft, false);
+}
+
+void
+raft_forget_leader(struct raft *raft)
+{
+    skein_assert(raft->magic == RAFT_MAGIC);
+    /* A lease is a promise to the leader to believe in it. */
+    if (raft->role == RAFT_FOLLOWER && !raft->options.lease_reads)
+        raft->leader = RAFT_NONE;
 }

@@ -278,7 +278,8 @@ test_stranger_does_not_count(void **state)
     testnet_init(&net, 3, 3, 1);
     raft_campaign(net.nodes[1].raft);
     for (uint64_t from = 50; from < 60; from++)
-        assert_int_equal(step(&net, 1, testnet_message(RAFT_PRE_VOTE_RESPONSE, from, 1, 1)), 0);
+        assert_int_equal(step(&net, 1, testnet_message(RAFT_PRE_VOTE_RESPONSE, from, 1, 1)),
+                         -SKEIN_ENOTFOUND);
     assert_int_equal(raft_role(net.nodes[1].raft), RAFT_PRE_CANDIDATE);
     testnet_deinit(&net);
 }

@@ -6,7 +6,8 @@
 
 /*
  *   message: type u8, reject u8, from, to, term, index, log_term, commit, reject_hint, context (u64
- * each), then RAFT_SNAPSHOT, RAFT_STORAGE_APPENDED: snapshot; RAFT_APPEND: count u32, entries
+ * each), then RAFT_SNAPSHOT, RAFT_STORAGE_APPENDED: snapshot; RAFT_APPEND, RAFT_PROPOSE: count u32,
+ * entries
  *   entry:   type u8, term u64, index u64, count u32, data
  *   config:  codec_config.c
  */
@@ -16,6 +17,12 @@ static bool
 has_snapshot(enum raft_message_type type)
 {
     return type == RAFT_SNAPSHOT || type == RAFT_STORAGE_APPENDED;
+}
+
+static bool
+has_entries(enum raft_message_type type)
+{
+    return type == RAFT_APPEND || type == RAFT_PROPOSE;
 }
 
 static void
@@ -51,7 +58,7 @@ raft_encode_message(struct wire_writer *out, const struct raft_message *m)
         wire_put_u64(out, m->snapshot.index);
         wire_put_u64(out, m->snapshot.term);
         raft_encode_config(out, &m->snapshot.config);
-    } else if (m->type == RAFT_APPEND) {
+    } else if (has_entries(m->type)) {
         encode_entries(out, m);
     }
 }
@@ -106,7 +113,7 @@ decode(struct bytes frame, struct raft_message *m)
         m->snapshot.index = wire_get_u64(&in);
         m->snapshot.term = wire_get_u64(&in);
         rc = raft_decode_config(&in, &m->snapshot.config);
-    } else if (m->type == RAFT_APPEND) {
+    } else if (has_entries(m->type)) {
         rc = decode_entries(&in, frame, m);
     }
     if (rc)

@@ -15,9 +15,6 @@ raft_commit_to(struct raft *raft, uint64_t index)
     if (index <= log->commit)
         return;
     skein_assert(index <= raft_log_last(log));
-    if (raft->role == RAFT_LEADER)
-        for (uint64_t i = log->commit + 1; i <= index; i++)
-            raft->uncommitted_bytes -= raft_entry_bytes(raft_log_at(log, i));
     log->commit = index;
 }
 
@@ -35,7 +32,5 @@ raft_maybe_commit(struct raft *raft)
     if (raft_log_term(&raft->log, index) != raft->term && !mutation_on(MUTATION_COMMIT_OLD_TERM))
         return false;
     raft_commit_to(raft, index);
-    raft_reads_start(raft);
-    raft_mark_all(raft, RAFT_SEND_ENTRIES);
     return true;
 }

@@ -46,9 +46,12 @@ rearrange(struct raft *raft, const struct raft_next *next)
             continue;
         }
         raft->peers[i].id = next->config.ids[i];
-        raft->peers[i].next = raft_log_last(&raft->log) + 1;
+        /* Probed at the end of the log; taken for alive until it had the time to answer. */
+        raft->peers[i].next = raft_log_last(&raft->log) ? raft_log_last(&raft->log) : 1;
         raft->peers[i].recent_active = true;
     }
+    for (uint32_t i = 0; i < next->config.count; i++)
+        raft->peers[i].learner = next->config.roles[i] & RAFT_LEARNER;
     for (uint32_t i = 0; i < RAFT_MEMBERS_MAX; i++)
         raft_progress_deinit(&old_peers[i]);
 }
@@ -61,17 +64,39 @@ raft_config_set(struct raft *raft, const struct raft_next *next, uint64_t index)
     raft->config_index = index;
 }
 
+/* A smaller quorum may have more; the new ones need not wait for a heartbeat. */
 static void
-lead_with(struct raft *raft, const struct raft_next *next)
+lead_on(struct raft *raft)
 {
-    if (raft->transferee && !raft_config_is(&raft->config, raft->transferee, RAFT_VOTER))
-        raft->transferee = RAFT_NONE;
-    raft_maybe_commit(raft);
+    if (raft_maybe_commit(raft)) {
+        raft_reads_start(raft);
+        raft_send_appends(raft);
+    } else {
+        for (uint32_t i = 0; i < raft->config.count; i++)
+            if (raft->peers[i].id != raft->id)
+                raft_send_one(raft, &raft->peers[i]);
+    }
     raft_reads_settle(raft);
-    raft_mark_all(raft, RAFT_SEND_ENTRIES);
-    for (uint32_t i = 0; i < raft->config.count; i++)
-        if (next->fresh[i])
-            raft_mark(raft, &raft->peers[i], RAFT_SEND_ALWAYS);
+    if (raft->transferee &&
+        !raft_config_is(&raft->config, raft->transferee, RAFT_VOTER | RAFT_OUTGOING))
+        raft->transferee = RAFT_NONE;
+}
+
+static void
+take_effect(struct raft *raft)
+{
+    bool votes = raft_config_is(&raft->config, raft->id, RAFT_VOTER | RAFT_OUTGOING);
+    if (raft->role != RAFT_LEADER) {
+        if (!votes && !raft->options.etcd_rules && raft->role != RAFT_FOLLOWER)
+            raft_become_follower(raft, raft->term, raft->leader);
+        return;
+    }
+    if (votes) {
+        lead_on(raft);
+        return;
+    }
+    if (raft->options.step_down_on_removal)
+        raft_become_follower(raft, raft->term, RAFT_NONE);
 }
 
 int
@@ -91,14 +116,7 @@ raft_apply_config(struct raft *raft, const struct raft_entry *entry)
     if (raft->role == RAFT_LEADER)
         raft_flush(raft); /* whoever goes still learns of the commit */
     raft_config_set(raft, &next, entry->index);
-    if (!raft_config_is(&raft->config, raft->id, RAFT_VOTER | RAFT_OUTGOING)) {
-        if (raft->role != RAFT_FOLLOWER)
-            raft_become_follower(raft, raft->term,
-                                 raft->role == RAFT_LEADER ? RAFT_NONE : raft->leader);
-        return 0;
-    }
-    if (raft->role == RAFT_LEADER)
-        lead_with(raft, &next);
+    take_effect(raft);
     return 0;
 }
 
@@ -111,7 +129,8 @@ raft_config_maybe_leave(struct raft *raft)
     uint64_t index;
     uint64_t term;
     const struct raft_conf_change leave = {0};
-    if (raft->role != RAFT_LEADER || !raft->config.auto_leave)
+    if (raft->role != RAFT_LEADER || !raft->config.auto_leave ||
+        raft->log.applied < raft->pending_config_index)
         return;
     if (raft_propose_config(raft, &leave, &index, &term))
         return;

@@ -220,7 +220,7 @@ test_no_campaign_with_unapplied_change(void **state)
         testnet_deliver(&net, 0);
     struct raft *two = net.nodes[2].raft;
     struct raft_ready ready; /* the write becomes durable, and nothing is applied */
-    raft_take_ready(two, 1000, &ready);
+    raft_take_ready(two, &ready);
     for (size_t i = 0; i < ready.response_count; i++)
         if (ready.responses[i].to == 2)
             assert_int_equal(raft_step(two, &ready.responses[i]), 0);

@@ -27,7 +27,8 @@
  *
  *   base <= applied <= applying <= commit <= last        base <= stable <= taken <= last
  *
- * and entries are handed out for apply only up to min(commit, stable).
+ * and entries are handed out for apply only up to min(commit, stable), or up to commit with
+ * apply_with_write.
  */
 
 /* What an entry is charged beside its data, so that empty ones are bounded, too. */
@@ -48,7 +49,15 @@ struct raft_log {
     uint64_t applying; /* handed out for apply */
     uint64_t applied;
     uint64_t bytes; /* payload of all entries */
+    /* Handed out for apply and not applied: its size, and whether that is enough for now. */
+    uint64_t applying_bytes;
+    bool applying_paused;
+    bool etcd_sizes; /* raft_entry_size as in etcd */
 };
+
+/* raft_entry_size - what @entry counts in a message and in a Ready. etcd's: its protobuf encoding.
+ */
+uint64_t raft_entry_size(bool etcd_sizes, const struct raft_entry *entry);
 
 uint64_t raft_log_last(const struct raft_log *log);
 /* raft_log_term - of @index, base_index included; 0 where nothing is known. */
@@ -108,11 +117,12 @@ struct raft_progress {
     uint64_t next;             /* the next one to send */
     uint64_t pending_snapshot; /* SNAPSHOTTING */
     uint64_t sent_commit;      /* the highest commit index it was told */
-    uint64_t read_context;     /* the highest read round it has confirmed */
+    uint64_t read_seq;         /* the highest read round it has confirmed */
     enum raft_progress_state state;
     enum raft_send send; /* what raft_flush is to do */
     bool recent_active;
-    bool paused;         /* PROBE: one is on its way */
+    bool learner;
+    bool paused;         /* PROBE: one is on its way; REPLICATE: as much as may be is on its way */
     bool needs_snapshot; /* said so itself */
     struct raft_inflights inflights;
 };
@@ -123,11 +133,16 @@ void raft_progress_become_snapshot(struct raft_progress *p, uint64_t index);
 /* raft_progress_update - @index is matched. Returns whether that is news. */
 bool raft_progress_update(struct raft_progress *p, uint64_t index);
 /* raft_progress_rejected - the append after @rejected was refused; @hint: where it may match.
- * Returns whether @p moved (false: an old answer). */
-bool raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint);
+ * @may_regress: what it once acknowledged may be lost. Returns whether @p moved (false: an old
+ * answer). */
+bool raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint,
+                            bool may_regress);
 /* raft_progress_sent - @count entries, the last of which is next + count - 1, are on their way. */
-void raft_progress_sent(struct raft_progress *p, size_t count, uint64_t bytes);
+void raft_progress_sent(struct raft_progress *p, size_t count, uint64_t bytes,
+                        const struct raft_options *options);
+/* raft_progress_can_bump_commit - would it learn of a commit if it were told of @commit? */
 bool raft_progress_can_bump_commit(const struct raft_progress *p, uint64_t commit);
+bool raft_progress_is_paused(const struct raft_progress *p);
 bool raft_inflights_full(const struct raft_inflights *f, const struct raft_options *options);
 void raft_inflights_free_to(struct raft_inflights *f, uint64_t index);
 void raft_progress_deinit(struct raft_progress *p);
@@ -141,8 +156,10 @@ struct raft_messages {
 };
 
 struct raft_read {
-    uint64_t context;
+    uint64_t seq;   /* its round's number in this leadership, from 1; what heartbeats carry */
     uint64_t index; /* 0: waits for the term's first commit */
+    uint64_t context;
+    uint64_t from; /* who asked */
 };
 
 struct raft {
@@ -170,9 +187,9 @@ struct raft {
     uint64_t transferee;
     uint64_t pending_config_index; /* no change may be proposed before this one is applied */
     uint64_t uncommitted_bytes;
-    struct raft_read *reads; /* [read_head, read_head + read_count), contexts ascending */
+    struct raft_read *reads; /* [read_head, read_head + read_count), seq ascending */
     size_t read_head, read_count, read_capacity;
-    uint64_t read_context_last; /* of this leadership */
+    uint64_t read_seq_last; /* of this leadership */
     bool read_round_wanted;
 
     /* out */
@@ -180,6 +197,7 @@ struct raft {
     struct raft_messages after_append;
     struct raft_read_state *read_states;
     size_t read_state_count, read_state_capacity;
+    bool reads_forwarded; /* to the leader of now, and not known to be answered */
     bool reads_dropped;
     bool flush_wanted;
     struct raft_snapshot restored;     /* to be written with the next append; index 0: none */
@@ -190,7 +208,6 @@ struct raft {
     /* log writes, numbered; the number travels in RAFT_STORAGE_APPENDED.context */
     uint64_t write_seq;    /* the last one handed out */
     uint64_t durable_seq;  /* the last one known durable */
-    uint64_t rewrite_seq;  /* writes before this held entries that were replaced since (row 33) */
     uint64_t snapshot_seq; /* the write that holds the restored snapshot */
 
     uint64_t dropped;
@@ -201,6 +218,8 @@ struct raft {
 /* config.c */
 /* raft_config_set - in force from @index on; peers that stay keep their progress. */
 void raft_config_set(struct raft *raft, const struct raft_next *next, uint64_t index);
+/* raft_snapshot_pending - a received snapshot is not durable yet: nothing is applied meanwhile. */
+bool raft_snapshot_pending(const struct raft *raft);
 /* raft_config_maybe_leave - the leader proposes to leave a joint configuration when it is time. */
 void raft_config_maybe_leave(struct raft *raft);
 struct raft_progress *raft_peer(struct raft *raft, uint64_t id);
@@ -225,10 +244,17 @@ void raft_count_ballot(struct raft *raft, uint64_t from, bool granted);
 /* raft_send - fills in from, and the term where it is 0; what depends on the log write in progress
  * waits for it. */
 void raft_send(struct raft *raft, struct raft_message message);
-void raft_mark_all(struct raft *raft, enum raft_send send);
-void raft_mark(struct raft *raft, struct raft_progress *p, enum raft_send send);
+/* The ways to send appends; with eager_sends now, else at the next raft_flush. Nothing to
+ * this node itself, nothing to whoever is paused.
+ * raft_send_append - one to @p, an empty one if there is nothing new. raft_send_appends - one to
+ * everybody. raft_send_one - one to @p if there is something new. raft_send_rest - to @p, as many
+ * as fit into its window, none of them empty. */
+void raft_send_append(struct raft *raft, struct raft_progress *p);
+void raft_send_appends(struct raft *raft);
+void raft_send_one(struct raft *raft, struct raft_progress *p);
+void raft_send_rest(struct raft *raft, struct raft_progress *p);
 void raft_send_heartbeats(struct raft *raft);
-/* raft_flush - the appends that were marked. */
+/* raft_flush - the appends that wait. */
 void raft_flush(struct raft *raft);
 
 /* commit.c */
@@ -238,16 +264,21 @@ bool raft_maybe_commit(struct raft *raft);
 bool raft_committed_in_term(const struct raft *raft);
 
 /* propose.c */
-/* raft_append_own - a leader's entry; takes a reference of its own to @data. */
-void raft_append_own(struct raft *raft, enum raft_entry_type type, struct bytes data);
-uint64_t raft_entry_bytes(const struct raft_entry *entry);
+/* raft_append_own - a leader's entries: type and data of @entries; takes references of its own. */
+void raft_append_own(struct raft *raft, const struct raft_entry *entries, size_t count);
+/* raft_entry_charge - what @entry counts in windows and against uncommitted_bytes_max. */
+uint64_t raft_entry_charge(const struct raft *raft, const struct raft_entry *entry);
+/* raft_on_propose - see raft_propose. */
+int raft_on_propose(struct raft *raft, struct raft_message *m);
 
 /* read_index.c */
 void raft_reads_start(struct raft *raft);
 void raft_reads_settle(struct raft *raft);
 void raft_reads_drop(struct raft *raft);
-/* raft_reads_context - the context that a heartbeat of now carries; 0: none. */
-uint64_t raft_reads_context(const struct raft *raft);
+/* raft_reads_seq - the read round that a heartbeat of now asks for; 0: none. */
+uint64_t raft_reads_seq(const struct raft *raft);
+int raft_on_read_index(struct raft *raft, const struct raft_message *m);
+int raft_on_read_index_response(struct raft *raft, const struct raft_message *m);
 
 /* recv_*.c: each takes a validated message of the current term. 0 or -SKEIN_EPROTO. */
 int raft_on_vote(struct raft *raft, const struct raft_message *m);
@@ -260,6 +291,7 @@ int raft_on_snapshot(struct raft *raft, const struct raft_message *m);
 int raft_on_storage_appended(struct raft *raft, const struct raft_message *m);
 
 /* transfer.c */
+int raft_on_transfer_leader(struct raft *raft, const struct raft_message *m);
 int raft_on_timeout_now(struct raft *raft, const struct raft_message *m);
 void raft_transfer_maybe_finish(struct raft *raft, const struct raft_progress *p);
 

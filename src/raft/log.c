@@ -103,6 +103,8 @@ raft_log_reset(struct raft_log *log, uint64_t index, uint64_t term)
     log->base_index = index;
     log->base_term = term;
     log->stable = log->taken = log->commit = log->applying = log->applied = index;
+    log->applying_bytes = 0;
+    log->applying_paused = false;
 }
 
 uint64_t
@@ -127,6 +129,25 @@ raft_log_hint(const struct raft_log *log, uint64_t index, uint64_t term, uint64_
     return low;
 }
 
+static uint64_t
+varint_bytes(uint64_t value)
+{
+    uint64_t bytes = 1;
+    for (; value >= 0x80; value >>= 7)
+        bytes++;
+    return bytes;
+}
+
+uint64_t
+raft_entry_size(bool etcd_sizes, const struct raft_entry *entry)
+{
+    if (!etcd_sizes)
+        return entry->data.count + RAFT_ENTRY_OVERHEAD_BYTES;
+    uint64_t data = entry->data.count;
+    return 1 + varint_bytes(entry->type) + 1 + varint_bytes(entry->term) + 1 +
+           varint_bytes(entry->index) + (data ? 1 + varint_bytes(data) + data : 0);
+}
+
 struct raft_entry *
 raft_log_copy(const struct raft_log *log, uint64_t from, uint64_t to, uint64_t bytes_max,
               size_t *out_count)
@@ -137,7 +158,7 @@ raft_log_copy(const struct raft_log *log, uint64_t from, uint64_t to, uint64_t b
     size_t count = 0;
     uint64_t bytes = 0;
     for (uint64_t i = from; i <= to; i++) {
-        bytes += raft_entry_bytes(raft_log_at(log, i));
+        bytes += raft_entry_size(log->etcd_sizes, raft_log_at(log, i));
         if (count && bytes > bytes_max)
             break;
         count++;

@@ -32,12 +32,15 @@ take_options(struct raft *raft, const struct raft_options *options)
     default_u32(&o->inflight_count_max, 256);
     default_u64(&o->inflight_bytes_max, 16u << 20);
     default_u64(&o->uncommitted_bytes_max, 64u << 20);
+    default_u64(&o->apply_bytes_max, 4u << 20);
     default_u32(&o->read_count_max, 65536);
     if (o->id == RAFT_NONE || o->election_ticks <= o->heartbeat_ticks)
         return -SKEIN_EINVALID;
     if (o->election_ticks > UINT32_MAX / 4 || o->inflight_count_max > UINT32_MAX / 4)
         return -SKEIN_EINVALID;
     if (!raft_config_valid(&o->snapshot.config))
+        return -SKEIN_EINVALID;
+    if (o->lease_reads && !o->check_quorum)
         return -SKEIN_EINVALID;
     raft->id = o->id;
     prng_init(&raft->prng, o->seed + o->id * 0x9e3779b97f4a7c15u);
@@ -69,7 +72,8 @@ check_disk(const struct raft_options *o)
     const struct raft_snapshot *s = &o->snapshot;
     if (o->hard_state.term >= RAFT_NUMBER_MAX || s->index >= RAFT_NUMBER_MAX)
         return -SKEIN_ECORRUPT;
-    if (s->term > o->hard_state.term || !s->index != !s->term)
+    bool ahead = s->term > o->hard_state.term && !o->etcd_rules;
+    if (ahead || !s->index != !s->term)
         return -SKEIN_ECORRUPT;
     if (o->entry_count && o->entries[0].index > s->index + 1)
         return -SKEIN_ECORRUPT;
@@ -140,6 +144,7 @@ raft_open(struct raft **out_raft, const struct raft_options *options)
         raft_close(raft);
         return rc;
     }
+    raft->log.etcd_sizes = options->etcd_rules;
     take_log(&raft->log, options);
     raft->snapshot = options->snapshot;
     raft->term = options->hard_state.term;

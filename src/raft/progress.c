@@ -52,12 +52,10 @@ raft_progress_update(struct raft_progress *p, uint64_t index)
 }
 
 bool
-raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint)
+raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint, bool may_regress)
 {
-    if (p->state == RAFT_SNAPSHOTTING)
-        return false;
     if (p->state == RAFT_REPLICATE) {
-        if (rejected <= p->match && hint >= p->match)
+        if (rejected <= p->match && (hint >= p->match || !may_regress))
             return false;
         raft_progress_become_probe(p);
         return true;
@@ -66,7 +64,7 @@ raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint
         return false;
     /* It refuses what it once had: its disk was lost (row 28). Nothing here may wait for a match
      * that will not come back. */
-    if (rejected == p->match && hint < p->match)
+    if (may_regress && p->state == RAFT_PROBE && rejected == p->match && hint < p->match)
         p->match = hint;
     p->next = rejected < hint + 1 ? rejected : hint + 1;
     if (p->next <= p->match)
@@ -111,23 +109,32 @@ raft_inflights_free_to(struct raft_inflights *f, uint64_t index)
 }
 
 void
-raft_progress_sent(struct raft_progress *p, size_t count, uint64_t bytes)
+raft_progress_sent(struct raft_progress *p, size_t count, uint64_t bytes,
+                   const struct raft_options *options)
 {
     skein_assert(p->state != RAFT_SNAPSHOTTING);
-    if (count == 0)
-        return;
     if (p->state == RAFT_PROBE) {
-        p->paused = true;
+        p->paused = p->paused || count > 0;
         return;
     }
-    p->next += count;
-    inflights_add(&p->inflights, p->next - 1, bytes);
+    if (count > 0) {
+        p->next += count;
+        inflights_add(&p->inflights, p->next - 1, bytes);
+    }
+    /* With a full window this was a probe; the next one waits for a sign of life. */
+    p->paused = raft_inflights_full(&p->inflights, options);
 }
 
 bool
 raft_progress_can_bump_commit(const struct raft_progress *p, uint64_t commit)
 {
-    return p->state == RAFT_REPLICATE && commit > p->sent_commit && p->sent_commit < p->next - 1;
+    return commit > p->sent_commit && p->sent_commit < p->next - 1;
+}
+
+bool
+raft_progress_is_paused(const struct raft_progress *p)
+{
+    return p->state == RAFT_SNAPSHOTTING || p->paused;
 }
 
 void

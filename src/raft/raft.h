@@ -23,14 +23,14 @@
  *        +-----------------------------+--> read_states: reads whose index is settled
  *
  * Storage writes are asynchronous (etcd's shape): a Ready does not wait for the one before it. What
- * must not leave this node before the log write is durable is in append.responses: votes, append
- * acknowledgements, the leader's own acknowledgement of its entries, and requests for votes, which
- * claim a term and a log (a candidate that forgets them in a crash would ask again in the same term
- * and count votes that were given to the longer log). Log writes become durable in the order in
- * which they were taken. An acknowledgement of a log write that was overwritten in the meantime
- * counts for nothing: it carries (term, index) and is believed only while the entry at that index
- * has that term (the ABA guard), and not at all while a write that replaces handed-out entries is
- * under way.
+ * must not leave this node before the log write is durable is in responses: votes, append
+ * acknowledgements, requests for votes, the word that the write is done. Log writes become durable
+ * in the order in which they were taken. The word of a write that was overwritten in the meantime
+ * counts for nothing (the ABA guard, row 33): it carries the term in which the write was taken and
+ * its last entry's index and term, and is believed only in that term, while that entry stands
+ * there. Once cut in that term, the entry cannot come back in it: it would be the leader's, and an
+ * entry that is the leader's is not cut (log matching). Each new term brings a write, and a word,
+ * of its own.
  *
  * Everything in the log since the last compaction is kept in memory; whoever drives the core bounds
  * that by compacting past complete checkpoints (raft_compact) and by the limits in raft_options.
@@ -121,7 +121,12 @@ enum raft_message_type {
     RAFT_HEARTBEAT,          /* commit; context: a read's */
     RAFT_HEARTBEAT_RESPONSE, /* context: echoed */
     RAFT_TIMEOUT_NOW, /* leader -> its chosen successor: campaign at once (thesis section 3.10) */
-    RAFT_STORAGE_APPENDED, /* local: entries up to (index, log_term), and snapshot, are durable */
+    /* local: entries up to (index, log_term) are durable, unless index is 0; so is snapshot */
+    RAFT_STORAGE_APPENDED,
+    RAFT_PROPOSE,             /* follower -> leader: entries, without index and term; no term */
+    RAFT_READ_INDEX,          /* follower -> leader: context; no term */
+    RAFT_READ_INDEX_RESPONSE, /* leader -> who asked: context, index */
+    RAFT_TRANSFER_LEADER,     /* follower -> leader: context: whom to transfer to */
     RAFT_MESSAGE_TYPE_END
 };
 
@@ -144,7 +149,8 @@ struct raft_message {
     bool reject;
     uint64_t context;
     struct raft_snapshot snapshot; /* RAFT_SNAPSHOT; RAFT_STORAGE_APPENDED */
-    struct raft_entry *entries;    /* RAFT_APPEND; owned by the message, each with a reference */
+    struct raft_entry
+        *entries; /* RAFT_APPEND, RAFT_PROPOSE; the message's, each with a reference */
     size_t entry_count;
 };
 
@@ -165,9 +171,35 @@ struct raft_options {
     uint32_t inflight_count_max;    /* 256: unacknowledged appends to a follower */
     uint64_t inflight_bytes_max;    /* 16 MiB */
     uint64_t uncommitted_bytes_max; /* 64 MiB: proposals beyond get -SKEIN_EAGAIN */
+    uint64_t apply_bytes_max;       /* 4 MiB: entries handed out for apply and not applied yet */
     uint32_t read_count_max;        /* 65536: pending ReadIndex contexts */
     bool pre_vote;                  /* true in Skein */
     bool check_quorum;              /* true in Skein */
+    bool step_down_on_removal;      /* true in Skein: a leader that is no voter any more follows */
+    bool forward_proposals; /* a follower hands proposals on to its leader; false in Skein */
+    bool lease_reads;       /* a leader answers reads without asking anybody; needs check_quorum */
+    bool no_config_check; /* changes enter the log whatever the configuration in force says of them;
+                             what cannot be done is skipped when it is applied */
+    bool apply_with_write; /* committed entries come out in the Ready that hands them out to be
+                              written; the driver writes before it applies. Else: when durable */
+    /* Every event makes its messages at once, as in etcd. Else they are collected until the next
+     * Ready, so that a turn's proposals travel together and one heartbeat asks for all reads. */
+    bool eager_sends;
+    /* etcd's rules to the letter. Else, beyond them:
+     * - requests for votes wait until the candidate's own term, vote and log are durable: forgotten
+     *   in a crash, they would be made again in the same term, for a shorter log;
+     * - a node without a configuration gives no vote, takes no entries and asks for a snapshot;
+     * - a voter's refusal tells what is committed, so that members that were not told of a removal
+     *   stop asking the removed one (row 26); and a leader that asks for votes itself is no reason
+     *   to believe that it leads (row 34);
+     * - a follower that refuses what it once acknowledged is believed: its disk was lost (row 28);
+     * - a change of the configuration that cannot be done is refused with an error, and none is
+     *   taken before an entry of the leader's own term is committed (row 2);
+     * - each entry is charged 32 bytes beside its data, so that empty ones are bounded, too, and a
+     *   new leader charges what it inherits;
+     * - a removed candidate gives up; a snapshot of a later term than the hard state's is damage.
+     */
+    bool etcd_rules;
 
     /* What the disk holds. */
     struct raft_hard_state hard_state; /* zero: a new disk */
@@ -196,15 +228,18 @@ void raft_tick(struct raft *raft);
  * a log write addressed to this node. **Ownership**: takes the entries' references (leaves the
  * message empty).
  * **Returns** 0; -SKEIN_EPROTO: the message makes no sense and was dropped (unknown type, not
- * addressed to this node, entries not contiguous, terms that fall).
+ * addressed to this node, entries not contiguous, terms that fall); -SKEIN_ENOTFOUND: an answer of
+ * somebody who is not, or no longer, a member: dropped; for RAFT_PROPOSE also what raft_propose
+ * returns.
  */
 int raft_step(struct raft *raft, struct raft_message *message);
 
 /*
  * raft_propose - append one normal entry. Takes a reference of its own. The entry's index and term
- * are given back; it is committed when an entry with that index *and term* comes out of apply.
- * **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: uncommitted_bytes_max; -SKEIN_EBUSY: a transfer
- * is under way.
+ * are given back; it is committed when an entry with that index *and term* comes out of apply. With
+ * forward_proposals a follower hands it on, and both are 0: what becomes of it is not known.
+ * **Returns** 0; -SKEIN_ENOTLEADER: nor forwarded, or the leader is no member any more;
+ * -SKEIN_EAGAIN: uncommitted_bytes_max; -SKEIN_EBUSY: a transfer is under way.
  */
 int raft_propose(struct raft *raft, struct bytes data, uint64_t *out_index,
                  uint64_t *out_term) SKEIN_MUST_CHECK;
@@ -214,28 +249,42 @@ int raft_propose(struct raft *raft, struct bytes data, uint64_t *out_index,
  * taken before the leader has committed an entry of its own term (scenario 2). It takes effect when
  * applied. **Returns** in addition -SKEIN_EBUSY: another change is not applied yet, or no entry of
  * this term is committed yet; -SKEIN_EINVALID: the configuration in force does not allow it (why:
- * raft_next), or it would change nothing.
+ * raft_next), or it would change nothing. With etcd_rules an empty normal entry takes the place of
+ * a change that is pending too early, or enters or leaves a joint configuration out of turn, and 0
+ * is returned.
  */
 int raft_propose_config(struct raft *raft, const struct raft_conf_change *change,
                         uint64_t *out_index, uint64_t *out_term) SKEIN_MUST_CHECK;
 
 /*
  * raft_read_index - begin a linearizable read (thesis section 6.4). When a quorum has confirmed
- * that this node still leads, a read state with @context comes out of a Ready. Contexts are given
- * by the caller, ascending and never reused by it, not 0 and not RAFT_CONTEXT_TRANSFER. Waits for
- * the term's first commit before it begins (scenario 3). A read whose leader steps down is dropped
- * without an answer: raft_ready.reads_dropped says so.
- * **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: read_count_max.
+ * that the leader still leads, a read state with @context comes out of a Ready. Contexts are the
+ * caller's: any number; each call is a read of its own, even with a context that was used before
+ * (what goes over the wire to confirm it is numbered by the leader, so that an answer to an earlier
+ * read confirms none that began later: row 4). A follower asks its leader. Waits for the term's
+ * first commit before it begins (row 3). A read whose leader steps down is dropped without an
+ * answer, and raft_ready.reads_dropped says so; one that a follower handed on may be lost on the
+ * way, too: its caller has a deadline and tries again.
+ * **Returns** 0; -SKEIN_ENOTLEADER: no leader known; -SKEIN_EAGAIN: read_count_max.
  */
 int raft_read_index(struct raft *raft, uint64_t context) SKEIN_MUST_CHECK;
 
 /* raft_transfer - hand leadership to @target (thesis section 3.10); RAFT_NONE: to the most
- * up-to-date voter. Given up after one election timeout. **Returns** 0; -SKEIN_ENOTLEADER;
- * -SKEIN_EINVALID: not another voter. */
+ * up-to-date voter. Given up after one election timeout, and when another is asked for. A follower
+ * asks its leader. **Returns** 0; -SKEIN_ENOTLEADER: no leader known; -SKEIN_EINVALID: not another
+ * voter. */
 int raft_transfer(struct raft *raft, uint64_t target) SKEIN_MUST_CHECK;
 
 /* raft_campaign - start an election now (pre-vote first, when it is on). */
 void raft_campaign(struct raft *raft);
+
+/* raft_forget_leader - a follower that knows better than its clock that its leader is gone stays in
+ * its term and helps to elect the next one. Nothing on any other role, and with lease_reads. */
+void raft_forget_leader(struct raft *raft);
+
+/* raft_set_election_timeout - the timeout in force until the next one is drawn, which every change
+ * of term or role does. For tests, which cannot wait for a draw. */
+void raft_set_election_timeout(struct raft *raft, uint32_t ticks);
 
 /* raft_report_unreachable - a message to @peer was lost by the link: back to probing. */
 void raft_report_unreachable(struct raft *raft, uint64_t peer);
@@ -260,8 +309,8 @@ struct raft_ready {
      * state, as one; entries replace everything from their first index on. */
     bool has_append;
     bool hard_state_changed;
-    bool must_sync; /* false: nothing but commit moved; need not be synced, responses is empty then
-                     */
+    bool must_sync; /* false: nothing but commit moved, which need not be synced; then, unless
+                       etcd_rules, responses is empty */
     struct raft_hard_state hard_state;
     struct raft_snapshot
         snapshot;               /* index != 0: the log restarts behind it, all older entries go */
@@ -282,9 +331,8 @@ struct raft_ready {
 };
 
 bool raft_has_ready(const struct raft *raft);
-/* raft_take_ready - move everything pending into @out_ready. @apply_bytes_max bounds apply (one
- * entry always fits). */
-void raft_take_ready(struct raft *raft, uint64_t apply_bytes_max, struct raft_ready *out_ready);
+/* raft_take_ready - move everything pending into @out_ready. */
+void raft_take_ready(struct raft *raft, struct raft_ready *out_ready);
 void raft_ready_deinit(struct raft_ready *ready);
 
 /* raft_applied - entries up to @index are applied. Configuration entries among them take effect
@@ -298,8 +346,8 @@ int raft_apply_config(struct raft *raft, const struct raft_entry *entry);
 /*
  * raft_compact - a complete checkpoint at @snapshot.index exists: entries up to @keep_from - 1 may
  * go
- * (@keep_from <= snapshot.index + 1: a few are kept for followers that are slightly behind). The
- * next RAFT_SNAPSHOT message names @snapshot.
+ * (@keep_from <= snapshot.index + 1: a few are kept for followers that are slightly behind).
+ * The next RAFT_SNAPSHOT message names @snapshot, unless a newer one is known.
  */
 void raft_compact(struct raft *raft, const struct raft_snapshot *snapshot, uint64_t keep_from);
 
@@ -310,6 +358,11 @@ struct raft_peer_status {
     uint64_t next;
     enum raft_progress_state state;
     bool recent_active;
+    bool learner;
+    bool paused;               /* nothing is sent until it answers */
+    uint64_t pending_snapshot; /* RAFT_SNAPSHOTTING: the index of the one it was sent */
+    uint32_t inflight_count;   /* unacknowledged appends */
+    bool inflight_full;
 };
 
 struct raft_status {

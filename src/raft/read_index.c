@@ -8,18 +8,20 @@
 #include <string.h>
 
 /*
- * Reads (thesis section 6.4). Contexts ascend, so one heartbeat with the highest pending context
- * asks for all of them, and a peer's answer to a round confirms that round and every earlier one. A
- * late answer to an old round carries the old context and confirms nothing newer (row 4).
+ * Reads (thesis section 6.4). The leader numbers them in the order in which they come; the numbers,
+ * not the callers' contexts, travel in heartbeats. One heartbeat with the highest number asks for
+ * all reads that wait, and a peer's answer to it confirms that one and every earlier one: it was
+ * sent after all of them had begun. A late answer to an earlier round carries the earlier number
+ * and confirms nothing newer, even if a caller uses its context again (row 4).
  */
 
 uint64_t
-raft_reads_context(const struct raft *raft)
+raft_reads_seq(const struct raft *raft)
 {
     if (!raft->read_count)
         return 0;
     const struct raft_read *last = &raft->reads[raft->read_head + raft->read_count - 1];
-    return last->index ? last->context : 0;
+    return last->index ? last->seq : 0;
 }
 
 static bool
@@ -35,37 +37,33 @@ read_index_now(const struct raft *raft)
     return raft->log.commit ? raft->log.commit : 1;
 }
 
-void
-raft_reads_start(struct raft *raft)
+static void
+give_state(struct raft *raft, uint64_t context, uint64_t index)
 {
-    if (!raft->read_count || !may_start(raft))
-        return;
-    size_t end = raft->read_head + raft->read_count;
-    for (size_t i = raft->read_head; i < end; i++)
-        if (!raft->reads[i].index) {
-            raft->reads[i].index = read_index_now(raft);
-            raft->read_round_wanted = true;
-        }
-    raft_reads_settle(raft);
+    mem_grow(&raft->read_states, &raft->read_state_capacity, raft->read_state_count,
+             sizeof(*raft->read_states));
+    raft->read_states[raft->read_state_count++] =
+        (struct raft_read_state){.context = context, .index = index};
 }
 
-void
-raft_reads_settle(struct raft *raft)
+static void
+answer(struct raft *raft, const struct raft_read *read)
 {
-    uint64_t asked = raft_reads_context(raft);
-    uint32_t count = raft->config.count;
-    if (!asked || !count)
-        return;
-    uint64_t confirmed[RAFT_MEMBERS_MAX];
-    for (uint32_t i = 0; i < count; i++)
-        confirmed[i] = raft->peers[i].id == raft->id ? asked : raft->peers[i].read_context;
-    uint64_t upto = raft_quorum_committed(&raft->config, confirmed);
-    while (raft->read_count && raft->reads[raft->read_head].context <= upto) {
-        const struct raft_read *read = &raft->reads[raft->read_head];
-        mem_grow(&raft->read_states, &raft->read_state_capacity, raft->read_state_count,
-                 sizeof(*raft->read_states));
-        raft->read_states[raft->read_state_count++] =
-            (struct raft_read_state){.context = read->context, .index = read->index};
+    if (read->from == raft->id)
+        give_state(raft, read->context, read->index);
+    else
+        raft_send(raft, (struct raft_message){.type = RAFT_READ_INDEX_RESPONSE,
+                                              .to = read->from,
+                                              .index = read->index,
+                                              .context = read->context});
+}
+
+/* The first ones, up to @seq. */
+static void
+answer_to(struct raft *raft, uint64_t seq)
+{
+    while (raft->read_count && raft->reads[raft->read_head].seq <= seq) {
+        answer(raft, &raft->reads[raft->read_head]);
         raft->read_head++;
         raft->read_count--;
     }
@@ -75,24 +73,59 @@ raft_reads_settle(struct raft *raft)
     }
 }
 
+/* Nobody else could lead: this node alone votes. */
+static bool
+is_alone(const struct raft *raft)
+{
+    return raft_config_is(&raft->config, raft->id, RAFT_VOTER) &&
+           raft_config_count(&raft->config, RAFT_VOTER | RAFT_OUTGOING) == 1;
+}
+
+void
+raft_reads_start(struct raft *raft)
+{
+    if (!raft->read_count || !may_start(raft))
+        return;
+    size_t end = raft->read_head + raft->read_count;
+    for (size_t i = raft->read_head; i < end; i++) {
+        if (raft->reads[i].index)
+            continue;
+        raft->reads[i].index = read_index_now(raft);
+        raft->read_round_wanted = true;
+    }
+    if (raft->options.lease_reads || is_alone(raft))
+        answer_to(raft, raft_reads_seq(raft));
+    else if (raft->options.eager_sends && raft->read_round_wanted)
+        raft_send_heartbeats(raft);
+    raft_reads_settle(raft);
+}
+
+void
+raft_reads_settle(struct raft *raft)
+{
+    uint64_t asked = raft_reads_seq(raft);
+    uint32_t count = raft->config.count;
+    if (!asked || !count)
+        return;
+    uint64_t confirmed[RAFT_MEMBERS_MAX];
+    for (uint32_t i = 0; i < count; i++)
+        confirmed[i] = raft->peers[i].id == raft->id ? asked : raft->peers[i].read_seq;
+    answer_to(raft, raft_quorum_committed(&raft->config, confirmed));
+}
+
 void
 raft_reads_drop(struct raft *raft)
 {
-    if (raft->read_count)
+    if (raft->read_count || raft->reads_forwarded)
         raft->reads_dropped = true;
+    raft->reads_forwarded = false;
     raft->read_head = raft->read_count = 0;
     raft->read_round_wanted = false;
 }
 
-int
-raft_read_index(struct raft *raft, uint64_t context)
+static int
+lead_read(struct raft *raft, uint64_t context, uint64_t from)
 {
-    skein_assert(raft->magic == RAFT_MAGIC);
-    skein_assert(context != 0);
-    skein_assert(context != RAFT_CONTEXT_TRANSFER);
-    if (raft->role != RAFT_LEADER)
-        return -SKEIN_ENOTLEADER;
-    skein_assert(context > raft->read_context_last);
     if (raft->read_count >= raft->options.read_count_max)
         return -SKEIN_EAGAIN;
     if (raft->read_head + raft->read_count == raft->read_capacity &&
@@ -103,8 +136,40 @@ raft_read_index(struct raft *raft, uint64_t context)
     }
     mem_grow(&raft->reads, &raft->read_capacity, raft->read_head + raft->read_count,
              sizeof(*raft->reads));
-    raft->read_context_last = context;
-    raft->reads[raft->read_head + raft->read_count++] = (struct raft_read){.context = context};
+    raft->reads[raft->read_head + raft->read_count++] =
+        (struct raft_read){.seq = ++raft->read_seq_last, .context = context, .from = from};
     raft_reads_start(raft);
+    return 0;
+}
+
+int
+raft_read_index(struct raft *raft, uint64_t context)
+{
+    skein_assert(raft->magic == RAFT_MAGIC);
+    if (raft->role == RAFT_LEADER)
+        return lead_read(raft, context, raft->id);
+    if (raft->role != RAFT_FOLLOWER || raft->leader == RAFT_NONE)
+        return -SKEIN_ENOTLEADER;
+    raft->reads_forwarded = true;
+    raft_send(raft, (struct raft_message){
+                        .type = RAFT_READ_INDEX, .to = raft->leader, .context = context});
+    return 0;
+}
+
+/* Whoever does not lead lets it fall: the asker learns of a new leader as soon as we do. */
+int
+raft_on_read_index(struct raft *raft, const struct raft_message *m)
+{
+    if (raft->role != RAFT_LEADER)
+        return 0;
+    return lead_read(raft, m->context, m->from) ? -SKEIN_EPROTO : 0;
+}
+
+int
+raft_on_read_index_response(struct raft *raft, const struct raft_message *m)
+{
+    if (raft->role != RAFT_FOLLOWER || m->from != raft->leader || !m->index)
+        return -SKEIN_EPROTO;
+    give_state(raft, m->context, m->index);
     return 0;
 }

@@ -4,11 +4,21 @@
 
 #include <string.h>
 
+bool
+raft_snapshot_pending(const struct raft *raft)
+{
+    return raft->restored.index || raft->durable_seq < raft->snapshot_seq;
+}
+
 static uint64_t
 apply_end(const struct raft *raft)
 {
     const struct raft_log *log = &raft->log;
-    return log->commit < log->stable ? log->commit : log->stable;
+    if (raft_snapshot_pending(raft) || log->applying_paused)
+        return log->applying;
+    if (raft->options.apply_with_write || log->commit < log->stable)
+        return log->commit;
+    return log->stable > log->applying ? log->stable : log->applying;
 }
 
 static bool
@@ -59,7 +69,8 @@ take_append(struct raft *raft, struct raft_ready *out)
     uint64_t last = raft_log_last(&raft->log);
     bool promise = taken->term != raft->term || taken->vote != raft->vote;
     bool content = promise || last > raft->log.taken || raft->restored.index;
-    if (!content && raft->durable_seq == raft->write_seq)
+    bool etcd = raft->options.etcd_rules;
+    if (!content && !etcd && raft->durable_seq == raft->write_seq)
         answer_at_once(raft);
 
     out->hard_state_changed = hard_state_changed(raft);
@@ -68,7 +79,8 @@ take_append(struct raft *raft, struct raft_ready *out)
     out->hard_state = (struct raft_hard_state){
         .term = raft->term, .vote = raft->vote, .commit = raft->log.commit};
     *taken = out->hard_state;
-    if (!out->must_sync)
+    bool unstable = raft->log.stable < last;
+    if (!out->must_sync && !(etcd && unstable && out->has_append))
         return;
 
     out->snapshot = raft->restored;
@@ -76,12 +88,13 @@ take_append(struct raft *raft, struct raft_ready *out)
     out->entries =
         raft_log_copy(&raft->log, raft->log.taken + 1, last, UINT64_MAX, &out->entry_count);
     raft->log.taken = last;
+    uint64_t last_term = raft_log_last_term(&raft->log);
     push(&raft->after_append, (struct raft_message){.type = RAFT_STORAGE_APPENDED,
                                                     .from = raft->id,
                                                     .to = raft->id,
-                                                    .term = raft->term ? raft->term : 1,
-                                                    .index = last,
-                                                    .log_term = raft_log_last_term(&raft->log),
+                                                    .term = raft->term,
+                                                    .index = unstable ? last : 0,
+                                                    .log_term = unstable ? last_term : 0,
                                                     .context = ++raft->write_seq,
                                                     .snapshot = out->snapshot});
     out->responses = raft->after_append.items;
@@ -90,15 +103,22 @@ take_append(struct raft *raft, struct raft_ready *out)
 }
 
 static void
-take_apply(struct raft *raft, uint64_t bytes_max, struct raft_ready *out)
+take_apply(struct raft *raft, struct raft_ready *out)
 {
-    out->apply = raft_log_copy(&raft->log, raft->log.applying + 1, apply_end(raft), bytes_max,
-                               &out->apply_count);
-    raft->log.applying += out->apply_count;
+    struct raft_log *log = &raft->log;
+    uint64_t max = raft->options.apply_bytes_max;
+    uint64_t end = apply_end(raft);
+    uint64_t room = max > log->applying_bytes ? max - log->applying_bytes : 0;
+    out->apply = raft_log_copy(log, log->applying + 1, end, room, &out->apply_count);
+    for (size_t i = 0; i < out->apply_count; i++)
+        log->applying_bytes += raft_entry_size(log->etcd_sizes, &out->apply[i]);
+    log->applying += out->apply_count;
+    if (out->apply_count)
+        log->applying_paused = log->applying_bytes >= max || log->applying < end;
 }
 
 void
-raft_take_ready(struct raft *raft, uint64_t apply_bytes_max, struct raft_ready *out)
+raft_take_ready(struct raft *raft, struct raft_ready *out)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
     *out = (struct raft_ready){0};
@@ -112,7 +132,7 @@ raft_take_ready(struct raft *raft, uint64_t apply_bytes_max, struct raft_ready *
     raft->seen_role = raft->role;
 
     take_append(raft, out);
-    take_apply(raft, apply_bytes_max, out);
+    take_apply(raft, out);
     out->messages = raft->messages.items;
     out->message_count = raft->messages.count;
     raft->messages = (struct raft_messages){0};
@@ -155,9 +175,19 @@ void
 raft_applied(struct raft *raft, uint64_t index)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
-    skein_assert(index <= raft->log.applying);
-    if (index > raft->log.applied)
-        raft->log.applied = index;
+    struct raft_log *log = &raft->log;
+    skein_assert(index <= log->applying);
+    uint64_t charge = 0;
+    uint64_t size = 0;
+    for (uint64_t i = log->applied + 1; i <= index; i++) {
+        charge += raft_entry_charge(raft, raft_log_at(log, i));
+        size += raft_entry_size(log->etcd_sizes, raft_log_at(log, i));
+    }
+    raft->uncommitted_bytes -= charge < raft->uncommitted_bytes ? charge : raft->uncommitted_bytes;
+    log->applying_bytes -= size < log->applying_bytes ? size : log->applying_bytes;
+    log->applying_paused = log->applying_bytes >= raft->options.apply_bytes_max;
+    if (index > log->applied)
+        log->applied = index;
     raft_config_maybe_leave(raft);
 }
 
@@ -167,13 +197,12 @@ raft_compact(struct raft *raft, const struct raft_snapshot *snapshot, uint64_t k
     skein_assert(raft->magic == RAFT_MAGIC);
     skein_assert(keep_from <= snapshot->index + 1);
     skein_assert(snapshot->index <= raft->log.applying);
-    if (snapshot->index <= raft->snapshot.index)
-        return;
-    raft->snapshot = *snapshot;
+    if (snapshot->index > raft->snapshot.index)
+        raft->snapshot = *snapshot;
     if (keep_from > raft->log.applied + 1)
         keep_from = raft->log.applied + 1;
     raft_log_compact(&raft->log, keep_from);
     for (uint32_t i = 0; raft->role == RAFT_LEADER && i < raft->config.count; i++)
         if (raft->peers[i].needs_snapshot)
-            raft_mark(raft, &raft->peers[i], RAFT_SEND_ALWAYS);
+            raft_send_append(raft, &raft->peers[i]);
 }

@@ -40,8 +40,6 @@ first_new(const struct raft *raft, const struct raft_message *m)
 static void
 take_entries(struct raft *raft, struct raft_message *m, uint64_t from)
 {
-    if (from <= raft->log.taken)
-        raft->rewrite_seq = raft->write_seq + 1;
     raft_log_truncate(&raft->log, from);
     for (size_t i = (size_t)(from - m->index - 1); i < m->entry_count; i++) {
         raft_log_push(&raft->log, m->entries[i]);
@@ -53,7 +51,7 @@ take_entries(struct raft *raft, struct raft_message *m, uint64_t from)
 int
 raft_on_append(struct raft *raft, struct raft_message *m)
 {
-    if (!raft->config.count) {
+    if (!raft->config.count && !raft->options.etcd_rules) {
         raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE,
                                               .to = m->from,
                                               .index = m->index,

@@ -12,7 +12,7 @@ on_rejected(struct raft *raft, struct raft_progress *p, const struct raft_messag
         p->match = 0;
         raft_progress_become_probe(p);
         p->needs_snapshot = true;
-        raft_mark(raft, p, RAFT_SEND_ALWAYS);
+        raft_send_append(raft, p);
         return;
     }
     /* Skip what the follower cannot hold of a term (section 5.3, at the end), from our side. */
@@ -20,8 +20,8 @@ on_rejected(struct raft *raft, struct raft_progress *p, const struct raft_messag
     uint64_t unused;
     if (m->log_term > 0)
         hint = raft_log_hint(&raft->log, hint, m->log_term, &unused);
-    if (raft_progress_rejected(p, m->index, hint))
-        raft_mark(raft, p, RAFT_SEND_ALWAYS);
+    if (raft_progress_rejected(p, m->index, hint, !raft->options.etcd_rules))
+        raft_send_append(raft, p);
 }
 
 static void
@@ -45,8 +45,13 @@ on_accepted(struct raft *raft, struct raft_progress *p, const struct raft_messag
         raft_inflights_free_to(&p->inflights, m->index);
         break;
     }
-    raft_maybe_commit(raft);
-    raft_mark(raft, p, RAFT_SEND_ENTRIES);
+    if (raft_maybe_commit(raft)) {
+        raft_reads_start(raft);
+        raft_send_appends(raft);
+    } else if (p->id != raft->id && raft_progress_can_bump_commit(p, raft->log.commit)) {
+        raft_send_append(raft, p);
+    }
+    raft_send_rest(raft, p);
     raft_transfer_maybe_finish(raft, p);
 }
 

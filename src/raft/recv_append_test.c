@@ -213,7 +213,7 @@ test_no_commit_without_quorum(void **state)
     for (uint64_t from = 40; from < 50; from++) {
         m = testnet_message(RAFT_APPEND_RESPONSE, from, 1, 1);
         m.index = 2;
-        assert_int_equal(step(&net, 1, m), 0);
+        assert_int_equal(step(&net, 1, m), -SKEIN_ENOTFOUND);
     }
     assert_int_equal(testnet_commit(&net, 1), 1);
     testnet_deinit(&net);

@@ -24,16 +24,16 @@ raft_on_heartbeat_response(struct raft *raft, const struct raft_message *m)
     struct raft_progress *p = raft_peer(raft, m->from);
     if (!p)
         return 0;
-    if (m->context > raft->read_context_last)
+    if (m->context > raft->read_seq_last)
         return -SKEIN_EPROTO;
     p->recent_active = true;
     p->paused = false;
     /* With a full window this is an empty append: if everything in it was lost, the answer says so.
      */
     if (p->match < raft_log_last(&raft->log) || p->state == RAFT_PROBE)
-        raft_mark(raft, p, RAFT_SEND_ALWAYS);
-    if (m->context > p->read_context) {
-        p->read_context = m->context;
+        raft_send_append(raft, p);
+    if (m->context > p->read_seq) {
+        p->read_seq = m->context;
         raft_reads_settle(raft);
     }
     return 0;

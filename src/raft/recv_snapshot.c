@@ -24,8 +24,10 @@ restore(struct raft *raft, const struct raft_snapshot *snapshot)
     mem_free(kept);
     raft->restored = *snapshot;
     raft->snapshot = *snapshot;
-    raft->rewrite_seq = raft->snapshot_seq = raft->write_seq + 1;
-    const struct raft_next next = {.config = snapshot->config};
+    raft->snapshot_seq = raft->write_seq + 1;
+    struct raft_next next = {.config = snapshot->config};
+    for (uint32_t i = 0; i < next.config.count; i++)
+        next.fresh[i] = true;
     raft_config_set(raft, &next, snapshot->index);
 }
 
@@ -35,6 +37,11 @@ raft_on_snapshot(struct raft *raft, const struct raft_message *m)
 {
     const struct raft_snapshot *snapshot = &m->snapshot;
     if (snapshot->index <= raft->log.commit) {
+        answer(raft, m, raft->log.commit);
+        return 0;
+    }
+    /* Not for us: whoever is in no part of it would not know who it is any more. */
+    if (raft->options.etcd_rules && raft_config_find(&snapshot->config, raft->id) < 0) {
         answer(raft, m, raft->log.commit);
         return 0;
     }

@@ -20,7 +20,8 @@ raft_on_vote(struct raft *raft, const struct raft_message *m)
                     (pre && m->term > raft->term);
     /* Without a configuration this disk is nobody's memory yet: its vote would vouch for nothing.
      */
-    bool granted = may_vote && up_to_date(raft, m) && raft->config.count;
+    bool known = raft->config.count || raft->options.etcd_rules;
+    bool granted = may_vote && up_to_date(raft, m) && known;
     struct raft_message answer = {
         .type = pre ? RAFT_PRE_VOTE_RESPONSE : RAFT_VOTE_RESPONSE,
         .to = m->from,
@@ -28,7 +29,7 @@ raft_on_vote(struct raft *raft, const struct raft_message *m)
         .term = granted ? m->term : raft->term,
         .reject = !granted,
     };
-    if (!granted) {
+    if (!granted && !raft->options.etcd_rules) {
         answer.index = raft->log.commit;
         answer.log_term = raft_log_term(&raft->log, raft->log.commit);
     }

@@ -25,7 +25,10 @@ reset(struct raft *raft, uint64_t term)
         raft->ballots[i] = RAFT_BALLOT_NONE;
         raft_progress_deinit(p);
         p->id = raft->config.ids[i];
+        p->learner = raft->config.roles[i] & RAFT_LEARNER;
         p->next = raft_log_last(&raft->log) + 1;
+        if (p->id == raft->id)
+            p->match = raft_log_last(&raft->log);
     }
 }
 
@@ -42,8 +45,11 @@ void
 raft_become_pre_candidate(struct raft *raft)
 {
     skein_assert(raft->role != RAFT_LEADER);
-    reset(raft, raft->term);
+    for (uint32_t i = 0; i < raft->config.count; i++)
+        raft->ballots[i] = RAFT_BALLOT_NONE;
+    raft->leader = RAFT_NONE;
     raft->role = RAFT_PRE_CANDIDATE;
+    raft_reads_drop(raft);
 }
 
 void
@@ -62,17 +68,20 @@ raft_become_leader(struct raft *raft)
     reset(raft, raft->term);
     raft->role = RAFT_LEADER;
     raft->leader = raft->id;
-    raft->read_context_last = 0;
+    raft->read_seq_last = 0;
+    /* Its match is all it holds, durable or not: nothing commits before an entry of this term does,
+     * and that is durable after all before it. */
     struct raft_progress *own = raft_peer(raft, raft->id);
-    skein_assert(own);
-    own->state = RAFT_REPLICATE;
-    own->recent_active = true;
-    own->match = raft->log.stable;
+    if (own) {
+        raft_progress_become_replicate(own);
+        own->recent_active = true;
+    }
     /* Which of the entries behind commit are changes is not looked up: wait for all (row 37). */
     raft->pending_config_index = raft_log_last(&raft->log);
-    for (uint64_t i = raft->log.commit + 1; i <= raft_log_last(&raft->log); i++)
-        raft->uncommitted_bytes += raft_entry_bytes(raft_log_at(&raft->log, i));
+    if (!raft->options.etcd_rules)
+        for (uint64_t i = raft->log.applied + 1; i <= raft_log_last(&raft->log); i++)
+            raft->uncommitted_bytes += raft_entry_charge(raft, raft_log_at(&raft->log, i));
     /* The no-op without which nothing older could ever commit (section 8; row 11). */
-    raft_append_own(raft, RAFT_ENTRY_NORMAL, (struct bytes){0});
-    raft_mark_all(raft, RAFT_SEND_ALWAYS);
+    raft_append_own(raft, &(struct raft_entry){.type = RAFT_ENTRY_NORMAL}, 1);
+    raft_send_appends(raft);
 }

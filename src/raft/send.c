@@ -19,10 +19,11 @@ waits_for_append(const struct raft *raft, const struct raft_message *m)
         return !mutation_on(MUTATION_VOTE_BEFORE_SYNC) || m->to == raft->id;
     case RAFT_APPEND_RESPONSE:
     case RAFT_PRE_VOTE_RESPONSE:
+        return true;
     /* A candidate that forgot its term would ask once more in the same term, with what is left of
      * its log, and the vote that was granted to the longer one would count for it. */
     case RAFT_VOTE:
-        return true;
+        return !raft->options.etcd_rules;
     case RAFT_APPEND:
     case RAFT_PRE_VOTE:
     case RAFT_SNAPSHOT:
@@ -30,6 +31,10 @@ waits_for_append(const struct raft *raft, const struct raft_message *m)
     case RAFT_HEARTBEAT_RESPONSE:
     case RAFT_TIMEOUT_NOW:
     case RAFT_STORAGE_APPENDED:
+    case RAFT_PROPOSE:
+    case RAFT_READ_INDEX:
+    case RAFT_READ_INDEX_RESPONSE:
+    case RAFT_TRANSFER_LEADER:
     case RAFT_MESSAGE_TYPE_END:
         break;
     }
@@ -41,40 +46,24 @@ raft_send(struct raft *raft, struct raft_message message)
 {
     skein_assert(message.to != RAFT_NONE);
     message.from = raft->id;
-    if (!message.term)
+    bool termless = message.type == RAFT_PROPOSE || message.type == RAFT_READ_INDEX;
+    if (!message.term && !termless)
         message.term = raft->term;
     put(waits_for_append(raft, &message) ? &raft->after_append : &raft->messages, message);
-}
-
-void
-raft_mark(struct raft *raft, struct raft_progress *p, enum raft_send send)
-{
-    if (p->id == raft->id)
-        return;
-    if (p->send < send)
-        p->send = send;
-    raft->flush_wanted = true;
-}
-
-void
-raft_mark_all(struct raft *raft, enum raft_send send)
-{
-    for (uint32_t i = 0; i < raft->config.count; i++)
-        raft_mark(raft, &raft->peers[i], send);
 }
 
 void
 raft_send_heartbeats(struct raft *raft)
 {
     for (uint32_t i = 0; i < raft->config.count; i++) {
-        const struct raft_progress *p = &raft->peers[i];
+        struct raft_progress *p = &raft->peers[i];
         if (p->id == raft->id)
             continue;
-        uint64_t commit = raft->log.commit < p->match ? raft->log.commit : p->match;
+        p->sent_commit = raft->log.commit < p->match ? raft->log.commit : p->match;
         raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT,
                                               .to = p->id,
-                                              .commit = commit,
-                                              .context = raft_reads_context(raft)});
+                                              .commit = p->sent_commit,
+                                              .context = raft_reads_seq(raft)});
     }
     raft->read_round_wanted = false;
 }
@@ -91,17 +80,11 @@ send_snapshot(struct raft *raft, struct raft_progress *p)
     return true;
 }
 
-static bool
-is_paused(const struct raft_progress *p)
-{
-    return p->state == RAFT_SNAPSHOTTING || p->paused;
-}
-
 /* One append, or a snapshot. Returns whether anything was sent. */
 static bool
 send_append(struct raft *raft, struct raft_progress *p, bool even_empty)
 {
-    if (is_paused(p))
+    if (raft_progress_is_paused(p))
         return false;
     uint64_t previous = p->next - 1;
     if (previous < raft->log.base_index || p->needs_snapshot)
@@ -116,7 +99,7 @@ send_append(struct raft *raft, struct raft_progress *p, bool even_empty)
         return false;
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
-        bytes += raft_entry_bytes(&entries[i]);
+        bytes += raft_entry_charge(raft, &entries[i]);
     raft_send(raft, (struct raft_message){.type = RAFT_APPEND,
                                           .to = p->id,
                                           .index = previous,
@@ -124,9 +107,65 @@ send_append(struct raft *raft, struct raft_progress *p, bool even_empty)
                                           .commit = raft->log.commit,
                                           .entries = entries,
                                           .entry_count = count});
-    raft_progress_sent(p, count, bytes);
+    raft_progress_sent(p, count, bytes, &raft->options);
     p->sent_commit = raft->log.commit;
     return true;
+}
+
+static void
+mark(struct raft *raft, struct raft_progress *p, enum raft_send send)
+{
+    if (p->send < send)
+        p->send = send;
+    raft->flush_wanted = true;
+}
+
+void
+raft_send_append(struct raft *raft, struct raft_progress *p)
+{
+    if (p->id == raft->id)
+        return;
+    if (raft->options.eager_sends)
+        send_append(raft, p, true);
+    else
+        mark(raft, p, RAFT_SEND_ALWAYS);
+}
+
+void
+raft_send_appends(struct raft *raft)
+{
+    for (uint32_t i = 0; i < raft->config.count; i++) {
+        struct raft_progress *p = &raft->peers[i];
+        if (p->id == raft->id)
+            continue;
+        if (raft->options.eager_sends)
+            send_append(raft, p, true);
+        else
+            mark(raft, p, RAFT_SEND_ENTRIES);
+    }
+}
+
+void
+raft_send_one(struct raft *raft, struct raft_progress *p)
+{
+    if (p->id == raft->id)
+        return;
+    if (raft->options.eager_sends)
+        send_append(raft, p, false);
+    else
+        mark(raft, p, RAFT_SEND_ENTRIES);
+}
+
+void
+raft_send_rest(struct raft *raft, struct raft_progress *p)
+{
+    if (p->id == raft->id)
+        return;
+    if (!raft->options.eager_sends)
+        mark(raft, p, RAFT_SEND_ENTRIES);
+    else
+        while (send_append(raft, p, false))
+            ;
 }
 
 void
@@ -144,7 +183,8 @@ raft_flush(struct raft *raft)
         if (p->id == raft->id || send == RAFT_SEND_NOTHING)
             continue;
         bool even_empty =
-            send == RAFT_SEND_ALWAYS || raft_progress_can_bump_commit(p, raft->log.commit);
+            send == RAFT_SEND_ALWAYS ||
+            (p->state == RAFT_REPLICATE && raft_progress_can_bump_commit(p, raft->log.commit));
         if (!send_append(raft, p, even_empty))
             continue;
         while (send_append(raft, p, false))

@@ -28,6 +28,11 @@ peer_status(const struct raft *raft, struct raft_status *out)
             .next = p->next,
             .state = p->state,
             .recent_active = p->recent_active,
+            .learner = p->learner,
+            .paused = raft_progress_is_paused(p),
+            .pending_snapshot = p->pending_snapshot,
+            .inflight_count = p->inflights.count,
+            .inflight_full = raft_inflights_full(&p->inflights, &raft->options),
         };
         if (p->needs_snapshot && !raft->snapshot.index)
             out->wants_checkpoint = true;

@@ -6,7 +6,7 @@
 static bool
 entries_make_sense(const struct raft_message *m)
 {
-    if (m->entry_count && (m->type != RAFT_APPEND || !m->entries))
+    if (m->entry_count && !m->entries)
         return false;
     uint64_t term = m->log_term;
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -18,6 +18,16 @@ entries_make_sense(const struct raft_message *m)
         term = e->term;
     }
     return true;
+}
+
+static bool
+proposals_make_sense(const struct raft_message *m)
+{
+    for (size_t i = 0; m->entries && i < m->entry_count; i++)
+        if ((unsigned)m->entries[i].type >= RAFT_ENTRY_TYPE_END ||
+            m->entries[i].data.count > UINT32_MAX)
+            return false;
+    return m->entries && m->entry_count;
 }
 
 static bool
@@ -41,9 +51,13 @@ numbers_make_sense(const struct raft_message *m)
 static bool
 makes_sense(const struct raft *raft, const struct raft_message *m)
 {
-    if (m->to != raft->id || m->from == RAFT_NONE || !m->term || !numbers_make_sense(m))
-        return false;
     bool own = m->from == raft->id;
+    bool termless =
+        m->type == RAFT_PROPOSE || m->type == RAFT_READ_INDEX || m->type == RAFT_STORAGE_APPENDED;
+    if (m->to != raft->id || m->from == RAFT_NONE || (!m->term && !termless))
+        return false;
+    if (!numbers_make_sense(m))
+        return false;
     switch (m->type) {
     case RAFT_APPEND:
         return !own && entries_make_sense(m);
@@ -51,15 +65,21 @@ makes_sense(const struct raft *raft, const struct raft_message *m)
         return !own && !m->entry_count && snapshot_makes_sense(m);
     case RAFT_STORAGE_APPENDED:
         return own && !m->entry_count;
+    case RAFT_PROPOSE:
+        return !own && !m->term && proposals_make_sense(m);
     case RAFT_VOTE_RESPONSE:
-        return !m->entry_count;
+    case RAFT_PRE_VOTE_RESPONSE:
     case RAFT_APPEND_RESPONSE:
+        return !m->entry_count;
+    case RAFT_READ_INDEX:
+        return !own && !m->term && !m->entry_count;
     case RAFT_VOTE:
     case RAFT_PRE_VOTE:
-    case RAFT_PRE_VOTE_RESPONSE:
     case RAFT_HEARTBEAT:
     case RAFT_HEARTBEAT_RESPONSE:
     case RAFT_TIMEOUT_NOW:
+    case RAFT_READ_INDEX_RESPONSE:
+    case RAFT_TRANSFER_LEADER:
         return !own && !m->entry_count;
     case RAFT_MESSAGE_TYPE_END:
         break;
@@ -73,13 +93,22 @@ from_leader(const struct raft_message *m)
     return m->type == RAFT_APPEND || m->type == RAFT_HEARTBEAT || m->type == RAFT_SNAPSHOT;
 }
 
+/* Only who is asked answers: a member. */
+static bool
+is_response(const struct raft_message *m)
+{
+    return m->type == RAFT_APPEND_RESPONSE || m->type == RAFT_VOTE_RESPONSE ||
+           m->type == RAFT_PRE_VOTE_RESPONSE || m->type == RAFT_HEARTBEAT_RESPONSE ||
+           m->type == RAFT_READ_INDEX_RESPONSE;
+}
+
 /* Whoever heard from a leader within an election timeout helps nobody to depose it (thesis section
  * 4.2.3, 9.6; rows 18 and 40). The leader itself asking is no reason to believe in it (row 34). */
 static bool
 in_lease(const struct raft *raft, const struct raft_message *m)
 {
     return raft->options.check_quorum && m->context != RAFT_CONTEXT_TRANSFER &&
-           raft->leader != RAFT_NONE && raft->leader != m->from &&
+           raft->leader != RAFT_NONE && (raft->options.etcd_rules || raft->leader != m->from) &&
            raft->election_elapsed < raft->options.election_ticks;
 }
 
@@ -142,6 +171,12 @@ dispatch(struct raft *raft, struct raft_message *m)
         return raft_on_heartbeat_response(raft, m);
     case RAFT_TIMEOUT_NOW:
         return raft_on_timeout_now(raft, m);
+    case RAFT_READ_INDEX_RESPONSE:
+        return raft_on_read_index_response(raft, m);
+    case RAFT_TRANSFER_LEADER:
+        return raft_on_transfer_leader(raft, m);
+    case RAFT_PROPOSE:
+    case RAFT_READ_INDEX:
     case RAFT_STORAGE_APPENDED:
     case RAFT_MESSAGE_TYPE_END:
         break;
@@ -156,6 +191,12 @@ step(struct raft *raft, struct raft_message *m)
         return -SKEIN_EPROTO;
     if (m->type == RAFT_STORAGE_APPENDED)
         return raft_on_storage_appended(raft, m);
+    if (m->type == RAFT_PROPOSE)
+        return raft_on_propose(raft, m);
+    if (m->type == RAFT_READ_INDEX)
+        return raft_on_read_index(raft, m);
+    if (is_response(m) && !raft_peer(raft, m->from))
+        return -SKEIN_ENOTFOUND;
     if (m->term > raft->term) {
         if (!on_higher_term(raft, m))
             return 0;

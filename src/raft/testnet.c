@@ -21,7 +21,11 @@ static const char *const type_names[] = {"?",
                                          "heartbeat",
                                          "heartbeat-response",
                                          "timeout-now",
-                                         "stored"};
+                                         "stored",
+                                         "propose",
+                                         "read-index",
+                                         "read-index-response",
+                                         "transfer-leader"};
 
 static void __attribute__((format(printf, 3, 4)))
 say(struct testnet *net, uint64_t id, const char *format, ...)
@@ -67,7 +71,11 @@ testnet_init(struct testnet *net, uint32_t count, uint32_t voters, uint64_t seed
         mutation_select(mutation_find(bug));
 #endif
     *net = (struct testnet){.node_count = count};
-    net->options = (struct raft_options){.seed = seed, .pre_vote = true, .check_quorum = true};
+    net->options = (struct raft_options){.seed = seed,
+                                         .pre_vote = true,
+                                         .check_quorum = true,
+                                         .step_down_on_removal = true,
+                                         .apply_bytes_max = 200};
     for (uint64_t id = 1; id <= count; id++) {
         uint64_t ids[RAFT_VOTERS_MAX];
         for (uint32_t v = 0; v < voters; v++)
@@ -242,7 +250,7 @@ take_one(struct testnet *net, uint64_t id)
 {
     struct testnet_node *node = &net->nodes[id];
     struct raft_ready ready;
-    raft_take_ready(node->raft, 200, &ready);
+    raft_take_ready(node->raft, &ready);
     if (raft_role(node->raft) == RAFT_LEADER)
         see_leader(net, id);
     if (ready.leader_changed)

@@ -34,6 +34,14 @@ tick_leader(struct raft *raft)
 }
 
 void
+raft_set_election_timeout(struct raft *raft, uint32_t ticks)
+{
+    skein_assert(raft->magic == RAFT_MAGIC);
+    skein_assert(ticks > 0);
+    raft->election_timeout = ticks;
+}
+
+void
 raft_tick(struct raft *raft)
 {
     skein_assert(raft->magic == RAFT_MAGIC);

@@ -20,26 +20,44 @@ best_target(const struct raft *raft)
     return best ? best->id : RAFT_NONE;
 }
 
+static int
+lead_transfer(struct raft *raft, uint64_t target)
+{
+    struct raft_progress *p = raft_peer(raft, target);
+    if (!p || !raft_config_is(&raft->config, target, RAFT_VOTER | RAFT_OUTGOING))
+        return -SKEIN_EINVALID; /* a learner cannot lead (row 25) */
+    if (raft->transferee == target)
+        return 0;
+    raft->transferee = RAFT_NONE;
+    if (target == raft->id)
+        return -SKEIN_EINVALID;
+    /* Given up when the next whole election timeout has passed (thesis section 3.10; row 38). */
+    raft->election_elapsed = 0;
+    raft->transferee = target;
+    if (p->match == raft_log_last(&raft->log))
+        raft_transfer_maybe_finish(raft, p);
+    else
+        raft_send_append(raft, p);
+    return 0;
+}
+
 int
 raft_transfer(struct raft *raft, uint64_t target)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
-    if (raft->role != RAFT_LEADER)
+    if (raft->role == RAFT_LEADER)
+        return lead_transfer(raft, target == RAFT_NONE ? best_target(raft) : target);
+    if (raft->role != RAFT_FOLLOWER || raft->leader == RAFT_NONE)
         return -SKEIN_ENOTLEADER;
-    if (target == RAFT_NONE)
-        target = best_target(raft);
-    struct raft_progress *p = raft_peer(raft, target);
-    if (!p || target == raft->id || !raft_config_is(&raft->config, target, RAFT_VOTER))
-        return -SKEIN_EINVALID;
-    if (raft->transferee == target)
-        return 0;
-    /* Given up when the next whole election timeout has passed (thesis section 3.10; row 38). */
-    raft->election_elapsed = 0;
-    raft->transferee = target;
-    raft_transfer_maybe_finish(raft, p);
-    if (p->match != raft_log_last(&raft->log))
-        raft_mark(raft, p, RAFT_SEND_ALWAYS);
+    raft_send(raft, (struct raft_message){
+                        .type = RAFT_TRANSFER_LEADER, .to = raft->leader, .context = target});
     return 0;
+}
+
+int
+raft_on_transfer_leader(struct raft *raft, const struct raft_message *m)
+{
+    return raft_transfer(raft, m->context) == -SKEIN_EINVALID ? -SKEIN_EPROTO : 0;
 }
 
 void
@@ -54,7 +72,8 @@ int
 raft_on_timeout_now(struct raft *raft, const struct raft_message *m)
 {
     /* No pre-vote: the old leader's next heartbeat would knock the target back (row 34d). */
-    if (raft->role == RAFT_FOLLOWER && m->from == raft->leader)
+    bool from_leader = raft->leader == RAFT_NONE || m->from == raft->leader;
+    if (raft->role == RAFT_FOLLOWER && from_leader)
         raft_start_campaign(raft, true);
     return 0;
 }

@@ -8,6 +8,7 @@ test_refused(void **state)
 {
     struct testnet net;
     lead(&net, 3);
+    raft_forget_leader(net.nodes[2].raft);
     assert_int_equal(raft_transfer(net.nodes[2].raft, 3), -SKEIN_ENOTLEADER);
     assert_int_equal(raft_transfer(net.nodes[1].raft, 1), -SKEIN_EINVALID);
     assert_int_equal(raft_transfer(net.nodes[1].raft, 9), -SKEIN_EINVALID);

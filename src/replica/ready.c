@@ -10,8 +10,6 @@
 
 #include <inttypes.h>
 
-#define APPLY_BYTES_MAX ((uint64_t)4 << 20)
-
 static void
 on_durable(struct wal_write *write, int status)
 {
@@ -155,7 +153,7 @@ static void
 take_one(struct replica *replica)
 {
     struct raft_ready ready;
-    raft_take_ready(replica->raft, APPLY_BYTES_MAX, &ready);
+    raft_take_ready(replica->raft, &ready);
     for (size_t i = 0; i < ready.message_count; i++)
         if (!read_round_spares(replica, &ready.messages[i]))
             inbox_send(replica, &ready.messages[i]);

@@ -184,6 +184,7 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                                    .read_count_max = 65536,
                                    .pre_vote = true,
                                    .check_quorum = true,
+                                   .step_down_on_removal = true,
                                    .hard_state = log->hard_state,
                                    .snapshot = *snapshot,
                                    .applied = snapshot->index,

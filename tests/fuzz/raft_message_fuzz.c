@@ -13,7 +13,7 @@ drain(struct raft *raft, bool sync)
 {
     for (uint32_t i = 0; i < 100 && raft_has_ready(raft); i++) {
         struct raft_ready ready;
-        raft_take_ready(raft, 1 << 16, &ready);
+        raft_take_ready(raft, &ready);
         for (size_t r = 0; sync && r < ready.response_count; r++)
             if (ready.responses[r].to == 1)
                 (void)raft_step(raft, &ready.responses[r]);

@@ -83,6 +83,7 @@ struct datadriven_handler {
 
 extern const struct datadriven_handler quorum_handler;
 extern const struct datadriven_handler confchange_handler;
+extern const struct datadriven_handler interaction_handler;
 
 /* A file's blocks, and the memory they point into. */
 struct datadriven_file {

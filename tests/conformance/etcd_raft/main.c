@@ -19,7 +19,8 @@
 
 #define FILE_BYTES_MAX (64u << 20)
 
-static const struct datadriven_handler *const handlers[] = {&quorum_handler, &confchange_handler};
+static const struct datadriven_handler *const handlers[] = {&quorum_handler, &confchange_handler,
+                                                            &interaction_handler};
 
 static bool
 complain(const char *path, const char *what)
