@@ -27,7 +27,7 @@ static const struct flags_row rows[] = {
      flags_parse_text, FLAGS_FIELD(struct dev_options, data_dir), .max = 4000},
     {"base-port", "PORT", "7001",
      "Clients connect to this port and the following ones of 127.0.0.1, a port a node; the nodes "
-     "talk to each other on ports 100 higher.",
+     "talk to each other on ports 100 higher and serve their metrics on ports 200 higher.",
      flags_parse_number, FLAGS_FIELD(struct dev_options, base_port), 1, 65000},
     {"no-restart", NULL, NULL, "Leave a node that ended as it is.", flags_parse_switch,
      FLAGS_FIELD(struct dev_options, no_restart)},
@@ -73,6 +73,8 @@ prepare(struct dev *dev)
         rc = check_port(dev->options.base_port + i);
         if (rc == 0)
             rc = check_port(dev->options.base_port + DEV_PEER_PORT_OFFSET + i);
+        if (rc == 0)
+            rc = check_port(dev->options.base_port + DEV_METRICS_PORT_OFFSET + i);
     }
     if (rc < 0)
         return rc;

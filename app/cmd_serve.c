@@ -118,6 +118,10 @@ serve_main(void *arg)
     struct skein_addr addr = kv_node_addr(serve->node);
     obs_log(OBS_INFO, "serve", "listening", "node=%" PRIu32 " addr=%s pid=%d",
             serve->config->node.replica.node, net_addr_format(&addr, text), (int)getpid());
+    if (serve->config->metrics.on) {
+        addr = kv_node_metrics_addr(serve->node);
+        obs_log(OBS_INFO, "serve", "metrics", "addr=%s", net_addr_format(&addr, text));
+    }
     rc = skein_spawn(&watch, "node", watch_node, serve, SKEIN_STACK_SMALL);
     while (rc == 0 && !serve->signal && !serve->failure)
         rc = skein_wait(&serve->ended, SKEIN_NEVER);

@@ -30,6 +30,8 @@
 #define DEV_NODES_MAX REPLICA_NODES_MAX
 /* Peers listen this far above their clients. */
 #define DEV_PEER_PORT_OFFSET 100
+/* And serve their metrics this far above. */
+#define DEV_METRICS_PORT_OFFSET 200
 
 struct dev_options {
     uint32_t nodes;

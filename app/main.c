@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"set", cmd_set, "set a key to a value"},
     {"del", cmd_del, "delete keys"},
     {"status", cmd_status, "the nodes of a cluster, as a table or JSON"},
+    {"metrics", cmd_metrics, "the metrics of a node"},
     {"sim", cmd_sim, "simulate whole clusters from seeds"},
     {"version", cmd_version, "version, kernel and features"},
 };

@@ -70,6 +70,10 @@ static const struct flags_row rows[] = {
      FIELD(node.replica.pending_bytes_max), MIB, 16 * GIB},
     {"command-bytes-max", "BYTES", "16M", "A larger command (MSET of many) is refused.",
      flags_parse_bytes, FIELD(node.replica.command_bytes_max), KIB, 63 * MIB},
+    {"metrics", "ADDR:PORT", NULL,
+     "Serve metrics over HTTP: GET /metrics, in Prometheus' format or ?format=openmetrics, json, "
+     "csv or influx. Port 0: any free one. Without it they are not served.",
+     serve_parse_metrics, FIELD(metrics)},
     {"log-level", "LEVEL", "info", "debug, info, warn or error; logs go to standard error.",
      serve_parse_level, FIELD(log_level)},
 };
@@ -99,6 +103,14 @@ serve_parse_level(const struct flags_row *row, const char *text, void *field, ch
     }
     *(enum obs_level *)field = (enum obs_level)level;
     return 0;
+}
+
+int
+serve_parse_metrics(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    struct serve_metrics *metrics = field;
+    metrics->on = true;
+    return flags_parse_address(row, text, &metrics->addr, out_why);
 }
 
 /* One "7=127.0.0.1:7101" of the list. */
@@ -163,6 +175,10 @@ check_plaintext(const struct serve_config *config, char out_why[256])
         return 0;
     if (!net_addr_is_loopback(&config->node.listen))
         open_addr = &config->node.listen;
+    if (!open_addr && config->metrics.on && !net_addr_is_loopback(&config->metrics.addr)) {
+        flag = "--metrics";
+        open_addr = &config->metrics.addr;
+    }
     for (uint32_t i = 0; i < config->peers.count && !open_addr; i++) {
         flag = "--peers";
         if (!net_addr_is_loopback(&config->peers.list[i].addr))
@@ -205,6 +221,8 @@ serve_config_check(struct serve_config *config, char out_why[256])
                  node->query_bytes_max, largest);
         return -SKEIN_EINVALID;
     }
+    node->metrics = config->metrics.on;
+    node->metrics_listen = config->metrics.addr;
     node->replica.peers = peers->list;
     node->replica.peer_count = peers->count;
     return check_plaintext(config, out_why);

@@ -15,10 +15,17 @@ struct serve_peers {
     uint32_t count;
 };
 
+/* Where metrics are served, if anywhere. */
+struct serve_metrics {
+    bool on;
+    struct skein_addr addr;
+};
+
 struct serve_config {
     struct kv_node_options node;
     struct serve_peers peers;
     enum obs_level log_level;
+    struct serve_metrics metrics;
     bool allow_plaintext; /* peers or clients that are not on loopback */
 };
 
@@ -27,6 +34,7 @@ extern const struct flags_command serve_command;
 /* serve_parse_peers - "1=127.0.0.1:7101,2=127.0.0.1:7102": numbers 1 to 65535, each once. */
 flags_parse_fn serve_parse_peers;
 flags_parse_fn serve_parse_level;
+flags_parse_fn serve_parse_metrics;
 
 /*
  * serve_config_check - what no row can see alone: the node is among its peers, limits fit each

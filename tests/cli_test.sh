@@ -124,7 +124,7 @@ else
 fi
 
 # --- one node, end to end
-start one --data "$dir/data" || exit 1
+start one --data "$dir/data" --metrics 127.0.0.1:0 || exit 1
 at=127.0.0.1:$port
 checks=$((checks + 1))
 [ "$("$skein" set --connect "$at" k "v 1")" = OK ] || fault "set"
@@ -136,6 +136,18 @@ grep -q "(nil)" "$dir/err" || fault "get of an absent key: $(cat "$dir/err")"
 "$skein" set --connect "$at" kept yes >/dev/null || fault "set kept"
 "$skein" status --connect "$at" | grep -q "leader" || fault "status shows no leader"
 "$skein" status --connect "$at" --json | grep -q '"role": "leader"' || fault "status --json"
+# its metrics
+metrics=$(sed -nE 's/.*serve metrics addr=([0-9.:]+).*/\1/p' "$dir/one.log" | tail -n 1)
+checks=$((checks + 1))
+for format in prometheus openmetrics json csv influx; do
+    "$skein" metrics --connect "$metrics" --format "$format" >"$dir/out" 2>"$dir/err" ||
+        fault "metrics --format $format: $(cat "$dir/err")"
+    grep -q skein_wal_syncs "$dir/out" || fault "metrics --format $format: $(head -n 3 "$dir/out")"
+done
+"$skein" metrics --connect "$metrics" | grep -qE '^skein_kv_commands_total\{command="set"\} 2$' ||
+    fault "metrics: not two commands"
+refused 1 "skein serve --metrics" metrics --connect "127.0.0.1:$peer_port"
+refused 64 "one of prometheus" metrics --format xml
 if command -v redis-cli >/dev/null; then
     [ "$(redis-cli -p "$port" incr n)" = 1 ] || fault "redis-cli incr"
     [ "$(redis-cli -p "$port" get kept)" = yes ] || fault "redis-cli get"

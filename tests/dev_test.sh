@@ -50,6 +50,9 @@ connect=127.0.0.1:$base,127.0.0.1:$((base + 1)),127.0.0.1:$((base + 2))
 "$skein" set --connect "127.0.0.1:$base" k v >/dev/null || fault "set on the first node"
 [ "$("$skein" get --connect "127.0.0.1:$((base + 1))" k)" = v ] || fault "get on the second node"
 
+"$skein" metrics --connect "127.0.0.1:$((base + 200))" | grep -q "^skein_replica_applied_index " ||
+    fault "no metrics of the first node"
+
 # the leader dies and comes back; meanwhile another one serves
 leader=$(sed -nE 's/^node ([0-9]+): leads.*/\1/p' "$dir/out" | tail -n 1)
 kill -9 "$(node_pid "$leader")"

@@ -99,6 +99,7 @@ wal_new(const struct wal_options *options)
     skein_waitq_init(&wal->writer_q);
     skein_waitq_init(&wal->spare_q);
     skein_waitq_init(&wal->keeper_q);
+    wal_metrics_open(wal);
     return wal;
 }
 
@@ -307,6 +308,7 @@ wal_free(struct wal *wal)
         return;
     skein_assert(wal->writer_done);
     skein_assert(wal->keeper_done);
+    wal_metrics_close(wal);
     wal_segments_deinit(&wal->segments);
     mem_free(wal->buffer);
     mem_free(wal->dir);

@@ -4,6 +4,7 @@
 
 #include "skein/fiber.h"
 #include "disk/wal_scan.h"
+#include "skein/metrics.h"
 
 /*
  * The log's parts, shared by its files: wal.c (open, submit, close), wal_recover.c (reading),
@@ -72,6 +73,7 @@ struct wal {
     struct skein_waitq keeper_q;
 
     struct wal_stats stats;
+    struct skein_histogram *sync_latency; /* NULL: no memory for it */
 };
 
 /* What lies behind the log's end, for the opening. */
@@ -99,5 +101,9 @@ void wal_keeper(void *arg);
 int wal_batch_begin(struct wal *wal) SKEIN_MUST_CHECK;
 int wal_batch_flush(struct wal *wal) SKEIN_MUST_CHECK;
 void wal_writer(void *arg);
+
+/* wal_metrics_open / close - in the shard's registry (wal_metrics.c). */
+void wal_metrics_open(struct wal *wal);
+void wal_metrics_close(struct wal *wal);
 
 #endif

@@ -262,6 +262,7 @@ wal_batch_flush(struct wal *wal)
     uint64_t bytes = (uint64_t)wal->batch_blocks * WAL_BLOCK_BYTES;
     uint64_t offset = (uint64_t)wal->next_block * WAL_BLOCK_BYTES;
     uint32_t flags = mutation_on(MUTATION_SKIP_SYNC) ? 0 : SKEIN_FILE_DSYNC;
+    uint64_t begun_ns = skein_now_ns();
     int rc = skein_file_pwrite(wal->handle, wal->buffer, bytes, offset, flags);
     if (rc < 0 && !mutation_on(MUTATION_SYNC_FAILURE_HIDDEN))
         return rc;
@@ -271,6 +272,8 @@ wal_batch_flush(struct wal *wal)
     wal->batch_next++;
     wal->stats.writes++;
     wal->stats.write_bytes += bytes;
+    if (wal->sync_latency)
+        skein_histogram_record(wal->sync_latency, skein_now_ns() - begun_ns);
     if (wal->restart_segment != 0)
         wal_segments_restart(&wal->segments, wal->restart_segment);
     wal->restart_segment = 0;

@@ -34,6 +34,16 @@ answer_all(struct kv_conn *conn, const struct turn *turn, int rc)
         kv_conn_error(conn_buffer_out(conn), rc, turn->reads[i / 64] >> (i % 64) & 1, timeout_ns);
 }
 
+static int
+submit(struct kv_face *face, bool write, struct bytes command, struct bytes *out_reply)
+{
+    uint64_t begun_ns = skein_now_ns();
+    int rc = replica_submit(face->options.replica, write ? REPLICA_WRITE : REPLICA_READ, command,
+                            begun_ns + face->options.command_timeout_ns, out_reply);
+    kv_face_metrics_batch(face, write, skein_now_ns() - begun_ns);
+    return rc;
+}
+
 /* Submit the batch and take its replies. */
 static int
 flush_batch(struct kv_conn *conn, struct turn *turn)
@@ -50,8 +60,7 @@ flush_batch(struct kv_conn *conn, struct turn *turn)
         wire_writer_deinit(&face->batch);
     int rc = -SKEIN_EBUSY;
     if (face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
-        rc = replica_submit(face->options.replica, sent.write ? REPLICA_WRITE : REPLICA_READ,
-                            command, skein_deadline_in(face->options.command_timeout_ns), &reply);
+        rc = submit(face, sent.write, command, &reply);
     bytes_unref(&command);
     face->stats.batches++;
     if (rc < 0)
@@ -96,6 +105,7 @@ handle_command(struct kv_conn *conn, struct turn *turn)
     bool arity_ok = command && kv_command_arity_ok(command, parser->argc);
     conn->commands++;
     kv_face_count_command(conn->face, conn->active_ns);
+    kv_face_metrics_command(conn->face, command);
     if (arity_ok && command->kind != KV_LOCAL)
         return add_to_batch(conn, turn, command->kind);
     int rc = flush_batch(conn, turn);

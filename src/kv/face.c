@@ -148,8 +148,10 @@ kv_face_open(struct kv_face **out_face, const struct kv_face_options *options, c
     list_init(&face->conns);
     list_init(&face->done);
     draw_run_id(face);
+    kv_face_metrics_open(face);
     int rc = begin_listening(face, out_why);
     if (rc < 0) {
+        kv_face_metrics_close(face);
         mem_free(face);
         return rc;
     }
@@ -159,6 +161,7 @@ kv_face_open(struct kv_face **out_face, const struct kv_face_options *options, c
     if (rc < 0) {
         snprintf(out_why, 512, "cannot start serving clients: %s", skein_error_text(rc));
         end_fibers(face);
+        kv_face_metrics_close(face);
         mem_free(face);
         return rc;
     }
@@ -200,6 +203,7 @@ kv_face_stop(struct kv_face *face, uint64_t deadline_ns)
     wait_empty(face, SKEIN_NEVER);
     end_fibers(face);
     wire_writer_deinit(&face->batch);
+    kv_face_metrics_close(face);
     mem_free(face);
     skein_shield(false);
 }

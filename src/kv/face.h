@@ -10,6 +10,7 @@
 #include "core/backend.h"
 #include "skein/fiber.h"
 #include "kv/batch.h"
+#include "kv/face_metrics.h"
 #include "replica/replica.h"
 
 /*
@@ -53,6 +54,7 @@ struct kv_face_stats {
 struct kv_face {
     struct kv_face_options options;
     struct kv_face_stats stats;
+    struct kv_face_metrics metrics;
     struct skein_scope scope; /* listener and reaper */
     struct skein_list conns;  /* struct kv_conn, oldest first */
     struct skein_list done;   /* to be joined and freed */

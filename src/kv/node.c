@@ -6,6 +6,8 @@
 
 #include "kv/expire.h"
 #include "kv/face.h"
+#include "kv/node_metrics.h"
+#include "kv/scrape.h"
 #include "obs/log.h"
 #include "skein/error.h"
 
@@ -24,6 +26,7 @@ struct kv_node {
     struct replica *replica;
     struct kv_face *face;
     struct kv_expirer expirer;
+    struct kv_scrape *scrape;
 };
 
 void
@@ -90,7 +93,10 @@ kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, c
         mem_free(node);
         return rc;
     }
+    kv_node_metrics_open(node->replica);
     rc = open_face(node, out_why);
+    if (rc == 0 && options->metrics)
+        rc = kv_scrape_open(&node->scrape, &options->metrics_listen, out_why);
     if (rc < 0) {
         kv_node_stop(node);
         return rc;
@@ -109,6 +115,12 @@ struct skein_addr
 kv_node_addr(const struct kv_node *node)
 {
     return node->face->addr;
+}
+
+struct skein_addr
+kv_node_metrics_addr(const struct kv_node *node)
+{
+    return node->scrape ? kv_scrape_addr(node->scrape) : (struct skein_addr){0};
 }
 
 int
@@ -138,6 +150,7 @@ kv_node_stop(struct kv_node *node)
     replica_stop(node->replica, deadline_ns > least_ns ? deadline_ns : least_ns);
     skein_scope_cancel(&node->replica_scope);
     skein_scope_join(&node->replica_scope);
+    kv_scrape_stop(node->scrape);
     skein_shield(false);
     mem_free(node);
 }

@@ -2,6 +2,7 @@
 #ifndef KV_NODE_H
 #define KV_NODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "skein/fiber.h"
@@ -24,6 +25,8 @@ struct kv_node_options {
     uint32_t client_count_max;    /* 10000: more connections are refused with an error */
     uint64_t query_bytes_max;     /* 32 MiB: of one client's unparsed command */
     uint64_t shutdown_timeout_ns; /* 5 s */
+    bool metrics;                 /* serve them over HTTP (kv/scrape.h) on ... */
+    struct skein_addr metrics_listen;
 };
 /* kv_node_options_init - the defaults. */
 void kv_node_options_init(struct kv_node_options *options);
@@ -39,6 +42,8 @@ int kv_node_open(struct kv_node **out_node, const struct kv_node_options *option
 struct replica *kv_node_replica(struct kv_node *node);
 /* kv_node_addr - where clients connect. */
 struct skein_addr kv_node_addr(const struct kv_node *node);
+/* kv_node_metrics_addr - where metrics are served; all zeros: nowhere. */
+struct skein_addr kv_node_metrics_addr(const struct kv_node *node);
 /* kv_node_wait - park until the replica failed (its code; why in @out_why) or the fiber is
  * cancelled. */
 int kv_node_wait(struct kv_node *node, char out_why[512]);

@@ -10,16 +10,16 @@
 #include "base/mem.h"
 
 void
-check_deinit(struct check *check)
+metric_check_deinit(struct metric_check *check)
 {
     for (size_t i = 0; i < check->count; i++)
         free(check->lines[i]);
     free(check->lines);
-    *check = (struct check){0};
+    *check = (struct metric_check){0};
 }
 
 void
-check_fail(struct check *check, const char *format, ...)
+metric_check_fail(struct metric_check *check, const char *format, ...)
 {
     va_list arguments;
     if (check->why[0])
@@ -30,7 +30,7 @@ check_fail(struct check *check, const char *format, ...)
 }
 
 static void
-keep_line(struct check *check, const char *line)
+keep_line(struct metric_check *check, const char *line)
 {
     if (check->count == check->capacity) {
         check->capacity = check->capacity ? 2 * check->capacity : 64;
@@ -41,7 +41,7 @@ keep_line(struct check *check, const char *line)
 }
 
 void
-check_keep(struct check *check, const struct check_sample *sample, bool drop_empty)
+metric_check_keep(struct metric_check *check, const struct metric_sample *sample, bool drop_empty)
 {
     char line[16384];
     size_t at = (size_t)snprintf(line, sizeof(line), "%s{", sample->name);
@@ -54,7 +54,7 @@ check_keep(struct check *check, const struct check_sample *sample, bool drop_emp
 }
 
 bool
-check_number(const char *text, size_t bytes, double *out_value)
+metric_check_number(const char *text, size_t bytes, double *out_value)
 {
     char copy[64];
     size_t at = 0;
@@ -82,7 +82,7 @@ check_number(const char *text, size_t bytes, double *out_value)
 enum kind { NONE, COUNTER, GAUGE, HISTOGRAM, SUMMARY };
 
 struct reader {
-    struct check *check;
+    struct metric_check *check;
     const char *at, *end; /* the rest of the line */
     bool openmetrics;
     bool ended; /* # EOF was read */
@@ -92,7 +92,7 @@ struct reader {
     enum kind kind;
     char seen[512][256]; /* families */
     size_t seen_count;
-    struct check identities; /* every sample's name and labels */
+    struct metric_check identities; /* every sample's name and labels */
     /* the series of buckets that is being read */
     char bucket_labels[8192];
     double bucket_edge, bucket_count;
@@ -102,7 +102,8 @@ struct reader {
 static void
 fault(struct reader *r, const char *what)
 {
-    check_fail(r->check, "line %d: %s: \"%.60s\"", r->line, what, r->at < r->end ? r->at : "");
+    metric_check_fail(r->check, "line %d: %s: \"%.60s\"", r->line, what,
+                      r->at < r->end ? r->at : "");
 }
 
 static size_t
@@ -233,7 +234,7 @@ take_value(struct reader *r, char out[600])
 }
 
 static bool
-take_labels(struct reader *r, struct check_sample *sample)
+take_labels(struct reader *r, struct metric_sample *sample)
 {
     if (!take(r, "{"))
         return true;
@@ -250,7 +251,7 @@ take_labels(struct reader *r, struct check_sample *sample)
 }
 
 static void
-check_bucket(struct reader *r, const struct check_sample *sample)
+check_bucket(struct reader *r, const struct metric_sample *sample)
 {
     char labels[8192] = "x";
     double edge = NAN;
@@ -277,7 +278,7 @@ check_bucket(struct reader *r, const struct check_sample *sample)
 
 /* Whether the sample may stand in the family, by its name. */
 static void
-check_kind(struct reader *r, const struct check_sample *sample)
+check_kind(struct reader *r, const struct metric_sample *sample)
 {
     size_t n = strlen(r->family);
     const char *suffix = sample->name + n;
@@ -308,23 +309,23 @@ check_kind(struct reader *r, const struct check_sample *sample)
 static void
 read_sample(struct reader *r)
 {
-    struct check_sample sample = {0};
+    struct metric_sample sample = {0};
     if (!take_name(r, sample.name, true) || !take_labels(r, &sample) || !take(r, " ")) {
         fault(r, "not a sample");
         return;
     }
     size_t n = (size_t)(r->end - r->at);
     bool nan_value = n == 3 && memcmp(r->at, "NaN", 3) == 0 && r->kind == SUMMARY;
-    if (!nan_value && !check_number(r->at, n, &sample.value)) {
+    if (!nan_value && !metric_check_number(r->at, n, &sample.value)) {
         fault(r, "not a value");
         return;
     }
     check_kind(r, &sample);
     if (r->kind == COUNTER || r->kind == GAUGE)
-        check_keep(r->check, &sample, false);
+        metric_check_keep(r->check, &sample, false);
     r->check->sample_count++;
     sample.value = 0;
-    check_keep(&r->identities, &sample, false);
+    metric_check_keep(&r->identities, &sample, false);
 }
 
 static int
@@ -334,7 +335,8 @@ compare(const void *a, const void *b)
 }
 
 void
-check_prometheus(struct check *check, const char *text, size_t bytes, bool openmetrics)
+metric_check_prometheus(struct metric_check *check, const char *text, size_t bytes,
+                        bool openmetrics)
 {
     struct reader *r = calloc(1, sizeof(*r));
     skein_assert(r != NULL);
@@ -356,13 +358,13 @@ check_prometheus(struct check *check, const char *text, size_t bytes, bool openm
         text = r->end + 1;
     }
     if (openmetrics && !r->ended)
-        check_fail(check, "# EOF is missing");
-    struct check *all = &r->identities;
+        metric_check_fail(check, "# EOF is missing");
+    struct metric_check *all = &r->identities;
     if (all->count)
         qsort(all->lines, all->count, sizeof(all->lines[0]), compare);
     for (size_t i = 1; i < all->count; i++)
         if (strcmp(all->lines[i - 1], all->lines[i]) == 0)
-            check_fail(check, "twice: %.200s", all->lines[i]);
-    check_deinit(all);
+            metric_check_fail(check, "twice: %.200s", all->lines[i]);
+    metric_check_deinit(all);
     free(r);
 }

@@ -15,18 +15,19 @@
  * (values as they were before any escaping, names in order). The first fault ends the reading and
  * stands in `why`.
  */
-struct check {
+struct metric_check {
     char **lines;
     size_t count, capacity;
     size_t sample_count; /* of every kind */
     char why[256];       /* "" when nothing is wrong */
 };
 
-void check_deinit(struct check *check);
-void check_fail(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void metric_check_deinit(struct metric_check *check);
+void metric_check_fail(struct metric_check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* One sample as it is read. */
-struct check_sample {
+struct metric_sample {
     char name[256];
     struct {
         char name[256], value[600];
@@ -34,14 +35,18 @@ struct check_sample {
     size_t label_count;
     double value;
 };
-/* check_keep - append @sample's line, without the labels whose value is "" when @drop_empty. */
-void check_keep(struct check *check, const struct check_sample *sample, bool drop_empty);
-/* check_number - a whole decimal number as every format has it; false: it is none. */
-bool check_number(const char *text, size_t bytes, double *out_value);
+/* metric_check_keep - append @sample's line, without the labels whose value is "" when @drop_empty.
+ */
+void metric_check_keep(struct metric_check *check, const struct metric_sample *sample,
+                       bool drop_empty);
+/* metric_check_number - a whole decimal number as every format has it; false: it is none. */
+bool metric_check_number(const char *text, size_t bytes, double *out_value);
 
-void check_prometheus(struct check *check, const char *text, size_t bytes, bool openmetrics);
-void check_json(struct check *check, const char *text, size_t bytes);
-void check_csv(struct check *check, const char *text, size_t bytes);
-void check_influx(struct check *check, const char *text, size_t bytes, bool timestamps);
+void metric_check_prometheus(struct metric_check *check, const char *text, size_t bytes,
+                             bool openmetrics);
+void metric_check_json(struct metric_check *check, const char *text, size_t bytes);
+void metric_check_csv(struct metric_check *check, const char *text, size_t bytes);
+void metric_check_influx(struct metric_check *check, const char *text, size_t bytes,
+                         bool timestamps);
 
 #endif

@@ -8,14 +8,14 @@
 
 /* A cursor over the text; the first fault ends everything. */
 struct cursor {
-    struct check *check;
+    struct metric_check *check;
     const char *start, *at, *end;
 };
 
 static void
 fault(struct cursor *c, const char *what)
 {
-    check_fail(c->check, "at byte %zu: %s", (size_t)(c->at - c->start), what);
+    metric_check_fail(c->check, "at byte %zu: %s", (size_t)(c->at - c->start), what);
     c->at = c->end;
 }
 
@@ -84,7 +84,7 @@ read_number(struct cursor *c)
     size_t n = 0;
     while (c->at + n < c->end && strchr("-.0123456789", c->at[n]))
         n++;
-    if (!check_number(c->at, n, &value))
+    if (!metric_check_number(c->at, n, &value))
         fault(c, "not a number");
     else
         c->at += n;
@@ -92,7 +92,7 @@ read_number(struct cursor *c)
 }
 
 static void
-read_labels(struct cursor *c, struct check_sample *sample)
+read_labels(struct cursor *c, struct metric_sample *sample)
 {
     want(c, '{');
     if (take(c, '}'))
@@ -111,7 +111,7 @@ read_labels(struct cursor *c, struct check_sample *sample)
 static void
 read_series(struct cursor *c, const char *name, bool plain)
 {
-    struct check_sample sample = {0};
+    struct metric_sample sample = {0};
     char member[64];
     bool valued = false;
     snprintf(sample.name, sizeof(sample.name), "%s", name);
@@ -130,7 +130,7 @@ read_series(struct cursor *c, const char *name, bool plain)
     if (valued != plain)
         fault(c, "a value where figures belong, or the other way round");
     else if (plain)
-        check_keep(c->check, &sample, false);
+        metric_check_keep(c->check, &sample, false);
     c->check->sample_count++;
 }
 
@@ -163,7 +163,7 @@ read_family(struct cursor *c)
 }
 
 void
-check_json(struct check *check, const char *text, size_t bytes)
+metric_check_json(struct metric_check *check, const char *text, size_t bytes)
 {
     struct cursor c = {.check = check, .start = text, .at = text, .end = text + bytes};
     char member[64];
@@ -212,7 +212,7 @@ read_field(struct cursor *c, char *out, size_t room)
 }
 
 static void
-read_csv_labels(struct cursor *c, char *labels, struct check_sample *sample)
+read_csv_labels(struct cursor *c, char *labels, struct metric_sample *sample)
 {
     struct cursor inner = {.check = c->check, .start = labels, .at = labels};
     inner.end = labels + strlen(labels);
@@ -239,7 +239,7 @@ read_csv_labels(struct cursor *c, char *labels, struct check_sample *sample)
 }
 
 void
-check_csv(struct check *check, const char *text, size_t bytes)
+metric_check_csv(struct metric_check *check, const char *text, size_t bytes)
 {
     static const char header[] = "name,kind,labels,field,value\r\n";
     struct cursor c = {.check = check, .start = text, .at = text, .end = text + bytes};
@@ -248,7 +248,7 @@ check_csv(struct check *check, const char *text, size_t bytes)
     else
         c.at += strlen(header);
     while (c.at < c.end) {
-        struct check_sample sample = {0};
+        struct metric_sample sample = {0};
         char kind[64], labels[8192], field[64], value[64];
         read_field(&c, sample.name, sizeof(sample.name));
         want(&c, ',');
@@ -262,10 +262,10 @@ check_csv(struct check *check, const char *text, size_t bytes)
         want(&c, '\r');
         want(&c, '\n');
         read_csv_labels(&c, labels, &sample);
-        if (!check_number(value, strlen(value), &sample.value))
+        if (!metric_check_number(value, strlen(value), &sample.value))
             fault(&c, "not a number");
         if (strcmp(field, "value") == 0)
-            check_keep(check, &sample, false);
+            metric_check_keep(check, &sample, false);
         check->sample_count++;
     }
 }
@@ -292,11 +292,11 @@ read_token(struct cursor *c, const char *stops, char *out, size_t room)
 }
 
 void
-check_influx(struct check *check, const char *text, size_t bytes, bool timestamps)
+metric_check_influx(struct metric_check *check, const char *text, size_t bytes, bool timestamps)
 {
     struct cursor c = {.check = check, .start = text, .at = text, .end = text + bytes};
     while (c.at < c.end) {
-        struct check_sample sample = {0};
+        struct metric_sample sample = {0};
         char field[64], value[64];
         read_token(&c, ", \n", sample.name, sizeof(sample.name));
         while (take(&c, ',') && sample.label_count < 16) {
@@ -312,7 +312,7 @@ check_influx(struct check *check, const char *text, size_t bytes, bool timestamp
             read_token(&c, "=, \n", value, sizeof(value));
             size_t n = strlen(value);
             bool integer = n > 0 && value[n - 1] == 'i';
-            if (!check_number(value, n - integer, &sample.value) ||
+            if (!metric_check_number(value, n - integer, &sample.value) ||
                 integer == (strchr(value, '.') != NULL))
                 fault(&c, "not a number");
         } while (take(&c, ','));
@@ -324,7 +324,7 @@ check_influx(struct check *check, const char *text, size_t bytes, bool timestamp
         }
         want(&c, '\n');
         if (strcmp(field, "value") == 0)
-            check_keep(check, &sample, true);
+            metric_check_keep(check, &sample, true);
         check->sample_count++;
     }
 }

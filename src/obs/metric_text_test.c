@@ -204,7 +204,7 @@ draw_value(struct prng *random, char out[40])
 }
 
 static void
-compare_lists(const struct check *a, const struct check *b, uint64_t seed)
+compare_lists(const struct metric_check *a, const struct metric_check *b, uint64_t seed)
 {
     if (a->count != b->count)
         fail_msg("seed %llu: %zu samples and %zu", (unsigned long long)seed, a->count, b->count);
@@ -214,22 +214,22 @@ compare_lists(const struct check *a, const struct check *b, uint64_t seed)
 
 static void
 check_format(struct skein_metrics *metrics, enum skein_metric_format format, bool timestamps,
-             struct check *check)
+             struct metric_check *check)
 {
     struct text text = write_as(metrics, format, timestamps ? 1700000000000000000u : 0);
     switch (format) {
     case SKEIN_FORMAT_PROMETHEUS:
     case SKEIN_FORMAT_OPENMETRICS:
-        check_prometheus(check, text.data, text.count, format == SKEIN_FORMAT_OPENMETRICS);
+        metric_check_prometheus(check, text.data, text.count, format == SKEIN_FORMAT_OPENMETRICS);
         break;
     case SKEIN_FORMAT_JSON:
-        check_json(check, text.data, text.count);
+        metric_check_json(check, text.data, text.count);
         break;
     case SKEIN_FORMAT_CSV:
-        check_csv(check, text.data, text.count);
+        metric_check_csv(check, text.data, text.count);
         break;
     case SKEIN_FORMAT_INFLUX:
-        check_influx(check, text.data, text.count, timestamps);
+        metric_check_influx(check, text.data, text.count, timestamps);
         break;
     }
     if (check->why[0])
@@ -265,7 +265,7 @@ random_labels_and_values_come_back(void **state)
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
         struct prng random;
         struct pump pumps[4];
-        struct check meant = {0}, meant_full = {0};
+        struct metric_check meant = {0}, meant_full = {0};
         prng_init(&random, seed);
         struct skein_metrics *metrics = skein_metrics_open(NULL);
         size_t count = (size_t)prng_range(&random, 1, 4);
@@ -281,16 +281,16 @@ random_labels_and_values_come_back(void **state)
         }
         check_format(metrics, SKEIN_FORMAT_CSV, false, &meant_full);
         for (int format = 0; format < SKEIN_FORMAT_INFLUX; format++) {
-            struct check check = {0};
+            struct metric_check check = {0};
             check_format(metrics, (enum skein_metric_format)format, false, &check);
             /* OpenMetrics' reader and the others agree on names: counters end in _total. */
             compare_lists(&meant_full, &check, seed);
-            check_deinit(&check);
+            metric_check_deinit(&check);
         }
         check_format(metrics, SKEIN_FORMAT_INFLUX, seed % 2, &meant);
         assert_int_equal(meant.count, meant_full.count);
-        check_deinit(&meant);
-        check_deinit(&meant_full);
+        metric_check_deinit(&meant);
+        metric_check_deinit(&meant_full);
         skein_metrics_close(metrics);
         for (size_t i = 0; i < count; i++) {
             skein_histogram_close(pumps[i].latency);
@@ -315,11 +315,11 @@ values_come_back_as_they_were(void **state)
         assert_int_equal(skein_metrics_add(metrics, &pump, &row, 1, &label, 1), 0);
         snprintf(line, sizeof(line), "pump_strokes_total{v=a\tb;} %.17g", (double)values[i]);
         for (int format = 0; format < SKEIN_FORMAT_COUNT; format++) {
-            struct check check = {0};
+            struct metric_check check = {0};
             check_format(metrics, (enum skein_metric_format)format, false, &check);
             assert_int_equal(check.count, 1);
             assert_string_equal(check.lines[0], line);
-            check_deinit(&check);
+            metric_check_deinit(&check);
         }
         skein_metrics_close(metrics);
     }
@@ -365,16 +365,16 @@ the_readers_refuse_what_is_wrong(void **state)
         "# HELP a x\n# TYPE a histogram\na_bucket{le=\"+Inf\"} 2\na_sum 1\na_count 3\n",
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        struct check check = {0};
-        check_prometheus(&check, wrong[i], strlen(wrong[i]), false);
+        struct metric_check check = {0};
+        metric_check_prometheus(&check, wrong[i], strlen(wrong[i]), false);
         if (!check.why[0])
             fail_msg("accepted: %s", wrong[i]);
-        check_deinit(&check);
+        metric_check_deinit(&check);
     }
-    struct check check = {0};
-    check_prometheus(&check, "", 0, true);
+    struct metric_check check = {0};
+    metric_check_prometheus(&check, "", 0, true);
     assert_string_not_equal(check.why, "");
-    check_deinit(&check);
+    metric_check_deinit(&check);
 }
 
 int

@@ -102,6 +102,7 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
             apply_commands(replica, entry, proposal);
         replica->applied_index = entry->index;
         replica->applied_term = entry->term;
+        replica->entries_applied++;
         raft_applied(replica->raft, entry->index);
         if (proposal)
             finish_proposal(replica, proposal, -SKEIN_EUNKNOWN);

@@ -141,6 +141,7 @@ announce(struct replica *replica)
 {
     uint64_t leader = raft_leader(replica->raft);
     replica->leader_since_ns = skein_now_ns();
+    replica->leader_changes++;
     obs_log(OBS_INFO, "raft", raft_role_name(raft_role(replica->raft)),
             "node=%u term=%" PRIu64 " leader=%u", replica->options.node, raft_term(replica->raft),
             replica_raft_node(leader));

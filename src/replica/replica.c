@@ -288,6 +288,7 @@ drop_inbox(struct replica *replica)
 static void
 dismantle(struct replica *replica)
 {
+    replica_metrics_close(replica);
     replica->ending = true;
     skein_wake_all(&replica->progress_wake);
     driver_signal(replica);
@@ -338,6 +339,7 @@ replica_open(struct replica **out_replica, const struct replica_options *options
     out_why[0] = '\0';
     struct replica *replica = mem_zalloc(sizeof *replica);
     init_state(replica, options);
+    replica_metrics_open(replica);
     int rc = check_options(options, nodes, out_why);
     if (rc == 0)
         rc = options->machine_ops->open(&replica->machine, options->machine_config);

@@ -233,6 +233,7 @@ struct replica {
     struct snapshot_receive receive;
 
     struct replica_status counters; /* only its counts */
+    uint64_t leader_changes, entries_applied;
 };
 
 /* ---- replica.c ---- */
@@ -242,6 +243,11 @@ void replica_fail(struct replica *replica, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 struct peer *replica_peer(struct replica *replica, uint32_t node);
 bool replica_is_leader(const struct replica *replica);
+
+/* ---- metrics.c ---- */
+/* replica_metrics_open / close - in the shard's registry. */
+void replica_metrics_open(struct replica *replica);
+void replica_metrics_close(struct replica *replica);
 
 /* ---- driver.c ---- */
 void driver_run(void *arg);
