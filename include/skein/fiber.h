@@ -202,16 +202,6 @@ int skein_task_join(struct skein_task *task, uint64_t deadline_ns,
 /* skein_task_cancel - cancel this one fiber; nothing when it has ended. */
 void skein_task_cancel(struct skein_task *task);
 
-/* A mutex between fibers of one shard, FIFO. */
-struct skein_mutex {
-    struct skein_waitq q;
-    struct skein_fiber *owner;
-};
-
-void skein_mutex_init(struct skein_mutex *mutex);
-int skein_mutex_lock(struct skein_mutex *mutex, uint64_t deadline_ns) SKEIN_MUST_CHECK;
-void skein_mutex_unlock(struct skein_mutex *mutex);
-
 #ifdef __cplusplus
 }
 #endif

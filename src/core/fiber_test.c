@@ -12,6 +12,7 @@
 
 #include "core/check.h"
 #include "core/clock_world.h"
+#include "skein/sync.h"
 #include "skein/fiber.h"
 #include "skein/error.h"
 
