@@ -447,8 +447,8 @@ uring_close(struct backend *backend)
         return;
     struct uring *uring = uring_of(backend);
     skein_assert(uring->op_count == 0);
-    helper_deinit(&uring->helpers);
     drain(uring);
+    helper_deinit(&uring->helpers); /* drain may still look for what they finished */
     stream_free_all(uring);
     io_uring_queue_exit(&uring->ring);
     close(uring->event_fd);
