@@ -55,6 +55,7 @@ on_op(struct sim_event *event)
     op->result = sop->result;
     sim_trace_event(&host->world->trace, host->number, "op", (uint64_t)op->kind,
                     (uint64_t)op->result, 0);
+    unsigned shard = sop->shard;
     list_remove(&sop->link);
     mem_free(sop);
     struct sim_context context = sim_host_enter(host);
@@ -62,7 +63,7 @@ on_op(struct sim_event *event)
         op->result = op->work(op->work_arg);
     op->complete(op);
     sim_host_leave(context);
-    sim_host_turn(host);
+    sim_shard_turn(host, shard);
 }
 
 void
@@ -87,9 +88,10 @@ submit(struct backend *backend, struct backend_op *op)
     struct sim_op *sop = mem_zalloc(sizeof(*sop));
     sop->op = op;
     sop->host = sim->host;
+    sop->shard = sim->shard;
     sop->event = (struct sim_event){.fire = on_op, .owner = sop};
     op->scratch[0] = (uint64_t)(uintptr_t)sop;
-    list_push_back(&sim->ops, &sop->link);
+    list_push_back(&sim->host->backend.ops, &sop->link);
     if (op->kind == BACKEND_WORK)
         sim_event_at(world, &sop->event, world->now_ns + sim_draw(world, 5000, 2 * SIM_MS));
     else if (sim_is_file_op(op->kind))
@@ -121,7 +123,8 @@ wake(struct backend *backend)
 {
     struct sim_host *host = backend_of(backend)->host;
     if (host->state == SIM_HOST_UP)
-        sim_event_at(host->world, &host->turn_event, host->world->now_ns);
+        sim_event_at(host->world, sim_turn_event(host, backend_of(backend)->shard),
+                     host->world->now_ns);
 }
 
 static const struct backend_ops ops = {.name = "sim",
@@ -134,9 +137,9 @@ static const struct backend_ops ops = {.name = "sim",
                                        .wake = wake};
 
 void
-sim_backend_init(struct sim_backend *backend, struct sim_host *host)
+sim_backend_init(struct sim_backend *backend, struct sim_host *host, unsigned shard)
 {
-    *backend = (struct sim_backend){.base.ops = &ops, .host = host};
+    *backend = (struct sim_backend){.base.ops = &ops, .host = host, .shard = shard};
     list_init(&backend->ops);
 }
 

@@ -35,6 +35,7 @@ struct sim_op {
     struct skein_list link; /* the backend's ops */
     struct backend_op *op;
     struct sim_host *host;
+    unsigned shard; /* whose fiber waits for it */
     struct sim_event event;
     uint64_t stamp; /* sync: what it covers */
     uint64_t tries; /* connect */
@@ -44,7 +45,9 @@ struct sim_op {
     struct sim_op **slot; /* while waiting on a socket: where it is noted there */
 };
 
-void sim_backend_init(struct sim_backend *backend, struct sim_host *host);
+/* sim_backend_init - for shard @shard of the host. Ops and handles are the process's: those of the
+ * first shard's backend serve all. */
+void sim_backend_init(struct sim_backend *backend, struct sim_host *host, unsigned shard);
 /* sim_backend_drop - the process died: draw what the ops in flight did, forget them and the
  * handles. */
 void sim_backend_drop(struct sim_backend *backend, bool power_loss);

@@ -5,11 +5,37 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/runtime.h"
 #include "sim/backend.h"
 #include "sim/disk.h"
 #include "sim/net.h"
 
 #define EVENT_COUNT_MAX 5000000ull
+
+struct sim_event *
+sim_turn_event(struct sim_host *host, unsigned shard)
+{
+    return shard == 0 ? &host->turn_event : &host->others[shard - 1].turn_event;
+}
+
+static unsigned
+shard_count(const struct sim_host *host)
+{
+    return host->shard_count ? host->shard_count : 1;
+}
+
+static struct skein_shard *
+shard_of(struct sim_host *host, unsigned shard)
+{
+    return shard == 0 ? host->shard : host->others[shard - 1].shard;
+}
+
+static void
+cancel_turns(struct sim_host *host)
+{
+    for (unsigned i = 0; i < shard_count(host); i++)
+        sim_event_cancel(host->world, sim_turn_event(host, i));
+}
 
 void
 sim_world_open(struct sim_world *world, uint64_t seed, FILE *trace)
@@ -32,7 +58,7 @@ sim_world_close(struct sim_world *world)
     sim_net_close(world->net);
     for (uint32_t i = 0; i < world->host_count; i++) {
         struct sim_host *host = world->hosts[i];
-        sim_event_cancel(world, &host->turn_event);
+        cancel_turns(host);
         sim_disk_close(host->disk);
         mem_free(host->backend.handles);
         munmap(host->region, ARENA_REGION_BYTES);
@@ -79,7 +105,12 @@ sink_write(void *owner, const char *line, uint64_t line_bytes)
 static void
 on_turn(struct sim_event *event)
 {
-    sim_host_turn(event->owner);
+    struct sim_host *host = event->owner;
+    for (unsigned i = 0; i < shard_count(host); i++)
+        if (event == sim_turn_event(host, i)) {
+            sim_shard_turn(host, i);
+            return;
+        }
 }
 
 struct sim_host *
@@ -96,7 +127,11 @@ sim_host_add(struct sim_world *world, struct sim_disk *disk)
     host->sink =
         (struct obs_sink){host, world->log ? OBS_DEBUG : OBS_ERROR + 1, sink_wall_ns, sink_write};
     prng_init(&host->entropy, prng_next(&world->random));
-    sim_backend_init(&host->backend, host);
+    sim_backend_init(&host->backend, host, 0);
+    for (unsigned i = 1; i < SIM_SHARD_MAX; i++) {
+        sim_backend_init(&host->others[i - 1].backend, host, i);
+        host->others[i - 1].turn_event = (struct sim_event){.fire = on_turn, .owner = host};
+    }
     world->hosts[world->host_count++] = host;
     return host;
 }
@@ -116,6 +151,53 @@ sim_host_leave(struct sim_context context)
     mem_arena_set_current(context.arena);
 }
 
+static struct skein_shard *
+open_shard(struct sim_world *world, struct backend *backend)
+{
+    struct skein_shard *shard;
+    struct skein_shard_options options = {.backend = backend, .stacks = world->stacks};
+    if (skein_shard_open(&shard, &options) < 0)
+        base_die(__FILE__, __LINE__, "a simulated shard could not be opened");
+    return shard;
+}
+
+/* What skein_runtime_run does, without its threads. */
+static void
+start_runtime(struct sim_host *host)
+{
+    unsigned count = host->shard_count;
+    skein_assert(count <= SIM_SHARD_MAX);
+    struct launch *launch = mem_zalloc(sizeof(*launch));
+    *launch = (struct launch){.main_fn = host->main_fn, .main_arg = host->main_arg, .count = count};
+    launch->shards = mem_zalloc(count * sizeof(launch->shards[0]));
+    launch->runtime = group_open(count, 0, PORT_FENCE_NONE);
+    host->launch = launch;
+    for (unsigned i = 0; i < count; i++) {
+        struct launch_shard *mine = &launch->shards[i];
+        if (i > 0)
+            host->others[i - 1].shard = open_shard(host->world, &host->others[i - 1].backend.base);
+        *mine = (struct launch_shard){.launch = launch, .index = i, .shard = shard_of(host, i)};
+        skein_waitq_init(&mine->changed);
+        mine->port = port_open(launch->runtime, i, mine->shard, 0);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        port_connect(launch->shards[i].port);
+        skein_shard_start(shard_of(host, i), i == 0 ? launch_main_first : launch_main_other,
+                          &launch->shards[i]);
+    }
+}
+
+static void
+stop_runtime(struct sim_host *host)
+{
+    struct launch *launch = host->launch;
+    for (unsigned i = 0; i < launch->count * 2; i++)
+        launch_drain(&launch->shards[i % launch->count]);
+    for (unsigned i = 0; i < launch->count; i++)
+        port_close(launch->shards[i].port);
+    group_close(launch->runtime);
+}
+
 void
 sim_host_start(struct sim_host *host)
 {
@@ -129,12 +211,14 @@ sim_host_start(struct sim_host *host)
     host->arena = arena_init(host->region, SIM_ARENA_LIMIT_BYTES);
     sim_trace_event(&world->trace, host->number, "host.start", host->boot, 0, 0);
     struct sim_context context = sim_host_enter(host);
-    struct skein_shard_options options = {.backend = &host->backend.base, .stacks = world->stacks};
-    if (skein_shard_open(&host->shard, &options) < 0)
-        base_die(__FILE__, __LINE__, "a simulated shard could not be opened");
-    skein_shard_start(host->shard, host->main_fn, host->main_arg);
+    host->shard = open_shard(world, &host->backend.base);
+    if (host->shard_count > 0)
+        start_runtime(host);
+    else
+        skein_shard_start(host->shard, host->main_fn, host->main_arg);
     sim_host_leave(context);
-    sim_event_at(world, &host->turn_event, world->now_ns);
+    for (unsigned i = 0; i < shard_count(host); i++)
+        sim_event_at(world, sim_turn_event(host, i), world->now_ns);
 }
 
 /* The host's life is over: @finished: its main returned, so nothing of it is left to abandon. */
@@ -142,7 +226,7 @@ static void
 end_life(struct sim_host *host, bool finished, bool power_loss)
 {
     struct sim_world *world = host->world;
-    sim_event_cancel(world, &host->turn_event);
+    cancel_turns(host);
     sim_net_host_down(world->net, host, power_loss);
     sim_backend_drop(&host->backend, power_loss);
     if (host->disk)
@@ -151,15 +235,20 @@ end_life(struct sim_host *host, bool finished, bool power_loss)
     if (used_bytes > host->arena_bytes_max)
         host->arena_bytes_max = used_bytes;
     struct sim_context context = sim_host_enter(host);
-    if (finished)
-        skein_shard_close(host->shard);
-    else
-        skein_shard_abandon(host->shard);
+    if (finished && host->launch)
+        stop_runtime(host);
+    for (unsigned i = 0; i < shard_count(host); i++) {
+        if (finished)
+            skein_shard_close(shard_of(host, i));
+        else
+            skein_shard_abandon(shard_of(host, i));
+    }
     sim_host_leave(context);
     arena_deinit(host->arena);
     madvise(host->region, ARENA_REGION_BYTES, MADV_DONTNEED);
     host->arena = NULL;
     host->shard = NULL;
+    host->launch = NULL;
     host->link = NULL;
     host->state = SIM_HOST_DOWN;
 }
@@ -184,19 +273,37 @@ sim_host_paused(const struct sim_host *host)
     return host->paused_until_ns > host->world->now_ns;
 }
 
+/* Whether every shard has; @out_result: the first one's. */
+static bool
+has_finished(struct sim_host *host, int *out_result)
+{
+    int other;
+    for (unsigned i = 1; i < shard_count(host); i++)
+        if (!skein_shard_finished(shard_of(host, i), &other))
+            return false;
+    return skein_shard_finished(host->shard, out_result);
+}
+
 void
 sim_host_turn(struct sim_host *host)
 {
+    sim_shard_turn(host, 0);
+}
+
+void
+sim_shard_turn(struct sim_host *host, unsigned shard)
+{
     struct sim_world *world = host->world;
+    struct sim_event *turn_event = sim_turn_event(host, shard);
     skein_assert(host->state == SIM_HOST_UP);
     if (sim_host_paused(host)) {
-        sim_event_at(world, &host->turn_event, host->paused_until_ns);
+        sim_event_at(world, turn_event, host->paused_until_ns);
         return;
     }
     struct sim_context context = sim_host_enter(host);
-    uint64_t next_ns = skein_shard_turn(host->shard);
+    uint64_t next_ns = skein_shard_turn(shard_of(host, shard));
     int result = 0;
-    bool finished = skein_shard_finished(host->shard, &result);
+    bool finished = has_finished(host, &result);
     sim_host_leave(context);
     if (finished) {
         sim_trace_event(&world->trace, host->number, "host.exit", (uint64_t)(int64_t)result, 0, 0);
@@ -206,12 +313,12 @@ sim_host_turn(struct sim_host *host)
         return;
     }
     if (next_ns == UINT64_MAX) {
-        sim_event_cancel(world, &host->turn_event);
+        sim_event_cancel(world, turn_event);
         return;
     }
     /* Fibers that only yield make the turn return "now": time moves on a little all the same. */
     uint64_t at_ns = next_ns - host->mono_offset_ns;
     if (next_ns < host->mono_offset_ns || at_ns <= world->now_ns)
         at_ns = world->now_ns + 1000;
-    sim_event_at(world, &host->turn_event, at_ns);
+    sim_event_at(world, turn_event, at_ns);
 }

@@ -35,6 +35,7 @@
  */
 
 #define SIM_HOST_MAX 17 /* 15 nodes, the clients, one spare */
+#define SIM_SHARD_MAX 4
 #define SIM_MS 1000000ull
 #define SIM_SECOND 1000000000ull
 /* Virtual time begins here, so that "before" can be expressed. */
@@ -48,6 +49,7 @@ struct sim_host;
 struct sim_disk;
 struct sim_net;
 struct sim_link;
+struct launch;
 
 /* Something that will happen. Owned by whoever embeds it; fire is called once, taken off the queue.
  */
@@ -70,6 +72,7 @@ struct sim_handle; /* sim/backend.h */
 struct sim_backend {
     struct backend base; /* first */
     struct sim_host *host;
+    unsigned shard;
     struct skein_list ops; /* struct sim_op, in order of submission */
     struct sim_handle *handles;
     size_t handle_count, handle_capacity;
@@ -79,6 +82,13 @@ enum sim_host_state {
     SIM_HOST_DOWN,
     SIM_HOST_UP,
     SIM_HOST_BROKEN /* its disk is damaged: it refuses to start until the disk is replaced */
+};
+
+/* A shard beside the first. */
+struct sim_shard {
+    struct skein_shard *shard;
+    struct sim_backend backend;
+    struct sim_event turn_event;
 };
 
 struct sim_host {
@@ -97,6 +107,11 @@ struct sim_host {
     uint64_t mono_offset_ns; /* its monotonic clock began somewhere else at each boot */
     uint64_t paused_until_ns;
     struct sim_event turn_event;
+    /* Set before the start for a process of several shards (skein/runtime.h); 0: one, without a
+     * runtime. */
+    unsigned shard_count;
+    struct sim_shard others[SIM_SHARD_MAX - 1];
+    struct launch *launch; /* in the arena */
     struct obs_sink sink;
     size_t arena_bytes_max; /* high-water mark, sampled */
     /* What runs on it: called as the shard's main; the result goes to on_exit, outside the arena.
@@ -149,6 +164,9 @@ struct sim_context sim_host_enter(struct sim_host *host);
 void sim_host_leave(struct sim_context context);
 /* sim_host_turn - run what is ready (after an op was completed) and note the next timer. */
 void sim_host_turn(struct sim_host *host);
+/* sim_shard_turn - the same for shard @shard; sim_turn_event: its next turn. */
+void sim_shard_turn(struct sim_host *host, unsigned shard);
+struct sim_event *sim_turn_event(struct sim_host *host, unsigned shard);
 
 /* sim_event_at - queue @event (taking it off first). sim_event_cancel: off the queue, if it is on
  * it. */

@@ -7,11 +7,13 @@
  * part and can be included alone; skein/shard.h is where a program begins.
  */
 
+#include "skein/call.h"
 #include "skein/channel.h"
 #include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/metrics.h"
+#include "skein/runtime.h"
 #include "skein/shard.h"
 #include "skein/socket.h"
 #include "skein/sync.h"

@@ -83,6 +83,7 @@ struct skein_shard {
     bool started;
     struct shard_stats stats;
     struct skein_metrics *metrics;
+    struct shard_port *port; /* NULL: no other shards (core/mailbox_port.h) */
 };
 
 /* The thread's shard; skein_shard_current returns it. */

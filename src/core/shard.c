@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "core/internal.h"
+#include "core/mailbox_port.h"
 #include "core/run_queue.h"
 #include "skein/metrics.h"
 
@@ -86,13 +87,16 @@ skein_shard_turn(struct skein_shard *shard)
     skein_assert(shard->running == NULL);
     struct skein_shard *previous = shard_set_current(shard);
     enter_thread(shard);
+    if (shard->port)
+        port_awake(shard->port);
     uint64_t now_ns = shard->backend->ops->now_ns(shard->backend);
     for (int round = 0; round < TURN_ROUND_COUNT_MAX; round++) {
         shard->stats.turns++;
         sched_run_round(shard);
+        bool moved = shard->port && port_turn(shard->port);
         now_ns = shard->backend->ops->now_ns(shard->backend);
         timer_fire_due(&shard->timers, now_ns);
-        if (sched_is_idle(shard))
+        if (sched_is_idle(shard) && !moved && (!shard->port || port_rest(shard->port)))
             break;
     }
     uint64_t next_ns = sched_is_idle(shard) ? timer_next_ns(&shard->timers) : now_ns;
@@ -104,9 +108,14 @@ static void
 wait_for_something(struct skein_shard *shard)
 {
     const struct backend_ops *ops = shard->backend->ops;
+    if (shard->port && !port_idle(shard->port, timer_next_ns(&shard->timers)))
+        return;
     uint64_t begun_ns = ops->now_ns(shard->backend);
     ops->wait(shard->backend, timer_next_ns(&shard->timers));
-    shard->stats.sleep_ns += ops->now_ns(shard->backend) - begun_ns;
+    uint64_t slept_ns = ops->now_ns(shard->backend) - begun_ns;
+    shard->stats.sleep_ns += slept_ns;
+    if (shard->port)
+        port_slept(shard->port, slept_ns);
 }
 
 int
@@ -122,7 +131,8 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
         if (skein_shard_finished(shard, &result))
             break;
         shard->stats.turns++;
-        if (sched_is_idle(shard))
+        bool moved = shard->port && port_turn(shard->port);
+        if (sched_is_idle(shard) && !moved)
             wait_for_something(shard);
         else
             ops->wait(shard->backend, 0);
