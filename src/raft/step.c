@@ -145,7 +145,8 @@ dispatch(struct raft *raft, struct raft_message *m)
     if (from_leader(m)) {
         if (raft->role == RAFT_LEADER)
             return -SKEIN_EPROTO; /* two leaders in a term cannot be (row 14) */
-        if (raft->leader != RAFT_NONE && raft->leader != m->from)
+        /* etcd lets anybody hand over a snapshot in the leader's place. */
+        if (raft->leader != RAFT_NONE && raft->leader != m->from && !raft->options.etcd_rules)
             return -SKEIN_EPROTO;
         if (raft->role != RAFT_FOLLOWER)
             raft_become_follower(raft, raft->term, m->from);

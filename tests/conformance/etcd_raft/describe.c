@@ -104,6 +104,14 @@ etcd_message_of(struct raft_message *message)
         m.from = ETCD_APPEND_THREAD;
     if (message->type == RAFT_TRANSFER_LEADER)
         m.from = message->context; /* etcd names whom to transfer to as the sender */
+    if (message->type == RAFT_READ_INDEX || message->type == RAFT_READ_INDEX_RESPONSE) {
+        /* etcd's contexts are bytes, and travel as an entry. */
+        char digits[24];
+        int count = snprintf(digits, sizeof digits, "%" PRIu64, message->context);
+        m.entries = mem_zalloc(sizeof *m.entries);
+        m.entries[0].data = bytes_copy(digits, (size_t)count);
+        m.entry_count = 1;
+    }
     return m;
 }
 

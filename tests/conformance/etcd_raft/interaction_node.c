@@ -318,11 +318,13 @@ node_step(struct node *node, struct etcd_message message, struct text *out)
         etcd_message_deinit(&message);
         return;
     }
-    message.core.entries = message.entries;
-    message.core.entry_count = message.entry_count;
-    message.entries = NULL;
-    message.entry_count = 0;
     bool proposal = message.core.type == RAFT_PROPOSE;
+    if (proposal || message.core.type == RAFT_APPEND) {
+        message.core.entries = message.entries;
+        message.core.entry_count = message.entry_count;
+        message.entries = NULL;
+        message.entry_count = 0;
+    }
     int rc = raft_step(node->raft, &message.core);
     if (rc == -SKEIN_ENOTFOUND)
         text_printf(out, "raft: cannot step as peer not found\n");
