@@ -198,9 +198,10 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            result.checked_ops, result.failed_ops, result.unknown_ops,
            (uint64_t)(result.simulated_ns / SIM_SECOND), result.event_count, result.trace_hash);
     printf("  %" PRIu64 " crashes, %" PRIu64 " exits, %" PRIu64 " elections, %" PRIu64
-           " disks joined, %" PRIu64 " blocks lost, %" PRIu64 " MiB at most on a node\n",
-           result.crashes, result.exits, result.elections, result.joins, result.lost_blocks,
-           result.memory_bytes_max >> 20);
+           " disks joined, %" PRIu64 " logs repaired, %" PRIu64 " blocks lost, %" PRIu64
+           " MiB at most on a node\n",
+           result.crashes, result.exits, result.elections, result.joins, result.repairs,
+           result.lost_blocks, result.memory_bytes_max >> 20);
     if (result.verdict != SIM_PASSED)
         print_replay(flags, flags->seed);
     return (int)result.verdict;

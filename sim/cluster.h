@@ -91,7 +91,7 @@ struct sim_cluster {
     struct sim_oracle *oracle;
     enum sim_verdict verdict; /* the first that was found */
     char reason[768];
-    uint64_t checkpoints_taken, snapshots_installed, elections, forged_dropped, joins;
+    uint64_t checkpoints_taken, snapshots_installed, elections, forged_dropped, joins, repairs;
 };
 
 /* sim_violation - note the first one, and end the run. */
@@ -107,6 +107,8 @@ void sim_node_stop(struct sim_node *node);
 /* sim_node_replace_disk - of a node that is down. */
 void sim_node_replace_disk(struct sim_node *node);
 bool sim_node_up(const struct sim_node *node);
+/* sim_node_repairing - its log was damaged and its peers are making it whole. */
+bool sim_node_repairing(const struct sim_node *node);
 
 /* ---- faults.c ---- */
 void sim_faults_start(struct sim_cluster *cluster);

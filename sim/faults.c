@@ -145,11 +145,16 @@ flip(struct sim_cluster *cluster, struct sim_node *node)
     if (!all_whole(cluster))
         return false;
     sim_node_crash(node, true, restart_delay(cluster));
-    if (node->host->state != SIM_HOST_DOWN ||
-        !sim_disk_flip_bit(node->host->disk, where, sizeof(where)))
+    /* One bad place, or a bad day: many. */
+    uint64_t count = sim_chance(&cluster->world, 300) ? sim_draw(&cluster->world, 2, 12) : 1;
+    if (node->host->state != SIM_HOST_DOWN)
         return false;
-    node->damaged = true;
-    sim_trace_text(&cluster->world.trace, node->host->number, "flip", "%s", where);
+    for (uint64_t i = 0; i < count; i++) {
+        if (!sim_disk_flip_bit(node->host->disk, where, sizeof(where)))
+            return node->damaged;
+        node->damaged = true;
+        sim_trace_text(&cluster->world.trace, node->host->number, "flip", "%s", where);
+    }
     return true;
 }
 
@@ -169,7 +174,7 @@ mend_damaged(struct sim_cluster *cluster, uint32_t per_mille)
 {
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *node = &cluster->nodes[i];
-        if (!node->damaged || !sim_chance(&cluster->world, per_mille))
+        if (!node->damaged || sim_node_repairing(node) || !sim_chance(&cluster->world, per_mille))
             continue;
         sim_node_crash(node, true, 0);
         sim_node_replace_disk(node);

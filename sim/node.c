@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "replica/link_tcp.h"
+#include "replica/state.h"
 #include "sim/cluster.h"
 #include "skein/error.h"
 
@@ -27,6 +28,14 @@ bool
 sim_node_up(const struct sim_node *node)
 {
     return node->host->state == SIM_HOST_UP;
+}
+
+bool
+sim_node_repairing(const struct sim_node *node)
+{
+    const struct replica *replica =
+        sim_node_up(node) && node->kv ? kv_node_replica(node->kv) : NULL;
+    return replica && replica->repairing;
 }
 
 static void

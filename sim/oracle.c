@@ -133,6 +133,12 @@ check_applied(struct sim_cluster *cluster, struct sim_node *node, const struct r
     if (replica->log_time_ms < node->last_log_time_ms)
         sim_violation(cluster, SIM_SAFETY, "log time of node %u went back", number);
     node->last_log_time_ms = replica->log_time_ms;
+    if (node->damaged && replica->counters.repairs > 0 && !replica->repairing) {
+        node->damaged = false;
+        cluster->repairs++;
+        sim_trace_text(&cluster->world.trace, number, "repaired", "last %" PRIu64,
+                       replica->promise.last_index);
+    }
 }
 
 /*
@@ -145,8 +151,10 @@ check_promise(struct sim_cluster *cluster, struct sim_node *node, const struct r
 {
     struct sim_oracle *oracle = cluster->oracle;
     const struct promise *promise = &oracle->promises[node->host->number - 1];
-    if (promise->raft_id != replica->raft_id || promise->index >= oracle->applied_count ||
-        oracle->applied[promise->index].node == 0 ||
+    /* A damaged log that its peers repair has forgotten, and knows it: it keeps the promise by how
+     * it votes until it holds the entry again. */
+    if (replica->repairing || promise->raft_id != replica->raft_id ||
+        promise->index >= oracle->applied_count || oracle->applied[promise->index].node == 0 ||
         oracle->applied[promise->index].term != promise->term)
         return;
     uint64_t term = raft_entry_term(replica->raft, promise->index);

@@ -198,6 +198,7 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
     result->unknown_ops = cluster->unknown_count;
     result->elections = cluster->elections;
     result->joins = cluster->joins;
+    result->repairs = cluster->repairs;
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *node = &cluster->nodes[i];
         result->crashes += node->crashes;

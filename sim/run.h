@@ -33,7 +33,8 @@ struct sim_run_result {
     char reason[768];
     uint64_t checked_ops, failed_ops, unknown_ops;
     uint64_t simulated_ns, event_count, trace_hash;
-    uint64_t crashes, exits, elections, joins, checkpoints, snapshots, forged_dropped, lost_blocks;
+    uint64_t crashes, exits, elections, joins, repairs, checkpoints, snapshots, forged_dropped,
+        lost_blocks;
     uint64_t memory_bytes_max;
 };
 

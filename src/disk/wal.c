@@ -9,7 +9,7 @@
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "disk/explain.h"
-#include "disk/wal_int.h"
+#include "disk/wal_salvage.h"
 #include "obs/log.h"
 #include "skein/error.h"
 
@@ -43,6 +43,8 @@ wal_open(struct wal **out_wal, const struct wal_options *options, struct skein_s
     int rc = directory_make(wal, out_why);
     if (rc == 0)
         rc = wal_recover(wal, &scan, &found, out_why);
+    if (rc == -SKEIN_ECORRUPT && options->on_damage && wal_scan_damaged(&scan))
+        rc = wal_salvage(wal, &scan, &found, out_why);
     if (rc == 0)
         rc = log_resume(wal, &scan, &found, out_why);
     if (rc == 0) {
@@ -209,6 +211,11 @@ log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found
     wal->durable_start_index = wal->state.start_index;
     wal->segments = scan->segments;
     scan->segments = (struct wal_segments){0};
+    const struct wal_frames *frames = &scan->frames;
+    const struct raft_entry *last =
+        frames->entry_count ? &frames->entries[frames->entry_count - 1] : NULL;
+    wal->last_index = last ? last->index : frames->state.start_index;
+    wal->last_term = last ? last->term : frames->state.start_term;
     int rc = tail_sync(wal);
     if (rc == 0)
         rc = files_drop(wal, end.segment + 1, found->last_number);
@@ -220,7 +227,8 @@ log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found
         rc = wal_batch_flush(wal);
     if (rc < 0)
         return disk_explain(rc, "cannot write the log in", wal->dir, out_why);
-    tail_cut(wal, end);
+    if (!wal->keeps_tail)
+        tail_cut(wal, end);
     uint64_t torn_bytes = scan->torn_blocks * WAL_BLOCK_BYTES + scan->frames.void_bytes;
     if (torn_bytes > 0)
         obs_log(OBS_WARN, "wal", "dropped a torn end, never acknowledged",

@@ -37,10 +37,26 @@ struct wal_identity {
     uint64_t node; /* the raft id */
 };
 
+/*
+ * Damage that leaves no doubt about what this disk has promised: `mark` says it (0007). What can be
+ * read before the damage is what the log goes back to; what was behind it is to come from peers.
+ */
+struct wal_damage {
+    struct raft_hard_state hard_state; /* to be kept: term and vote */
+    uint64_t start_index;              /* a checkpoint at least as new existed */
+    uint64_t last_index;               /* the log's last entry was this one */
+    uint64_t last_term;
+    const char *why; /* a line for a person: file, offset, what is wrong */
+};
+
 struct wal_options {
     const char *dir; /* exists or is created */
     struct wal_identity identity;
-    uint64_t segment_bytes;   /* 64 MiB; a multiple of 4096, 64 KiB to 1 GiB */
+    uint64_t segment_bytes; /* 64 MiB; a multiple of 4096, 64 KiB to 1 GiB */
+    /* NULL: a damaged log is refused. Else called before anything is given up; makes durable what
+     * @damage says and returns 0, or refuses with a negative code. On the opening fiber. */
+    int (*on_damage)(void *owner, const struct wal_damage *damage);
+    void *owner;
     uint64_t queue_bytes_max; /* 256 MiB queued and not durable: wal_submit refuses beyond */
 };
 
@@ -90,6 +106,9 @@ int wal_submit(struct wal *wal, struct wal_write *write) SKEIN_MUST_CHECK;
  * that hold nothing newer are removed, after a segment that carries hard state and start is
  * durable. Does not wait. */
 void wal_compact(struct wal *wal, uint64_t index, uint64_t term);
+
+/* wal_forget_damaged - remove the *.damaged files that a repair left in @dir. */
+int wal_forget_damaged(const char *dir) SKEIN_MUST_CHECK;
 
 struct wal_stats {
     uint64_t writes;      /* batches made durable */

@@ -15,13 +15,57 @@ is_zero(const uint8_t *data, size_t count)
     return count == 0 || (data[0] == 0 && memcmp(data, data + 1, count - 1) == 0);
 }
 
+#define MARK_AT (WAL_BLOCK_BYTES - WAL_MARK_BYTES)
+
+static size_t
+payload_bytes_max(bool marked)
+{
+    return WAL_PAYLOAD_BYTES + (marked ? 0 : WAL_MARK_BYTES);
+}
+
+static void
+state_encode(uint8_t *to, const struct wal_state *state)
+{
+    wire_store(to, state->hard_state.term, 8);
+    wire_store(to + 8, state->hard_state.vote, 8);
+    wire_store(to + 16, state->hard_state.commit, 8);
+    wire_store(to + 24, state->start_index, 8);
+    wire_store(to + 32, state->start_term, 8);
+}
+
+static struct wal_state
+state_decode(const uint8_t *from)
+{
+    return (struct wal_state){
+        .hard_state = {wire_load(from, 8), wire_load(from + 8, 8), wire_load(from + 16, 8)},
+        .start_index = wire_load(from + 24, 8),
+        .start_term = wire_load(from + 32, 8),
+    };
+}
+
+static void
+mark_encode(uint8_t *to, const struct wal_mark *mark)
+{
+    state_encode(to, &mark->state);
+    wire_store(to + 40, mark->last_index, 8);
+    wire_store(to + 48, mark->last_term, 8);
+}
+
+static struct wal_mark
+mark_decode(const uint8_t *from)
+{
+    return (struct wal_mark){.state = state_decode(from),
+                             .last_index = wire_load(from + 40, 8),
+                             .last_term = wire_load(from + 48, 8)};
+}
+
 void
 wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block)
 {
-    skein_assert(block->payload_bytes <= WAL_PAYLOAD_BYTES);
+    skein_assert(block->payload_bytes <= payload_bytes_max(block->marked));
     skein_assert(block->number < block->count);
     raw[4] = (uint8_t)block->kind;
-    raw[5] = 0;
+    raw[5] = block->marked;
     wire_store(raw + 6, block->payload_bytes, 2);
     wire_store(raw + 8, block->generation, 8);
     wire_store(raw + 16, block->at.segment, 4);
@@ -34,6 +78,8 @@ wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block)
     wire_store(raw + 44, 0, 4);
     size_t used = WAL_BLOCK_HEAD_BYTES + block->payload_bytes;
     memset(raw + used, 0, WAL_BLOCK_BYTES - used);
+    if (block->marked)
+        mark_encode(raw + MARK_AT, &block->mark);
     wire_store(raw, crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4), 4);
 }
 
@@ -49,7 +95,10 @@ block_decode(const uint8_t *raw, struct wal_block *block)
         .synced = {(uint32_t)wire_load(raw + 32, 4), (uint32_t)wire_load(raw + 36, 4)},
         .number = (uint16_t)wire_load(raw + 40, 2),
         .count = (uint16_t)wire_load(raw + 42, 2),
+        .marked = raw[5] == 1,
     };
+    if (block->marked)
+        block->mark = mark_decode(raw + MARK_AT);
 }
 
 /* The rules a block keeps whatever its neighbours are; NULL when it keeps them. */
@@ -58,7 +107,8 @@ block_fault(const uint8_t *raw, const struct wal_block *block)
 {
     if (raw[4] != WAL_BLOCK_CARRY && raw[4] != WAL_BLOCK_DATA)
         return "unknown kind of block";
-    if (raw[5] != 0 || !is_zero(raw + 44, 4) || block->payload_bytes > WAL_PAYLOAD_BYTES)
+    if (raw[5] > 1 || !is_zero(raw + 44, 4) ||
+        block->payload_bytes > payload_bytes_max(block->marked))
         return "senseless block head";
     if (block->count == 0 || block->count > WAL_BATCH_BLOCKS_MAX || block->number >= block->count)
         return "senseless batch length";
@@ -119,7 +169,7 @@ wal_header_decode(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_header *out_hea
         memcmp(raw + 4, header_magic, 8) != 0)
         return -SKEIN_ECORRUPT;
     *out_version = (uint32_t)wire_load(raw + 12, 4);
-    if (*out_version != WAL_FORMAT_VERSION)
+    if (*out_version < WAL_FORMAT_VERSION_MIN || *out_version > WAL_FORMAT_VERSION)
         return -SKEIN_EFORMAT;
     struct wal_header header = {
         .identity.node = wire_load(raw + 32, 8),
@@ -133,26 +183,6 @@ wal_header_decode(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_header *out_hea
         return -SKEIN_ECORRUPT;
     *out_header = header;
     return 0;
-}
-
-static void
-state_encode(uint8_t *to, const struct wal_state *state)
-{
-    wire_store(to, state->hard_state.term, 8);
-    wire_store(to + 8, state->hard_state.vote, 8);
-    wire_store(to + 16, state->hard_state.commit, 8);
-    wire_store(to + 24, state->start_index, 8);
-    wire_store(to + 32, state->start_term, 8);
-}
-
-static struct wal_state
-state_decode(const uint8_t *from)
-{
-    return (struct wal_state){
-        .hard_state = {wire_load(from, 8), wire_load(from + 8, 8), wire_load(from + 16, 8)},
-        .start_index = wire_load(from + 24, 8),
-        .start_term = wire_load(from + 32, 8),
-    };
 }
 
 void

@@ -21,9 +21,11 @@
 
 #define WAL_BLOCK_BYTES 4096u
 #define WAL_BLOCK_HEAD_BYTES 48u
-#define WAL_PAYLOAD_BYTES (WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES)
+#define WAL_MARK_BYTES 56u
+#define WAL_PAYLOAD_BYTES (WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES - WAL_MARK_BYTES)
 #define WAL_BATCH_BLOCKS_MAX 256u
-#define WAL_FORMAT_VERSION 1u
+#define WAL_FORMAT_VERSION 2u
+#define WAL_FORMAT_VERSION_MIN 1u /* its blocks have no mark, and that much more payload */
 #define WAL_SEGMENT_BYTES_MIN (64u << 10)
 #define WAL_SEGMENT_BYTES_MAX (1u << 30)
 
@@ -40,6 +42,14 @@ struct wal_state {
     uint64_t start_term;
 };
 
+/* What a whole batch makes of the log: in every block of it, so that one that can be read tells how
+ * far the log went, whatever became of the others. Entries behind `last` are void. */
+struct wal_mark {
+    struct wal_state state;
+    uint64_t last_index; /* 0: no entry and no start */
+    uint64_t last_term;
+};
+
 enum wal_block_kind { WAL_BLOCK_CARRY = 2, WAL_BLOCK_DATA = 3 };
 
 struct wal_block {
@@ -51,6 +61,8 @@ struct wal_block {
     uint64_t batch;             /* 1, 2, 3 ... over all segments */
     uint16_t number;            /* in the batch, from 0 */
     uint16_t count;             /* blocks in the batch */
+    bool marked;                /* false: of version 1 */
+    struct wal_mark mark;
 };
 
 /* wal_block_seal - write the head, zero what lies behind the payload, add the checksum. The payload

@@ -39,6 +39,8 @@ struct wal {
     struct wal_state after; /* when the one in progress is whole */
     uint64_t frame_left_bytes;
     uint32_t frame_home;
+    uint64_t last_index; /* the log's last entry when what is encoded is durable */
+    uint64_t last_term;
     uint32_t restart_segment; /* the home of a snapshot marker in the batch being built; 0: none */
     uint64_t durable_start_index;
 
@@ -56,6 +58,7 @@ struct wal {
     uint64_t lazy_count;
     bool lazy_due;
     bool compact_due;
+    bool keeps_tail; /* the end lies before damage: what is behind it is evidence */
     uint64_t compact_index;
     uint64_t compact_term;
     struct skein_waitq writer_q;
@@ -78,8 +81,9 @@ struct wal {
 
 /* What lies behind the log's end, for the opening. */
 struct wal_found {
-    uint32_t last_number; /* of all files; 0: none */
-    bool spare_usable;    /* the file behind the last one with data was never written */
+    uint32_t first_number; /* of all files; 0: none */
+    uint32_t last_number;  /* of all files; 0: none */
+    bool spare_usable;     /* the file behind the last one with data was never written */
     uint64_t spare_generation;
     uint64_t spare_bytes;
 };

@@ -35,6 +35,7 @@ wal_recover(struct wal *wal, struct wal_scan *scan, struct wal_found *out_found,
     int rc = segments_list(wal, out_found, &first, out_why);
     if (rc < 0)
         return rc;
+    out_found->first_number = first;
     uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, READ_BYTES);
     for (uint32_t number = first; number != 0 && number <= out_found->last_number && rc == 0;
          number++) {
@@ -108,9 +109,10 @@ explain_segment(const struct wal *wal, uint32_t number, int code, uint32_t versi
     wal_path(wal, number, "", path);
     if (code == -SKEIN_EFORMAT)
         snprintf(out_why, 512,
-                 "the log segment %.300s has format version %u, this program reads version %u: use "
+                 "the log segment %.300s has format version %u, this program reads versions %u to "
+                 "%u: use "
                  "the program that wrote it, or start with an empty data directory",
-                 path, version, WAL_FORMAT_VERSION);
+                 path, version, WAL_FORMAT_VERSION_MIN, WAL_FORMAT_VERSION);
     else if (code == -SKEIN_EIDENTITY)
         snprintf(
             out_why, 512,

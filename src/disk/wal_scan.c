@@ -18,7 +18,7 @@ wal_scan_init(struct wal_scan *scan, const struct wal_identity *identity)
 {
     *scan = (struct wal_scan){.identity = *identity};
     wal_frames_init(&scan->frames, &scan->segments);
-    scan->payload = mem_alloc((size_t)WAL_BATCH_BLOCKS_MAX * WAL_PAYLOAD_BYTES);
+    scan->payload = mem_alloc((size_t)WAL_BATCH_BLOCKS_MAX * WAL_BLOCK_BYTES);
 }
 
 void
@@ -251,4 +251,10 @@ wal_scan_finish(struct wal_scan *scan)
         return -SKEIN_ECORRUPT;
     }
     return 0;
+}
+
+bool
+wal_scan_damaged(const struct wal_scan *scan)
+{
+    return scan->suspect != WAL_SUSPECT_NONE && !scan->frames.error;
 }

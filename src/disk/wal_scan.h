@@ -85,5 +85,8 @@ int wal_scan_block(struct wal_scan *scan, const uint8_t raw[WAL_BLOCK_BYTES]) SK
  * **Returns** 0; -SKEIN_ECORRUPT: suspect, suspect_at and suspect_reason say where and why.
  */
 int wal_scan_finish(struct wal_scan *scan) SKEIN_MUST_CHECK;
+/* wal_scan_damaged - after -SKEIN_ECORRUPT: bytes are damaged or gone, and what was read before
+ * them holds (whole blocks that contradict each other are another matter). */
+bool wal_scan_damaged(const struct wal_scan *scan);
 
 #endif

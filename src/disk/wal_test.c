@@ -70,11 +70,11 @@ format_main(void *arg)
     test_log_close(&log);
     snprintf(path, sizeof(path), "%s/00000001.wal", dir);
     uint8_t *data = disk_test_read(path, &bytes);
-    test_block_patch(data, 12, 2);
+    test_block_patch(data, 12, 3);
     disk_test_write(path, data, bytes);
     mem_free(data);
     assert_int_equal(test_log_try_open(&log, dir, 1 << 16), -SKEIN_EFORMAT);
-    assert_non_null(strstr(log.why, "has format version 2, this program reads version 1"));
+    assert_non_null(strstr(log.why, "has format version 3, this program reads versions 1 to 2"));
     return 0;
 }
 

@@ -121,9 +121,16 @@ write_put(struct wal *wal, struct wal_write *write)
         wal->after.start_index = write->snapshot->index;
         wal->after.start_term = write->snapshot->term;
     }
-    if (write->entry_count > 0)
+    if (write->snapshot) {
+        wal->last_index = write->snapshot->index;
+        wal->last_term = write->snapshot->term;
+    }
+    if (write->entry_count > 0) {
+        wal->last_index = write->entries[write->entry_count - 1].index;
+        wal->last_term = write->entries[write->entry_count - 1].term;
         wal_segments_note(&wal->segments, wal->frame_home,
                           write->entries[write->entry_count - 1].index);
+    }
     wal_frame_head(head, write);
     rc = put(wal, head, sizeof(head));
     for (size_t i = 0; i < write->entry_count && rc == 0; i++) {
@@ -234,6 +241,8 @@ static void
 batch_seal(struct wal *wal)
 {
     bool carries = wal->next_block == 1;
+    struct wal_mark mark = {wal->frame_left_bytes ? wal->after : wal->state, wal->last_index,
+                            wal->last_term};
     for (uint32_t i = 0; i < wal->batch_blocks; i++) {
         bool carry = carries && i == 0;
         bool last = i + 1 == wal->batch_blocks;
@@ -248,6 +257,8 @@ batch_seal(struct wal *wal)
             .batch = wal->batch_next,
             .number = (uint16_t)i,
             .count = (uint16_t)wal->batch_blocks,
+            .marked = true,
+            .mark = mark,
         };
         wal_block_seal(block_at(wal, i), &block);
     }

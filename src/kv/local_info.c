@@ -145,9 +145,10 @@ skein_log(struct wire_writer *text, const struct replica_status *status)
                     status->log_writes, status->log_write_bytes);
     kv_local_printf(text,
                     "checkpoint:%" PRIu64 "\r\ncheckpoints_taken:%" PRIu64
-                    "\r\nsnapshots_sent:%" PRIu64 "\r\nsnapshots_installed:%" PRIu64 "\r\n",
+                    "\r\nsnapshots_sent:%" PRIu64 "\r\nsnapshots_installed:%" PRIu64
+                    "\r\nlog_repairing:%d\r\nlog_repairs:%" PRIu64 "\r\n",
                     status->checkpoint_index, status->checkpoints_taken, status->snapshots_sent,
-                    status->snapshots_installed);
+                    status->snapshots_installed, status->repairing, status->repairs);
 }
 
 static void

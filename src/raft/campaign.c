@@ -5,7 +5,7 @@ bool
 raft_promotable(const struct raft *raft)
 {
     return raft_config_is(&raft->config, raft->id, RAFT_VOTER | RAFT_OUTGOING) &&
-           !raft_snapshot_pending(raft);
+           !raft_snapshot_pending(raft) && !raft_repairing(raft);
 }
 
 static void

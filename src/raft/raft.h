@@ -134,6 +134,9 @@ enum raft_message_type {
 /* In a RAFT_APPEND_RESPONSE with reject: the sender knows no configuration and its log is empty, so
  * that entries alone would not tell it who the members are: it must be sent a snapshot. */
 #define RAFT_CONTEXT_NEEDS_SNAPSHOT (UINT64_MAX - 1)
+/* In a RAFT_APPEND_RESPONSE with reject: the sender's disk was damaged, its log ends at reject_hint
+ * now, whatever it acknowledged before. */
+#define RAFT_CONTEXT_SHORTER (UINT64_MAX - 2)
 /* Terms and indices above this are refused: nothing that counts up can wrap. */
 #define RAFT_NUMBER_MAX ((uint64_t)1 << 62)
 
@@ -208,6 +211,9 @@ struct raft_options {
     uint64_t applied; /* >= snapshot.index: what the state machine holds already */
     struct raft_entry *entries; /* from snapshot.index + 1 (or lower, overlapping) on, contiguous */
     size_t entry_count;         /* **Ownership**: the core takes its own references */
+
+    /* What the log ended with before the disk was damaged; 0: it was not. See raft_repairing. */
+    uint64_t promised_index, promised_term;
 };
 
 struct raft;
@@ -385,6 +391,9 @@ struct raft_status {
 };
 
 void raft_status(const struct raft *raft, struct raft_status *out_status);
+/* raft_repairing - the log is shorter than promised: this node follows, does not stand for election
+ * and votes for no log shorter than that. */
+bool raft_repairing(const struct raft *raft);
 uint64_t raft_leader(const struct raft *raft);
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);

@@ -65,6 +65,7 @@ raft_on_append(struct raft *raft, struct raft_message *m)
     }
     if (!raft_log_matches(&raft->log, m->index, m->log_term)) {
         refuse(raft, m);
+        raft_repair_ask(raft, m->from);
         return 0;
     }
     uint64_t matched = m->index + m->entry_count;

@@ -15,6 +15,10 @@ on_rejected(struct raft *raft, struct raft_progress *p, const struct raft_messag
         raft_send_append(raft, p);
         return;
     }
+    if (m->context == RAFT_CONTEXT_SHORTER) {
+        raft_repair_on_asked(raft, p, m);
+        return;
+    }
     /* Skip what the follower cannot hold of a term (section 5.3, at the end), from our side. */
     uint64_t hint = m->reject_hint;
     uint64_t unused;

@@ -10,6 +10,10 @@ raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
                         .type = RAFT_HEARTBEAT_RESPONSE, .to = m->from, .context = m->context});
     /* The leader believes in more than we hold: our disk was lost. The answer lets it find out;
      * what we do not hold we cannot commit (row 28). */
+    if (m->commit > raft_log_last(&raft->log) && raft_repairing(raft)) {
+        raft_repair_ask(raft, m->from);
+        return 0;
+    }
     if (m->commit > raft_log_last(&raft->log))
         return -SKEIN_EPROTO;
     raft_commit_to(raft, m->commit);

@@ -6,6 +6,8 @@ static bool
 up_to_date(const struct raft *raft, const struct raft_message *m)
 {
     uint64_t last_term = raft_log_last_term(&raft->log);
+    if (raft_repair_refuses(raft, m->log_term, m->index))
+        return false;
     if (m->log_term != last_term)
         return m->log_term > last_term;
     return m->index >= raft_log_last(&raft->log);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one fiber that owns the raft core and the machine. */
 #include "skein/shard.h"
-#include "replica/state.h"
+#include "replica/repair.h"
 #include "skein/error.h"
 
 void
@@ -75,6 +75,7 @@ round_of_driver(struct replica *replica)
     propose_queue(replica);
     ready_take_all(replica);
     replica->beat_for_all = false;
+    repair_turn(replica);
     forward_flush(replica);
     forward_flush_replies(replica);
 }

@@ -5,7 +5,7 @@
 #include "skein/file.h"
 #include "skein/shard.h"
 #include "obs/log.h"
-#include "replica/state.h"
+#include "replica/repair.h"
 #include "skein/error.h"
 
 #include <inttypes.h>
@@ -59,12 +59,16 @@ check_log_exists(struct replica *replica, char out_why[512])
 static int
 open_log(struct replica *replica, struct wal_recovery *out_recovery, char out_why[512])
 {
-    int rc = check_log_exists(replica, out_why);
+    int rc = repair_load(replica, out_why);
+    if (rc == 0)
+        rc = check_log_exists(replica, out_why);
     if (rc < 0)
         return rc;
     struct wal_options options = {.dir = replica->wal_dir,
                                   .segment_bytes = replica->options.segment_bytes,
-                                  .queue_bytes_max = UINT64_C(256) << 20};
+                                  .queue_bytes_max = UINT64_C(256) << 20,
+                                  .on_damage = repair_on_damage,
+                                  .owner = replica};
     options.identity.node = replica->raft_id;
     for (uint32_t i = 0; i < 16; i++)
         options.identity.cluster[i] = replica->identity.map.cluster[i];
@@ -117,9 +121,10 @@ on_cut(struct wal_write *write, int status)
     skein_wake_all(&cut->wake);
 }
 
+/* Durable when this returns. @snapshot: NULL, or the log is cut at it. */
 static int
-cut_log(struct replica *replica, const struct raft_snapshot *snapshot,
-        const struct raft_hard_state *hard_state)
+write_state(struct replica *replica, const struct raft_snapshot *snapshot,
+            const struct raft_hard_state *hard_state)
 {
     struct cut cut = {.write = {.hard_state = hard_state,
                                 .snapshot = snapshot,
@@ -161,14 +166,26 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                  replica->wal_dir, log->start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }
+    if (replica->repairing && replica->promise.start_index > snapshot->index) {
+        snprintf(out_why, 512,
+                 "%.300s: the damaged log began behind a checkpoint at %" PRIu64
+                 " or later and the newest checkpoint is at %" PRIu64
+                 ": put it back, or empty the data directory to join again with a new disk",
+                 replica->wal_dir, replica->promise.start_index, snapshot->index);
+        return -SKEIN_ECORRUPT;
+    }
+    bool promised = repair_merge(replica, &log->hard_state);
     raise_hard_state(&log->hard_state, snapshot);
     size_t entry_count = log->entry_count;
-    if (!log_continues(log, snapshot)) {
+    bool continues = log_continues(log, snapshot);
+    if (!continues) {
         entry_count = 0;
         log->hard_state.commit = snapshot->index;
-        int rc = cut_log(replica, snapshot, &log->hard_state);
+    }
+    if (promised || !continues) {
+        int rc = write_state(replica, continues ? NULL : snapshot, &log->hard_state);
         if (rc < 0) {
-            snprintf(out_why, 512, "%.400s: cannot be cut at the checkpoint (%s)", replica->wal_dir,
+            snprintf(out_why, 512, "%.400s: cannot be written to (%s)", replica->wal_dir,
                      skein_error_name(rc));
             return rc;
         }
@@ -189,7 +206,9 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                                    .snapshot = *snapshot,
                                    .applied = snapshot->index,
                                    .entries = log->entries,
-                                   .entry_count = entry_count};
+                                   .entry_count = entry_count,
+                                   .promised_index = replica->promise.last_index,
+                                   .promised_term = replica->promise.last_term};
     int rc = raft_open(&replica->raft, &options);
     if (rc < 0)
         snprintf(out_why, 512,

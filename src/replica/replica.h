@@ -117,6 +117,8 @@ struct replica_status {
     uint64_t log_time_ms;
     uint64_t checkpoint_index;
     uint64_t checkpoints_taken, snapshots_sent, snapshots_installed;
+    bool repairing;   /* its log was damaged, and the peers are making it whole */
+    uint64_t repairs; /* damaged logs that the peers made whole again */
     uint64_t proposals, reads, forwarded;
     uint64_t forged_dropped; /* messages whose claimed sender is not the link's */
     uint64_t undecodable_dropped;

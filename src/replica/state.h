@@ -183,6 +183,8 @@ struct replica {
     struct wal *wal;
     struct skein_scope wal_scope;
     uint64_t raft_id;
+    bool repairing;            /* repair.h */
+    struct wal_damage promise; /* of the disk, before it was damaged */
     struct raft_config config; /* as of the last applied entry */
     struct peer peers[REPLICA_NODES_MAX];
     uint32_t peer_count;

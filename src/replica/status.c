@@ -27,6 +27,7 @@ replica_status(struct replica *replica, struct replica_status *out_status)
     skein_assert(replica->magic == REPLICA_MAGIC);
     *out_status = replica->counters;
     out_status->phase = replica->phase;
+    out_status->repairing = replica->repairing;
     out_status->node = replica->options.node;
     memcpy(out_status->cluster_id, replica->identity.map.cluster, 16);
     out_status->log_time_ms = replica->log_time_ms;

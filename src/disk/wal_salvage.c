@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "disk/wal_salvage.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/wire.h"
+#include "disk/explain.h"
+#include "obs/log.h"
+#include "skein/error.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+
+#define READ_BYTES (256u << 10)
+
+void
+wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
+                 struct wal_position at, uint64_t generation)
+{
+    struct wal_block block;
+    const char *reason = NULL;
+    if (generation == 0)
+        generation = wire_load(raw + 8, 8);
+    if (survey->generation_max < generation && generation < UINT64_MAX)
+        survey->generation_max = generation;
+    switch (wal_block_judge(raw, at, generation, &block, &reason)) {
+    case WAL_VERDICT_BLANK:
+        return;
+    case WAL_VERDICT_BAD:
+        survey->bad_after = true;
+        survey->bad_blocks++;
+        return;
+    case WAL_VERDICT_GOOD:
+        survey->seen = true;
+        survey->bad_after = false;
+        survey->unmarked = !block.marked;
+        survey->mark = block.mark;
+        survey->at = at;
+        return;
+    }
+}
+
+bool
+wal_survey_certain(const struct wal_survey *survey)
+{
+    return survey->seen && !survey->bad_after && !survey->unmarked;
+}
+
+static int
+survey_file(struct wal_survey *survey, uint32_t number, int handle, uint8_t *chunk)
+{
+    uint64_t generation = 0, offset = 0;
+    for (;;) {
+        ssize_t got = skein_file_pread(handle, chunk, READ_BYTES, offset);
+        if (got < 0)
+            return (int)got;
+        size_t count = (size_t)got - (size_t)got % WAL_BLOCK_BYTES;
+        for (size_t at = 0; at < count; at += WAL_BLOCK_BYTES) {
+            uint64_t block = (offset + at) / WAL_BLOCK_BYTES;
+            struct wal_header header;
+            uint32_t version;
+            if (block > 0)
+                wal_survey_block(survey, chunk + at, (struct wal_position){number, (uint32_t)block},
+                                 generation);
+            else if (wal_header_decode(chunk, &header, &version) == 0 && header.segment == number)
+                generation = header.generation;
+        }
+        if (count == 0)
+            return 0;
+        offset += count;
+        skein_yield();
+    }
+}
+
+static int
+survey_all(struct wal *wal, const struct wal_found *found, struct wal_survey *survey)
+{
+    char path[WAL_PATH_BYTES];
+    uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, READ_BYTES);
+    int rc = 0;
+    for (uint32_t number = found->first_number; number <= found->last_number && rc == 0; number++) {
+        wal_path(wal, number, "", path);
+        int handle = skein_file_open(path, SKEIN_FILE_RDONLY | SKEIN_FILE_DIRECT, 0);
+        rc = handle < 0 ? handle : survey_file(survey, number, handle, chunk);
+        if (handle >= 0)
+            (void)skein_close(handle);
+    }
+    mem_free(chunk);
+    return rc;
+}
+
+/* The highest goes first, so that no gap can appear. */
+static int
+set_aside(struct wal *wal, uint32_t keep, uint32_t last)
+{
+    char path[WAL_PATH_BYTES], aside[WAL_PATH_BYTES];
+    for (uint32_t number = last; number > keep; number--) {
+        wal_path(wal, number, "", path);
+        wal_path(wal, number, ".damaged", aside);
+        int rc = skein_file_rename(path, aside);
+        if (rc == 0)
+            rc = skein_file_sync_directory(wal->dir);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int
+wal_salvage(struct wal *wal, struct wal_scan *scan, struct wal_found *found, char out_why[512])
+{
+    struct wal_survey survey = {0};
+    int rc = survey_all(wal, found, &survey);
+    if (rc < 0)
+        return disk_explain(rc, "cannot read the damaged log in", wal->dir, out_why);
+    const struct wal_frames *frames = &scan->frames;
+    bool prefix_whole =
+        frames->entry_count == 0 || frames->entries[0].index <= frames->state.start_index + 1;
+    if (!wal_survey_certain(&survey) || !prefix_whole)
+        return -SKEIN_ECORRUPT;
+    const struct wal_mark *mark = &survey.mark;
+    bool by_start = mark->last_index < mark->state.start_index;
+    struct wal_damage damage = {
+        .hard_state = mark->state.hard_state,
+        .start_index = mark->state.start_index,
+        .last_index = by_start ? mark->state.start_index : mark->last_index,
+        .last_term = by_start ? mark->state.start_term : mark->last_term,
+        .why = out_why,
+    };
+    wal_frames_end(&scan->frames);
+    rc = wal->options.on_damage(wal->options.owner, &damage);
+    if (rc < 0)
+        return -SKEIN_ECORRUPT;
+    obs_log(OBS_WARN, "wal", "damaged; goes back to what lies before",
+            "segment=%u offset=%" PRIu64 " bad_blocks=%" PRIu64 " last_index=%" PRIu64,
+            scan->suspect_at.segment, (uint64_t)scan->suspect_at.block * WAL_BLOCK_BYTES,
+            survey.bad_blocks, survey.mark.last_index);
+    if (!scan->started) {
+        scan->lowest = 0;
+        scan->end = (struct wal_position){0, 0};
+        scan->batch_next = 1;
+    }
+    rc = set_aside(wal, scan->end.segment, found->last_number);
+    if (rc < 0)
+        return disk_explain(rc, "cannot set the damaged part aside in", wal->dir, out_why);
+    if (scan->generation_max < survey.generation_max)
+        scan->generation_max = survey.generation_max;
+    scan->torn_blocks = 0;
+    found->last_number = scan->end.segment;
+    found->spare_usable = false;
+    wal->keeps_tail = true;
+    return 0;
+}
+
+int
+wal_forget_damaged(const char *dir)
+{
+    struct skein_names names = {0};
+    char path[WAL_PATH_BYTES];
+    int rc = skein_file_list(dir, &names);
+    for (size_t i = 0; i < names.count && rc == 0; i++) {
+        const char *dot = strstr(names.names[i], ".wal.damaged");
+        if (!dot || dot[12] != '\0')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", dir, names.names[i]);
+        rc = skein_file_unlink(path, 0);
+    }
+    skein_names_deinit(&names);
+    return rc;
+}
