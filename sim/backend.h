@@ -19,8 +19,15 @@
 struct sim_inode;
 struct sim_end;
 struct sim_listener;
+struct sim_datagram;
 
-enum sim_handle_kind { SIM_HANDLE_FREE, SIM_HANDLE_FILE, SIM_HANDLE_LISTENER, SIM_HANDLE_END };
+enum sim_handle_kind {
+    SIM_HANDLE_FREE,
+    SIM_HANDLE_FILE,
+    SIM_HANDLE_LISTENER,
+    SIM_HANDLE_END,
+    SIM_HANDLE_DATAGRAM
+};
 
 struct sim_handle {
     enum sim_handle_kind kind;
@@ -29,6 +36,7 @@ struct sim_handle {
     struct sim_inode *inode;
     struct sim_listener *listener;
     struct sim_end *end;
+    struct sim_datagram *datagram;
 };
 
 struct sim_op {

@@ -8,10 +8,8 @@
 #include "sim/net_internal.h"
 #include "skein/error.h"
 
-#define CALL_NS 2000
 #define PORT_FIRST_FREE 32768
 #define CONNECT_TRIES_MAX 30
-#define LOOPBACK_NS 10000
 
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -35,9 +33,13 @@ sim_net_open(struct sim_world *world)
                                             .latency_ns_max = 500000,
                                             .tail_per_mille = 5,
                                             .tail_ns_max = 50 * SIM_MS,
-                                            .piece_bytes_max = 65536};
+                                            .piece_bytes_max = 65536,
+                                            .loss_per_mille = 10,
+                                            .duplicate_per_mille = 5};
     list_init(&net->listeners);
     list_init(&net->conns);
+    list_init(&net->datagrams);
+    list_init(&net->packets);
     return net;
 }
 
@@ -46,6 +48,7 @@ sim_net_close(struct sim_net *net)
 {
     while (!list_is_empty(&net->conns))
         conn_free(LIST_ENTRY(net->conns.next, struct sim_conn, link));
+    datagram_net_close(net);
     skein_assert(list_is_empty(&net->listeners));
     mem_free(net);
 }
@@ -86,9 +89,8 @@ sim_net_latency_ns(struct sim_net *net, uint32_t from, uint32_t to)
     return latency_ns;
 }
 
-/* The host an address means to @self; NULL: nobody's. */
-static struct sim_host *
-host_of(struct sim_net *net, struct sim_host *self, const struct skein_addr *addr)
+struct sim_host *
+net_host_of(struct sim_net *net, struct sim_host *self, const struct skein_addr *addr)
 {
     static const uint8_t any[16];
     static const uint8_t loopback6[16] = {[15] = 1};
@@ -109,18 +111,43 @@ listener_find(struct sim_net *net, const struct sim_host *host, uint16_t port)
 {
     list_for_each (link, &net->listeners) {
         struct sim_listener *listener = LIST_ENTRY(link, struct sim_listener, link);
-        if (listener->host == host && listener->addr.port == port)
+        if (listener->host == host && !listener->is_unix && listener->addr.port == port)
             return listener;
     }
     return NULL;
 }
 
-static uint16_t
-pick_port(struct sim_net *net, struct sim_host *host)
+static struct sim_listener *
+listener_of(struct sim_net *net, const struct sim_host *host, const struct backend_op *op)
+{
+    if (!op->unix_addr)
+        return listener_find(net, host, op->addr.port);
+    list_for_each (link, &net->listeners) {
+        struct sim_listener *listener = LIST_ENTRY(link, struct sim_listener, link);
+        if (listener->host == host && listener->is_unix &&
+            strncmp(listener->unix_addr.path, op->unix_addr->path, SKEIN_UNIX_PATH_BYTES) == 0)
+            return listener;
+    }
+    return NULL;
+}
+
+bool
+net_port_taken(struct sim_net *net, const struct sim_host *host, uint16_t port)
+{
+    list_for_each (link, &net->datagrams) {
+        const struct sim_datagram *socket = LIST_ENTRY(link, struct sim_datagram, link);
+        if (socket->host == host && !socket->is_unix && socket->addr.port == port)
+            return true;
+    }
+    return false;
+}
+
+uint16_t
+net_pick_port(struct sim_net *net, struct sim_host *host)
 {
     do {
         net->next_port = net->next_port == UINT16_MAX ? PORT_FIRST_FREE : net->next_port + 1;
-    } while (listener_find(net, host, net->next_port));
+    } while (listener_find(net, host, net->next_port) || net_port_taken(net, host, net->next_port));
     return net->next_port;
 }
 
@@ -128,18 +155,27 @@ static int64_t
 do_listen(struct sim_net *net, struct sim_op *sop)
 {
     struct sim_host *host = sop->host;
-    struct skein_addr addr = sop->op->addr;
-    if (host_of(net, host, &addr) != host)
+    const struct backend_op *op = sop->op;
+    struct skein_addr addr = op->addr;
+    struct sim_socket_options options;
+    int rc = options_init(&options, op, true);
+    if (rc < 0)
+        return rc;
+    if (!op->unix_addr && net_host_of(net, host, &addr) != host)
         return -EADDRNOTAVAIL;
-    if (addr.port != 0 && listener_find(net, host, addr.port))
+    if ((op->unix_addr || addr.port != 0) && listener_of(net, host, op))
         return -EADDRINUSE;
-    if (addr.port == 0)
-        addr.port = pick_port(net, host);
+    if (!op->unix_addr && addr.port == 0)
+        addr.port = net_pick_port(net, host);
     int handle = sim_handle_new(&host->backend, SIM_HANDLE_LISTENER);
     if (handle < 0)
         return handle;
     struct sim_listener *listener = mem_zalloc(sizeof(*listener));
-    *listener = (struct sim_listener){.host = host, .addr = addr, .backlog = sop->op->backlog};
+    *listener = (struct sim_listener){
+        .host = host, .addr = addr, .backlog = op->backlog, .options = options};
+    listener->is_unix = op->unix_addr != NULL;
+    if (op->unix_addr)
+        listener->unix_addr = *op->unix_addr;
     if (listener->backlog < 1 || listener->backlog > BACKLOG_MAX)
         listener->backlog = BACKLOG_MAX;
     list_init(&listener->accepts);
@@ -180,6 +216,8 @@ finish_accept(struct sim_listener *listener)
         LIST_ENTRY(list_pop_front(&listener->accepts), struct sim_end, accept_link);
     listener->accept_count--;
     sop->op->addr = end->peer->addr;
+    if (sop->op->unix_addr)
+        sop->op->unix_addr->path[0] = '\0';
     sim_op_finish(sop, end_handle(end), CALL_NS);
 }
 
@@ -198,7 +236,8 @@ static void
 try_connect(struct sim_net *net, struct sim_op *sop)
 {
     struct sim_host *client = sop->host;
-    struct sim_host *server = host_of(net, client, &sop->op->addr);
+    const struct backend_op *op = sop->op;
+    struct sim_host *server = op->unix_addr ? client : net_host_of(net, client, &op->addr);
     if (!server) {
         sim_op_finish(sop, -EHOSTUNREACH, CALL_NS);
         return;
@@ -209,17 +248,28 @@ try_connect(struct sim_net *net, struct sim_op *sop)
         return;
     }
     uint64_t back_ns = sim_net_latency_ns(net, server->number, client->number);
-    struct sim_listener *listener = listener_find(net, server, sop->op->addr.port);
+    struct sim_listener *listener = listener_of(net, server, op);
     if (!listener) {
-        sim_op_finish(sop, -ECONNREFUSED, back_ns);
+        sim_op_finish(sop, op->unix_addr ? -ENOENT : -ECONNREFUSED, back_ns);
         return;
     }
     if (listener->accept_count >= listener->backlog) {
         connect_again(sop, RETRY_NS);
         return;
     }
+    struct sim_socket_options options;
+    int rc = options_init(&options, op, true);
+    if (rc < 0) {
+        sim_op_finish(sop, rc, CALL_NS);
+        return;
+    }
     struct sim_conn *conn = conn_new(net, client, server);
-    conn->ends[0].addr = sim_host_addr(client->number, pick_port(net, client));
+    conn->ends[0].options = options;
+    conn->ends[1].options = listener->options;
+    conn->ends[0].is_unix = conn->ends[1].is_unix = listener->is_unix;
+    conn->ends[1].unix_addr = listener->unix_addr;
+    if (!listener->is_unix)
+        conn->ends[0].addr = sim_host_addr(client->number, net_pick_port(net, client));
     conn->ends[1].addr = listener->addr;
     int handle = end_handle(&conn->ends[0]);
     if (handle < 0) {
@@ -245,6 +295,8 @@ do_close(struct sim_op *sop)
         listener_free(found->listener, false);
     else if ((found = sim_handle_get(backend, handle, SIM_HANDLE_END)))
         end_leave(found->end, false);
+    else if ((found = sim_handle_get(backend, handle, SIM_HANDLE_DATAGRAM)))
+        datagram_close(found->datagram);
     else
         return -EBADF;
     sim_handle_free(backend, handle);
@@ -267,18 +319,60 @@ do_accept(struct sim_op *sop)
 }
 
 static int64_t
-do_local(struct sim_op *sop)
+tell_name(struct backend_op *op, const struct skein_addr *addr, bool is_unix,
+          const struct skein_unix_addr *unix_addr)
 {
-    struct sim_backend *backend = &sop->host->backend;
-    struct sim_handle *found = sim_handle_get(backend, sop->op->handle, SIM_HANDLE_LISTENER);
-    if (found) {
-        sop->op->addr = found->listener->addr;
-        return 0;
+    op->addr = *addr;
+    if (op->unix_addr)
+        *op->unix_addr = is_unix ? *unix_addr : (struct skein_unix_addr){""};
+    return is_unix;
+}
+
+static int64_t
+do_local(struct backend_op *op, struct sim_backend *backend)
+{
+    struct sim_handle *found;
+    if ((found = sim_handle_get(backend, op->handle, SIM_HANDLE_LISTENER))) {
+        const struct sim_listener *listener = found->listener;
+        return tell_name(op, &listener->addr, listener->is_unix, &listener->unix_addr);
     }
-    found = sim_handle_get(backend, sop->op->handle, SIM_HANDLE_END);
+    if ((found = sim_handle_get(backend, op->handle, SIM_HANDLE_DATAGRAM))) {
+        const struct sim_datagram *socket = found->datagram;
+        return tell_name(op, &socket->addr, socket->is_unix, &socket->unix_addr);
+    }
+    found = sim_handle_get(backend, op->handle, SIM_HANDLE_END);
     if (!found)
         return -EBADF;
-    sop->op->addr = found->end->addr;
+    return tell_name(op, &found->end->addr, found->end->is_unix, &found->end->unix_addr);
+}
+
+static int64_t
+do_peer(struct backend_op *op, struct sim_backend *backend)
+{
+    struct sim_handle *found;
+    if ((found = sim_handle_get(backend, op->handle, SIM_HANDLE_END))) {
+        const struct sim_end *peer = found->end->peer;
+        return tell_name(op, &peer->addr, peer->is_unix, &peer->unix_addr);
+    }
+    if ((found = sim_handle_get(backend, op->handle, SIM_HANDLE_DATAGRAM))) {
+        const struct sim_datagram *socket = found->datagram;
+        if (!socket->has_peer)
+            return -ENOTCONN;
+        return tell_name(op, &socket->peer.addr, socket->peer.is_unix, &socket->peer.unix_addr);
+    }
+    return sim_handle_get(backend, op->handle, SIM_HANDLE_LISTENER) ? -ENOTCONN : -EBADF;
+}
+
+/* A host's processes are one to the simulator: 1, of user 0. */
+static int64_t
+do_credentials(struct backend_op *op, struct sim_backend *backend)
+{
+    const struct sim_handle *found = sim_handle_get(backend, op->handle, SIM_HANDLE_END);
+    if (!found)
+        return sim_handle_get(backend, op->handle, SIM_HANDLE_LISTENER) ? -EOPNOTSUPP : -EBADF;
+    if (!found->end->is_unix)
+        return -EOPNOTSUPP;
+    *op->credentials = (struct skein_credentials){.process_id = 1};
     return 0;
 }
 
@@ -290,7 +384,9 @@ do_stream(struct sim_op *sop)
         sim_op_finish(sop, -EBADF, CALL_NS);
         return;
     }
-    if (sop->op->kind == BACKEND_RECV || sop->op->kind == BACKEND_POLL) {
+    if (sop->op->kind == BACKEND_POLL && (sop->op->flags & SKEIN_WRITABLE)) {
+        sim_op_finish(sop, 0, CALL_NS);
+    } else if (sop->op->kind == BACKEND_RECV || sop->op->kind == BACKEND_POLL) {
         end_recv(found->end, sop);
     } else if (sop->op->kind == BACKEND_SEND) {
         end_send(found->end, sop);
@@ -313,7 +409,17 @@ sim_net_submit(struct sim_net *net, struct sim_op *sop)
     } else if (kind == BACKEND_LISTEN) {
         sim_op_finish(sop, do_listen(net, sop), CALL_NS);
     } else if (kind == BACKEND_LOCAL) {
-        sim_op_finish(sop, do_local(sop), CALL_NS);
+        sim_op_finish(sop, do_local(sop->op, &sop->host->backend), CALL_NS);
+    } else if (kind == BACKEND_PEER) {
+        sim_op_finish(sop, do_peer(sop->op, &sop->host->backend), CALL_NS);
+    } else if (kind == BACKEND_CREDENTIALS) {
+        sim_op_finish(sop, do_credentials(sop->op, &sop->host->backend), CALL_NS);
+    } else if (kind == BACKEND_SET_OPTIONS || kind == BACKEND_GET_OPTION) {
+        options_submit(sop);
+    } else if (datagram_is_op(kind)) {
+        datagram_submit(net, sop);
+    } else if (kind == BACKEND_POLL && datagram_poll(sop)) {
+        return;
     } else if (kind == BACKEND_CLOSE) {
         sim_op_finish(sop, do_close(sop), CALL_NS);
     } else {
@@ -330,6 +436,7 @@ sim_net_connect(struct sim_net *net, struct sim_op *sop)
 void
 sim_net_host_down(struct sim_net *net, struct sim_host *host, bool silent)
 {
+    datagram_host_down(net, host);
     list_for_each_safe (link, &net->listeners) {
         struct sim_listener *listener = LIST_ENTRY(link, struct sim_listener, link);
         if (listener->host == host)

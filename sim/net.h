@@ -14,6 +14,10 @@
  * breaks
  *               +-- window full: send waits
  *
+ * Datagrams come one by one with a latency of their own, so they may overtake each other; between
+ * hosts they get lost and doubled too. Unix sockets are a host's own and are told apart by name; a
+ * name is free when its socket is closed (no file stays).
+ *
  * A process that dies resets its connections; a machine that loses power says nothing, and its
  * peers find out when they send, or never. Host n is 10.0.0.n; 127.0.0.1 is the host itself.
  */
@@ -24,7 +28,8 @@ struct sim_net_options {
     uint64_t latency_ns_min, latency_ns_max;
     uint32_t tail_per_mille; /* of segments and messages come up to tail_ns_max later */
     uint64_t tail_ns_max;
-    uint64_t piece_bytes_max; /* of one recv or send */
+    uint64_t piece_bytes_max;                     /* of one recv or send */
+    uint32_t loss_per_mille, duplicate_per_mille; /* of datagrams between hosts */
 };
 
 struct sim_net *sim_net_open(struct sim_world *world);

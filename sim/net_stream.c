@@ -4,8 +4,6 @@
 
 #include "sim/net_internal.h"
 
-#define CALL_NS 2000 /* a socket call that need not wait */
-
 static void on_arrival(struct sim_event *event);
 
 struct sim_conn *
@@ -269,7 +267,7 @@ end_leave(struct sim_end *end, bool silent)
     fail_ops(end, -ECONNRESET);
     bool unread = end->rx_count > end->rx_at;
     if (!silent && !end->reset) {
-        if (unread)
+        if (unread || end->options.values[SKEIN_SOCKET_LINGER_S] == 0)
             push_segment(end, SEGMENT_RESET, NULL);
         else
             end_shutdown(end);

@@ -23,10 +23,12 @@ extern "C" {
  * -errno, -SKEIN_ETIMEDOUT or -SKEIN_ECANCELED.
  */
 
-/* An address: IPv4 and IPv6 as 16 bytes (v4-mapped), port in host order. */
+/* An address: IPv4 and IPv6 as 16 bytes (v4-mapped), port in host order. scope: the number of the
+ * interface that a link-local IPv6 address is on; else 0. */
 struct skein_addr {
     uint8_t ip[16];
     uint16_t port;
+    uint32_t scope;
 };
 
 /* ---- sockets ---- */

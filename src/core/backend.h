@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "skein/file.h"
+#include "skein/net.h"
 #include "skein/socket.h"
 
 /*
@@ -54,18 +55,36 @@ enum backend_op_kind {
     BACKEND_LIST,     /* path -> names (see struct skein_names) */
     BACKEND_LOCK, /* handle: exclusive advisory lock held until close; -EWOULDBLOCK when taken */
     /* sockets */
-    BACKEND_LISTEN,   /* addr, backlog -> handle; port 0 picks a free one */
+    /* unix_addr, where not NULL, stands in for addr, also in results. */
+    BACKEND_LISTEN,   /* addr, backlog, options, flags (BACKEND_REPLACE_STALE) -> handle; port 0
+                       * picks a free one
+                       */
     BACKEND_LOCAL,    /* handle -> addr: the local address of a socket */
     BACKEND_ACCEPT,   /* handle -> handle; addr: the peer's */
-    BACKEND_CONNECT,  /* addr -> handle */
+    BACKEND_CONNECT,  /* addr, options -> handle */
     BACKEND_RECV,     /* handle, iov, iov_count -> bytes, 0 at the end */
     BACKEND_SEND,     /* handle, iov, iov_count -> bytes, may be short */
     BACKEND_SHUTDOWN, /* handle: no more sends; the peer reads the end */
+    /* Sockets, by a call that never waits (real backends: core/socket_call.h). */
+    BACKEND_SET_OPTIONS,   /* handle, options */
+    BACKEND_GET_OPTION,    /* handle, options[0].name -> options[0].value */
+    BACKEND_PEER,          /* handle -> addr */
+    BACKEND_CREDENTIALS,   /* handle -> credentials */
+    BACKEND_DATAGRAM,      /* addr: the local one, options, peer -> handle */
+    BACKEND_JOIN,          /* handle, addr: the group, mode: interface */
+    BACKEND_LEAVE,         /* likewise */
+    BACKEND_SEND_MESSAGES, /* handle, messages -> how many; -EAGAIN: none now */
+    BACKEND_RECV_MESSAGES, /* handle, messages -> how many; -EAGAIN: none now */
     /* helper threads */
     BACKEND_WORK, /* work(work_arg) on a helper thread -> what it returned */
     /* any descriptor */
-    BACKEND_POLL /* handle -> 0 when there is something to read, or an end or error to be read */
+    BACKEND_POLL, /* handle, flags (SKEIN_READABLE, SKEIN_WRITABLE) -> 0: it is one of them, has
+                   * failed or hung up
+                   */
 };
+
+/* Flag of LISTEN: a Unix socket's file that nobody listens on is replaced. */
+#define BACKEND_REPLACE_STALE 1u
 
 struct backend_op {
     enum backend_op_kind kind;
@@ -80,6 +99,13 @@ struct backend_op {
     uint64_t bytes;
     struct skein_addr addr;
     int backlog;
+    struct skein_unix_addr *unix_addr;
+    const struct skein_endpoint *peer; /* NULL: none */
+    struct skein_socket_option *options;
+    int option_count;
+    struct skein_datagram *messages;
+    int message_count;
+    struct skein_credentials *credentials;
     struct skein_stat *stat;
     struct skein_names *names;
     int64_t (*work)(void *arg);
@@ -91,7 +117,7 @@ struct backend_op {
 
     /* The backend's own, from submit to completion. */
     struct skein_list link;
-    uint64_t scratch[24];
+    uint64_t scratch[32];
 };
 
 struct backend;

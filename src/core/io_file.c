@@ -39,7 +39,7 @@ skein_close(int handle)
 int
 skein_wait_readable(int handle, uint64_t deadline_ns)
 {
-    struct backend_op op = {.kind = BACKEND_POLL, .handle = handle};
+    struct backend_op op = {.kind = BACKEND_POLL, .handle = handle, .flags = SKEIN_READABLE};
     return (int)await_op(&op, deadline_ns);
 }
 

@@ -9,6 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "core/socket_call.h"
+
 static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 socklen_t
@@ -23,6 +25,7 @@ plain_to_sockaddr(const struct skein_addr *addr, union plain_sockaddr *out)
     }
     out->v6.sin6_family = AF_INET6;
     out->v6.sin6_port = htons(addr->port);
+    out->v6.sin6_scope_id = addr->scope;
     memcpy(&out->v6.sin6_addr, addr->ip, 16);
     return sizeof(out->v6);
 }
@@ -38,17 +41,18 @@ plain_from_sockaddr(const union plain_sockaddr *from, struct skein_addr *out)
     } else if (from->any.sa_family == AF_INET6) {
         memcpy(out->ip, &from->v6.sin6_addr, 16);
         out->port = ntohs(from->v6.sin6_port);
+        out->scope = from->v6.sin6_scope_id;
     }
 }
 
 int
 plain_open_socket(int family, int flags)
 {
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, IPPROTO_TCP);
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
     if (fd < 0)
         return -errno;
     int on = 1;
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0) {
+    if (family != AF_UNIX && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0) {
         int rc = -errno;
         close(fd);
         return rc;
@@ -68,45 +72,12 @@ plain_open_flags(uint32_t flags)
     return out;
 }
 
-static int
-listen_at(const struct skein_addr *addr, int backlog)
-{
-    union plain_sockaddr sa;
-    socklen_t sa_bytes = plain_to_sockaddr(addr, &sa);
-    int fd = plain_open_socket(sa.any.sa_family, 0);
-    if (fd < 0)
-        return fd;
-    int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-        bind(fd, &sa.any, sa_bytes) == 0 && listen(fd, backlog) == 0)
-        return fd;
-    int rc = -errno;
-    close(fd);
-    return rc;
-}
-
-static int
-local_addr(int fd, struct skein_addr *out)
-{
-    union plain_sockaddr sa = {0};
-    socklen_t sa_bytes = sizeof(sa);
-    if (getsockname(fd, &sa.any, &sa_bytes) < 0)
-        return -errno;
-    plain_from_sockaddr(&sa, out);
-    return 0;
-}
-
 bool
 plain_at_once(struct backend_op *op)
 {
-    if (op->kind == BACKEND_LISTEN)
-        op->result = listen_at(&op->addr, op->backlog);
-    else if (op->kind == BACKEND_LOCAL)
-        op->result = local_addr(op->handle, &op->addr);
-    else if (op->kind == BACKEND_LOCK)
-        op->result = flock(op->handle, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-    else
-        return false;
+    if (op->kind != BACKEND_LOCK)
+        return socket_call(op);
+    op->result = flock(op->handle, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
     return true;
 }
 
@@ -150,14 +121,20 @@ plain_accept_now(struct backend_op *op)
     } while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
-    plain_from_sockaddr(&sa, &op->addr);
+    socket_address_read(&sa, sa_bytes, &op->addr, op->unix_addr);
     return fd;
 }
 
-int64_t
-plain_poll_now(int handle)
+short
+plain_poll_events(uint32_t flags)
 {
-    struct pollfd entry = {.fd = handle, .events = POLLIN};
+    return (short)((flags & SKEIN_READABLE ? POLLIN : 0) | (flags & SKEIN_WRITABLE ? POLLOUT : 0));
+}
+
+int64_t
+plain_poll_now(int handle, uint32_t flags)
+{
+    struct pollfd entry = {.fd = handle, .events = plain_poll_events(flags)};
     int n;
     do {
         n = poll(&entry, 1, 0);

@@ -4,13 +4,14 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "core/backend.h"
 
 /*
  * Ops as plain system calls: what the real backends share.
  *
- *   at once    a call that never waits (listen, local, lock), on the shard's thread
+ *   at once    a call that never waits (lock, and core/socket_call.h), on the shard's thread
  *   ..._now    a socket call that says -EAGAIN instead of waiting, on the shard's thread
  *   run        a file call that takes as long as it takes, on a helper thread
  *
@@ -21,14 +22,15 @@ union plain_sockaddr {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    struct sockaddr_un local;
 };
 
 /* plain_to_sockaddr - Returns the bytes of @out that count. */
 socklen_t plain_to_sockaddr(const struct skein_addr *addr, union plain_sockaddr *out);
 void plain_from_sockaddr(const union plain_sockaddr *from, struct skein_addr *out);
 
-/* plain_open_socket - a TCP socket with TCP_NODELAY; a listener hands that on to what it accepts.
- * @flags: 0 or SOCK_NONBLOCK. */
+/* plain_open_socket - a stream socket; TCP with TCP_NODELAY, and a listener hands that on to what
+ * it accepts. To connect: socket_connecting of core/socket_call.h. @flags: 0 or SOCK_NONBLOCK. */
 int plain_open_socket(int family, int flags) SKEIN_MUST_CHECK;
 /* plain_open_flags - of open(2), for the SKEIN_FILE_... of an op. */
 int plain_open_flags(uint32_t flags);
@@ -40,8 +42,10 @@ int64_t plain_send_now(const struct backend_op *op) SKEIN_MUST_CHECK;
 int64_t plain_recv_now(const struct backend_op *op) SKEIN_MUST_CHECK;
 /* plain_accept_now - the listener is non-blocking. Sets op->addr. */
 int64_t plain_accept_now(struct backend_op *op) SKEIN_MUST_CHECK;
-/* plain_poll_now - 0: there is something to read. */
-int64_t plain_poll_now(int handle) SKEIN_MUST_CHECK;
+/* plain_poll_events - for poll(2), of BACKEND_POLL's flags. */
+short plain_poll_events(uint32_t flags);
+/* plain_poll_now - BACKEND_POLL; -EAGAIN instead of waiting. */
+int64_t plain_poll_now(int handle, uint32_t flags) SKEIN_MUST_CHECK;
 
 /* plain_run - a file op or BACKEND_WORK, start to end. */
 int64_t plain_run(struct backend_op *op) SKEIN_MUST_CHECK;

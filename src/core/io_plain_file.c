@@ -160,6 +160,15 @@ run_once(struct backend_op *op)
     case BACKEND_SEND:
     case BACKEND_SHUTDOWN:
     case BACKEND_POLL:
+    case BACKEND_SET_OPTIONS:
+    case BACKEND_GET_OPTION:
+    case BACKEND_PEER:
+    case BACKEND_CREDENTIALS:
+    case BACKEND_DATAGRAM:
+    case BACKEND_JOIN:
+    case BACKEND_LEAVE:
+    case BACKEND_SEND_MESSAGES:
+    case BACKEND_RECV_MESSAGES:
         skein_unreachable();
     }
     skein_unreachable();

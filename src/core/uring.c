@@ -123,7 +123,9 @@ on_submit(struct backend *backend, struct backend_op *op)
         uring_set_done(uring, op);
         return;
     }
-    if ((op->kind == BACKEND_RECV || op->kind == BACKEND_POLL) && stream_submit_recv(uring, op))
+    bool of_stream =
+        op->kind == BACKEND_RECV || (op->kind == BACKEND_POLL && !(op->flags & SKEIN_WRITABLE));
+    if (of_stream && stream_submit_recv(uring, op))
         return;
     if (op->kind == BACKEND_CLOSE)
         stream_submit_close(uring, op);

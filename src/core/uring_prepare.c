@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/io_plain.h"
+#include "core/socket_call.h"
 #include "core/uring_internal.h"
 #include "skein/error.h"
 
@@ -57,9 +57,8 @@ static int
 prepare_connect(struct io_uring_sqe *sqe, struct backend_op *op)
 {
     struct uring_op *mine = uring_op_of(op);
-    mine->peer_bytes = plain_to_sockaddr(&op->addr, &mine->peer);
     if (mine->fd < 0)
-        mine->fd = plain_open_socket(mine->peer.any.sa_family, 0);
+        mine->fd = socket_connecting(op, 0, &mine->peer, &mine->peer_bytes);
     if (mine->fd < 0)
         return mine->fd;
     io_uring_prep_connect(sqe, mine->fd, &mine->peer.any, mine->peer_bytes);
@@ -109,7 +108,7 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
         rc = prepare_connect(sqe, op);
         break;
     case BACKEND_POLL:
-        io_uring_prep_poll_add(sqe, op->handle, POLLIN);
+        io_uring_prep_poll_add(sqe, op->handle, (unsigned)plain_poll_events(op->flags));
         break;
     case BACKEND_SHUTDOWN:
         io_uring_prep_shutdown(sqe, op->handle, SHUT_WR);
@@ -120,6 +119,15 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     case BACKEND_LOCK:
     case BACKEND_LISTEN:
     case BACKEND_LOCAL:
+    case BACKEND_SET_OPTIONS:
+    case BACKEND_GET_OPTION:
+    case BACKEND_PEER:
+    case BACKEND_CREDENTIALS:
+    case BACKEND_DATAGRAM:
+    case BACKEND_JOIN:
+    case BACKEND_LEAVE:
+    case BACKEND_SEND_MESSAGES:
+    case BACKEND_RECV_MESSAGES:
     case BACKEND_WORK:
         skein_unreachable();
     }
@@ -163,7 +171,7 @@ uring_finish(struct backend_op *op, int result)
     if (op->kind == BACKEND_CONNECT)
         result = finish_connect(op, result);
     if (op->kind == BACKEND_ACCEPT && result >= 0)
-        plain_from_sockaddr(&mine->peer, &op->addr);
+        socket_address_read(&mine->peer, mine->peer_bytes, &op->addr, op->unix_addr);
     if (op->kind == BACKEND_POLL && result > 0)
         result = 0;
     bool cancelled = result == -ECANCELED || (result == -EINTR && mine->cancel_asked);

@@ -40,13 +40,32 @@ parse_port(const char *text)
     return port <= 65535 ? port : -1;
 }
 
+/* "fe80::1%2": the address, and the number of its interface. */
 static bool
-parse_host(const char *host, bool bracketed, uint8_t ip[16])
+parse_scoped(char *host, struct skein_addr *out)
+{
+    char *percent = strchr(host, '%');
+    out->scope = 0;
+    for (const char *at = percent ? percent + 1 : ""; *at; at++) {
+        if (*at < '0' || *at > '9' || out->scope > UINT32_MAX / 10 - 1)
+            return false;
+        out->scope = out->scope * 10 + (uint32_t)(*at - '0');
+    }
+    if (percent && out->scope == 0)
+        return false;
+    if (percent)
+        *percent = '\0';
+    return inet_pton(AF_INET6, host, out->ip) == 1;
+}
+
+static bool
+parse_host(char *host, bool bracketed, struct skein_addr *out)
 {
     if (bracketed)
-        return inet_pton(AF_INET6, host, ip) == 1;
-    memcpy(ip, v4_mapped, sizeof(v4_mapped));
-    return inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, ip + 12) == 1;
+        return parse_scoped(host, out);
+    memcpy(out->ip, v4_mapped, sizeof(v4_mapped));
+    const char *name = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    return inet_pton(AF_INET, name, out->ip + 12) == 1;
 }
 
 int
@@ -67,7 +86,7 @@ net_addr_parse(const char *text, struct skein_addr *out_addr, char out_why[128])
     if (port < 0)
         return refuse(out_why, "the port is a number from 0 to 65535");
     struct skein_addr addr = {.port = (uint16_t)port};
-    if (!parse_host(host, bracketed, addr.ip))
+    if (!parse_host(host, bracketed, &addr))
         return refuse(out_why, "the host is an IPv4 address, [an IPv6 address] or localhost");
     *out_addr = addr;
     return 0;
@@ -82,7 +101,10 @@ net_addr_format(const struct skein_addr *addr, char out[NET_ADDR_TEXT_BYTES])
         snprintf(out, NET_ADDR_TEXT_BYTES, "%s:%u", host, (unsigned)addr->port);
     } else {
         inet_ntop(AF_INET6, addr->ip, host, sizeof(host));
-        snprintf(out, NET_ADDR_TEXT_BYTES, "[%s]:%u", host, (unsigned)addr->port);
+        char scope[12] = "";
+        if (addr->scope != 0)
+            snprintf(scope, sizeof(scope), "%%%u", (unsigned)addr->scope);
+        snprintf(out, NET_ADDR_TEXT_BYTES, "[%s%s]:%u", host, scope, (unsigned)addr->port);
     }
     return out;
 }
@@ -94,4 +116,45 @@ net_addr_is_loopback(const struct skein_addr *addr)
     if (is_v4(addr))
         return addr->ip[12] == 127;
     return memcmp(addr->ip, v6_loopback, sizeof(v6_loopback)) == 0;
+}
+
+int
+skein_net_parse(const char *text, struct skein_endpoint *out_endpoint, char out_why[128])
+{
+    static const char prefix[] = "unix:";
+    struct skein_endpoint endpoint = {.is_unix = false};
+    if (strncmp(text, prefix, sizeof(prefix) - 1) != 0) {
+        int rc = net_addr_parse(text, &endpoint.addr, out_why);
+        if (rc == 0)
+            *out_endpoint = endpoint;
+        return rc;
+    }
+    const char *path = text + sizeof(prefix) - 1;
+    size_t count = strlen(path);
+    if (count == 0 || strcmp(path, "@") == 0 || count >= SKEIN_UNIX_PATH_BYTES)
+        return refuse(out_why, "a Unix socket is unix:PATH or unix:@NAME, of 1 to 107 bytes");
+    endpoint.is_unix = true;
+    memcpy(endpoint.unix_addr.path, path, count);
+    *out_endpoint = endpoint;
+    return 0;
+}
+
+const char *
+skein_net_format(const struct skein_endpoint *endpoint, char out[SKEIN_ENDPOINT_TEXT_BYTES])
+{
+    if (!endpoint->is_unix)
+        return net_addr_format(&endpoint->addr, out);
+    int count = (int)strnlen(endpoint->unix_addr.path, SKEIN_UNIX_PATH_BYTES);
+    snprintf(out, SKEIN_ENDPOINT_TEXT_BYTES, "unix:%.*s", count, endpoint->unix_addr.path);
+    return out;
+}
+
+/* FNV-1a over the address. */
+uint64_t
+skein_addr_hash(const struct skein_addr *addr)
+{
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (size_t i = 0; i < sizeof(addr->ip); i++)
+        hash = (hash ^ addr->ip[i]) * 0x100000001b3ull;
+    return hash;
 }

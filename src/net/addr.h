@@ -8,8 +8,8 @@
 #include "core/backend.h"
 
 /*
- * Addresses as text: "127.0.0.1:7001", "[::1]:7001", "localhost:7001". Names other than localhost
- * are not resolved here.
+ * IP addresses as text: "127.0.0.1:7001", "[::1]:7001", "[fe80::1%2]:7001", "localhost:7001". Names
+ * other than localhost are not resolved here. With Unix sockets too: skein_net_parse.
  */
 
 /* net_addr_parse - @text: address and port. **Returns** 0; -SKEIN_EINVALID, with the reason in

@@ -632,6 +632,11 @@ const struct backend_suite_case backend_suite_cases[] = {
     {"cancelled_fibers_close_what_they_hold", cancelled_fibers_close_what_they_hold},
     {"helper_work", helper_work},
     {"clocks_and_entropy", clocks_and_entropy},
+    {"bad_sockets", backend_suite_bad_sockets},
+    {"options", backend_suite_options},
+    {"datagrams", backend_suite_datagrams},
+    {"unix_streams", backend_suite_unix_streams},
+    {"unix_datagrams", backend_suite_unix_datagrams},
     {NULL, NULL},
 };
 

@@ -25,6 +25,13 @@ struct backend_suite_case {
     void (*fn)(struct backend_suite_run *run);
 };
 
+/* Those of backend_suite_net.c. */
+void backend_suite_bad_sockets(struct backend_suite_run *run);
+void backend_suite_options(struct backend_suite_run *run);
+void backend_suite_datagrams(struct backend_suite_run *run);
+void backend_suite_unix_streams(struct backend_suite_run *run);
+void backend_suite_unix_datagrams(struct backend_suite_run *run);
+
 /* All cases; ends with a NULL name. */
 extern const struct backend_suite_case backend_suite_cases[];
 
