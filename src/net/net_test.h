@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_NET_TEST_H
+#define NET_NET_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/assert.h"
+#include "core/check.h"
+#include "core/uring.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/net.h"
+#include "skein/shard.h"
+
+/* What the tests of net share: a shard on the kernel, and addresses on loopback. */
+
+#define NET_TEST_MS UINT64_C(1000000)
+
+static const struct skein_endpoint net_test_loopback = {
+    .addr = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}},
+};
+
+static inline uint64_t
+net_test_soon(void)
+{
+    return skein_deadline_in(5000 * NET_TEST_MS);
+}
+
+/* net_test_run - @main_fn(struct check *) as the first fiber of a shard; its checks must hold. */
+static inline void
+net_test_run(int (*main_fn)(void *arg))
+{
+    struct backend *backend;
+    struct skein_shard *shard;
+    struct check check = {0};
+    assert_int_equal(uring_open(&backend, 1), 0);
+    struct skein_stack_pool *stacks = skein_stack_pool_open();
+    struct skein_shard_options options = {.backend = backend, .stacks = stacks};
+    assert_int_equal(skein_shard_open(&shard, &options), 0);
+    assert_int_equal(skein_shard_run(shard, main_fn, &check), 0);
+    assert_int_equal(check.failed_count, 0);
+    skein_shard_close(shard);
+    skein_stack_pool_close(stacks);
+    uring_close(backend);
+}
+
+#endif
