@@ -70,10 +70,13 @@ endpoints_come_back(void **state)
 {
     static const char *const good[] = {"127.0.0.1:7001",   "[::1]:1",    "[fe80::1%3]:80",
                                        "unix:/run/x.sock", "unix:@name", "unix:relative"};
-    static const char *const bad[] = {"unix:",           "unix:@",
-                                      "[fe80::1%]:80",   "[fe80::1%0]:80",
-                                      "[fe80::1%lo]:80", "[fe80::1%99999999999]:1",
-                                      "unix:/a",         "a"};
+    static const char *const bad[] = {"unix:",
+                                      "unix:@",
+                                      "[fe80::1%]:80",
+                                      "[fe80::1%0]:80",
+                                      "[fe80::1%lo]:80",
+                                      "[fe80::1%99999999999]:1",
+                                      "a"};
     char why[128], text[SKEIN_ENDPOINT_TEXT_BYTES], path[200] = "unix:/";
     struct skein_endpoint endpoint;
     for (size_t i = 0; i < BASE_COUNT_OF(good); i++) {
