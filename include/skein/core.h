@@ -12,6 +12,7 @@
 #include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
+#include "skein/future.h"
 #include "skein/metrics.h"
 #include "skein/runtime.h"
 #include "skein/shard.h"

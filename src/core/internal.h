@@ -81,6 +81,8 @@ struct skein_shard {
     void *main_arg;
     int main_result;
     bool started;
+    struct skein_list future_work; /* futures to deliver or to free: core/future.h */
+    bool future_working;
     struct shard_stats stats;
     struct skein_metrics *metrics;
     struct shard_port *port; /* NULL: no other shards (core/mailbox_port.h) */

@@ -42,6 +42,7 @@ skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_option
         options->fiber_count_max ? options->fiber_count_max : FIBER_COUNT_MAX_DEFAULT;
     sched_init(shard);
     list_init(&shard->fibers);
+    list_init(&shard->future_work);
     timer_heap_init(&shard->timers);
     skein_scope_init(&shard->main_scope);
     skein_scope_init(&shard->root_scope);
