@@ -19,6 +19,25 @@ test_refused(void **state)
 }
 
 static void
+test_follower_asks_its_leader(void **state)
+{
+    struct testnet net;
+    lead(&net, 3);
+    assert_int_equal(raft_transfer(net.nodes[2].raft, 3), 0);
+    testnet_run(&net);
+    assert_int_equal(testnet_leader(&net), 3);
+    /* To nobody in particular, and to nobody at all. */
+    assert_int_equal(raft_transfer(net.nodes[1].raft, RAFT_NONE), 0);
+    testnet_run(&net);
+    assert_in_range(testnet_leader(&net), 1, 2);
+    struct raft_message m = testnet_message(RAFT_TRANSFER_LEADER, 3, testnet_leader(&net),
+                                            raft_term(net.nodes[1].raft));
+    m.context = 77;
+    assert_int_equal(step(&net, testnet_leader(&net), m), -SKEIN_EPROTO);
+    testnet_deinit(&net);
+}
+
+static void
 test_moves_within_the_lease(void **state)
 {
     struct testnet net; /* row 34d: and the old leader's heartbeat does not knock it back */
@@ -103,6 +122,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_follower_asks_its_leader),
         cmocka_unit_test(test_moves_within_the_lease),
         cmocka_unit_test(test_chooses_the_most_up_to_date),
         cmocka_unit_test(test_given_up),
