@@ -66,6 +66,29 @@ int skein_future_spawn(struct skein_future **out_future, struct skein_scope *sco
                        const char *name, int (*fn)(void *arg, void **out_value), void *arg,
                        enum skein_stack_class stack, void (*drop)(void *value)) SKEIN_MUST_CHECK;
 
+/* ---- between shards (skein/call.h) ---- */
+
+/*
+ * skein_future_call - the result of @fn(@arg), run in a fiber of shard @shard, as a future here; a
+ * fiber of @scope waits for it. Cancelling the future cancels the call. What @arg points to stays
+ * valid until the scope was joined. **Ownership**: the value moves here; @drop is called here.
+ * **Returns** 0 with @out_future; as skein_spawn. The future's code is also skein_call's.
+ */
+int skein_future_call(struct skein_future **out_future, struct skein_scope *scope, unsigned shard,
+                      int (*fn)(void *arg, void **out_value), void *arg,
+                      void (*drop)(void *value)) SKEIN_MUST_CHECK;
+
+/* A promise that another shard keeps. */
+struct skein_remote_promise;
+
+/* skein_promise_share - a promise of this shard, in a form that may be handed to any shard of the
+ * runtime. **Ownership**: @promise moves into it and is closed. */
+struct skein_remote_promise *skein_promise_share(struct skein_promise *promise);
+/* skein_remote_promise_complete - as skein_promise_complete, once, from any shard; it happens at
+ * home a little later. **Ownership**: frees @remote; the value moves, and is dropped at home. Does
+ * not suspend, needs no room, cannot fail. */
+void skein_remote_promise_complete(struct skein_remote_promise *remote, int rc, void *value);
+
 /* ---- the consumer's side ---- */
 
 struct skein_future *skein_future_ref(struct skein_future *future);
