@@ -15,6 +15,7 @@
 #include "skein/future.h"
 #include "skein/metrics.h"
 #include "skein/runtime.h"
+#include "skein/service.h"
 #include "skein/shard.h"
 #include "skein/socket.h"
 #include "skein/sync.h"

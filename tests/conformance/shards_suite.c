@@ -419,6 +419,129 @@ foreign_pointers_are_freed_at_home(struct check *check)
     }
 }
 
+/* ---- services ---- */
+
+struct counter {
+    unsigned shard;
+    int64_t value;
+    struct skein_waitq changed;
+    int *fiber_ends;
+};
+
+struct counter_config {
+    int fail_on; /* a shard's number, or -1 */
+    int64_t initial;
+    char starts[SHARDS_SUITE_COUNT + 1], stops[SHARDS_SUITE_COUNT + 1];
+    int start_count, stop_count;
+    int fiber_ends[SHARDS_SUITE_COUNT];
+};
+
+static struct counter_config *counter_config; /* written while shards take turns */
+
+static void
+counter_fiber(void *arg)
+{
+    struct counter *counter = arg;
+    while (skein_wait(&counter->changed, SKEIN_NEVER) == 0)
+        counter->value++;
+    ++*counter->fiber_ends;
+}
+
+static int
+counter_start(void *local, struct skein_scope *scope, void *arg)
+{
+    struct counter *counter = local;
+    struct counter_config *config = arg;
+    if ((int)skein_shard_index() == config->fail_on)
+        return -SKEIN_EBUSY;
+    config->starts[config->start_count++] = (char)('0' + skein_shard_index());
+    counter->shard = skein_shard_index();
+    counter->value = config->initial + counter->shard;
+    counter->fiber_ends = &config->fiber_ends[counter->shard];
+    skein_waitq_init(&counter->changed);
+    return skein_spawn(scope, "counter", counter_fiber, counter, SKEIN_STACK_SMALL);
+}
+
+static void
+counter_stop(void *local)
+{
+    struct counter *counter = local;
+    struct counter_config *config = counter_config;
+    config->stops[config->stop_count++] = (char)('0' + counter->shard);
+}
+
+static const struct skein_service_ops counter_ops = {
+    .bytes = sizeof(struct counter), .start = counter_start, .stop = counter_stop};
+
+static int64_t
+counter_bump(void *local, void *arg)
+{
+    struct counter *counter = local;
+    skein_wake_all(&counter->changed);
+    skein_yield();
+    skein_yield();
+    return counter->shard == skein_shard_index() ? counter->value : -1;
+}
+
+static int64_t
+counter_slow(void *local, void *arg)
+{
+    return skein_sleep(skein_deadline_in(3 * MS));
+}
+
+struct invoker {
+    struct skein_service *service;
+    int64_t result;
+};
+
+static void
+invoke_slow(void *arg)
+{
+    struct invoker *invoker = arg;
+    invoker->result = skein_service_invoke_on(invoker->service, 2, counter_slow, NULL, SKEIN_NEVER);
+}
+
+static void
+a_service_has_an_instance_everywhere(struct check *check)
+{
+    struct counter_config config = {.fail_on = -1, .initial = 10};
+    struct skein_service *service;
+    int64_t results[SHARDS_SUITE_COUNT];
+    counter_config = &config;
+    CHECK(check, skein_service_start(&service, &counter_ops, &config) == 0);
+    CHECK(check, strcmp(config.starts, "012") == 0);
+    CHECK(check, ((struct counter *)skein_service_local(service))->value == 10);
+    CHECK(check, skein_service_invoke_on(service, 2, counter_bump, NULL, SKEIN_NEVER) == 13);
+    CHECK(check, skein_service_invoke_all(service, counter_bump, NULL, results, SKEIN_NEVER) == 0);
+    CHECK(check, results[0] == 11 && results[1] == 12 && results[2] == 14);
+    /* What runs in it is waited for. */
+    struct invoker invoker = {.service = service, .result = 1};
+    struct skein_scope scope;
+    skein_scope_init(&scope);
+    CHECK(check, skein_spawn(&scope, "slow", invoke_slow, &invoker, SKEIN_STACK_SMALL) == 0);
+    CHECK(check, skein_sleep(skein_deadline_in(MS)) == 0);
+    skein_service_stop(service);
+    skein_scope_join(&scope);
+    CHECK(check, invoker.result == 0);
+    CHECK(check, strcmp(config.stops, "210") == 0);
+    for (int i = 0; i < SHARDS_SUITE_COUNT; i++)
+        CHECK(check, config.fiber_ends[i] == 1);
+    skein_service_stop(NULL);
+}
+
+static void
+a_service_that_fails_to_start_leaves_nothing(struct check *check)
+{
+    struct counter_config config = {.fail_on = 2, .initial = 1};
+    struct skein_service *service = NULL;
+    counter_config = &config;
+    CHECK(check, skein_service_start(&service, &counter_ops, &config) == -SKEIN_EBUSY);
+    CHECK(check, service == NULL);
+    CHECK(check, strcmp(config.starts, "01") == 0);
+    CHECK(check, strcmp(config.stops, "10") == 0);
+    CHECK(check, config.fiber_ends[0] == 1 && config.fiber_ends[1] == 1);
+}
+
 const struct shards_suite_case shards_suite_cases[] = {
     {"a call runs there and brings its result", a_call_runs_there_and_brings_its_result},
     {"calls nest", calls_nest},
@@ -432,6 +555,8 @@ const struct shards_suite_case shards_suite_cases[] = {
     {"two full rings do not deadlock", two_full_rings_do_not_deadlock},
     {"map-reduce folds in order", map_reduce_folds_in_order},
     {"foreign pointers are freed at home", foreign_pointers_are_freed_at_home},
+    {"a service has an instance everywhere", a_service_has_an_instance_everywhere},
+    {"a service that fails to start leaves nothing", a_service_that_fails_to_start_leaves_nothing},
     {NULL, NULL},
 };
 
