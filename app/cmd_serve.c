@@ -19,6 +19,7 @@
 /* What ends a node: a signal, or its replica's failure. */
 struct serve {
     struct serve_config *config;
+    struct skein_backend_choice backend;
     struct kv_node *node;
     struct skein_waitq ended;
     int signal_fd;
@@ -73,6 +74,13 @@ raise_descriptor_limit(uint32_t clients)
                 "descriptors=%" PRIu64 " clients_max=%" PRIu32, (uint64_t)limit.rlim_cur, clients);
 }
 
+static void
+log_backend(const struct skein_backend_choice *choice)
+{
+    obs_log(choice->refusal ? OBS_WARN : OBS_INFO, "serve", "backend", "name=%s why=\"%s\"",
+            skein_backend_kind_name(choice->kind), choice->why);
+}
+
 static int
 fail(struct serve *serve, int rc)
 {
@@ -109,6 +117,7 @@ serve_main(void *arg)
     skein_scope_init(&scope);
     skein_scope_init(&watch);
     skein_waitq_init(&serve->ended);
+    log_backend(&serve->backend);
     raise_descriptor_limit(serve->config->node.client_count_max);
     int rc = skein_spawn(&scope, "signals", watch_signals, serve, SKEIN_STACK_SMALL);
     if (rc == 0)
@@ -170,7 +179,7 @@ cmd_serve(int argc, char **argv)
     }
     struct obs_sink sink = world_sink(config.log_level);
     obs_set_sink(&sink);
-    int status = world_run("serve", serve_main, &serve);
+    int status = world_run_on("serve", config.backend, &serve.backend, serve_main, &serve);
     obs_set_sink(NULL);
     close(serve.signal_fd);
     return status;

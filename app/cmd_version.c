@@ -4,7 +4,7 @@
 
 #include "app/commands.h"
 #include "app/flags.h"
-#include "core/uring.h"
+#include "skein/backend.h"
 #include "skein/error.h"
 #include "version.h"
 
@@ -13,6 +13,19 @@ static const struct flags_command version_command = {
     .usage = "",
     .summary = "version, kernel and features",
 };
+
+static void
+print_backend(enum skein_backend_kind kind)
+{
+    struct backend *backend;
+    struct skein_backend_options options = {.kind = kind};
+    struct skein_backend_choice choice;
+    int rc = skein_backend_open(&backend, &options, &choice);
+    if (rc == 0)
+        skein_backend_close(backend);
+    printf("backend %s: %s%s\n", skein_backend_kind_name(kind),
+           rc == 0 ? "available" : "refused: ", rc == 0 ? "" : skein_error_text(rc));
+}
 
 int
 cmd_version(int argc, char **argv)
@@ -25,15 +38,12 @@ cmd_version(int argc, char **argv)
         return flags_exit(outcome);
 
     struct utsname kernel;
-    struct backend *backend;
     printf("skein %s (%s)\n", SKEIN_VERSION, SKEIN_REVISION);
     if (uname(&kernel) == 0)
         printf("kernel %s %s %s\n", kernel.sysname, kernel.release, kernel.machine);
-    int rc = uring_open(&backend, 1);
-    if (rc == 0)
-        uring_close(backend);
-    printf("backend io_uring: %s%s\n",
-           rc == 0 ? "available" : "refused: ", rc == 0 ? "" : skein_error_text(rc));
+    print_backend(SKEIN_BACKEND_IO_URING);
+    print_backend(SKEIN_BACKEND_EPOLL);
+    print_backend(SKEIN_BACKEND_POLL);
 #ifdef SKEIN_MUTATIONS
     printf("mutations: compiled in (a test build)\n");
 #endif

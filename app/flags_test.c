@@ -167,6 +167,7 @@ another_value(const struct flags_row *row)
                    {"listen", "127.0.0.1:9999"},
                    {"metrics", "127.0.0.1:9998"},
                    {"log-level", "debug"},
+                   {"backend", "poll"},
                    {"allow-plaintext", "1"},
                    {"data", "elsewhere"},
                    {"cluster", "other"}};

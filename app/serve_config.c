@@ -76,6 +76,10 @@ static const struct flags_row rows[] = {
      serve_parse_metrics, FIELD(metrics)},
     {"log-level", "LEVEL", "info", "debug, info, warn or error; logs go to standard error.",
      serve_parse_level, FIELD(log_level)},
+    {"backend", "NAME", "auto",
+     "auto, io_uring, epoll or poll. auto: io_uring, or epoll with a note in the log when the "
+     "kernel refuses that.",
+     serve_parse_backend, FIELD(backend)},
 };
 
 const struct flags_command serve_command = {
@@ -111,6 +115,15 @@ serve_parse_metrics(const struct flags_row *row, const char *text, void *field, 
     struct serve_metrics *metrics = field;
     metrics->on = true;
     return flags_parse_address(row, text, &metrics->addr, out_why);
+}
+
+int
+serve_parse_backend(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    int rc = skein_backend_kind_parse(text, field);
+    if (rc < 0)
+        snprintf(out_why, 256, "one of auto, io_uring, epoll, poll");
+    return rc;
 }
 
 /* One "7=127.0.0.1:7101" of the list. */

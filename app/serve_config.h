@@ -4,6 +4,7 @@
 
 #include "app/flags.h"
 #include "kv/node.h"
+#include "skein/backend.h"
 
 /*
  * What `skein serve` is told. The rows of its flags fill the node's options in place, so a flag
@@ -26,6 +27,7 @@ struct serve_config {
     struct serve_peers peers;
     enum obs_level log_level;
     struct serve_metrics metrics;
+    enum skein_backend_kind backend;
     bool allow_plaintext; /* peers or clients that are not on loopback */
 };
 
@@ -35,6 +37,7 @@ extern const struct flags_command serve_command;
 flags_parse_fn serve_parse_peers;
 flags_parse_fn serve_parse_level;
 flags_parse_fn serve_parse_metrics;
+flags_parse_fn serve_parse_backend;
 
 /*
  * serve_config_check - what no row can see alone: the node is among its peers, limits fit each

@@ -6,40 +6,28 @@
 #include <unistd.h>
 
 #include "skein/shard.h"
-#include "core/uring.h"
 #include "skein/error.h"
 
 /* Listing directories, work ops and the log's zero-filling: rarely two at once. */
 #define HELPER_COUNT 2
 
-static const char *
-remedy(int rc)
-{
-    switch (rc) {
-    case -ENOSYS:
-        return "the kernel has no io_uring; Linux 6.1 or newer is needed";
-    case -EPERM:
-    case -EACCES:
-        return "the kernel refuses io_uring to this process; allow it (sysctl "
-               "kernel.io_uring_disabled=0, or in a container a seccomp profile that permits it)";
-    case -EMFILE:
-    case -ENFILE:
-        return "too many open files; raise the limit (ulimit -n)";
-    case -ENOMEM:
-        return "no memory for the ring; raise the limit of locked memory (ulimit -l) or free some";
-    default:
-        return skein_error_text(rc);
-    }
-}
-
 int
 world_run(const char *command, int (*main_fn)(void *arg), void *arg)
 {
+    struct skein_backend_choice choice;
+    return world_run_on(command, SKEIN_BACKEND_AUTO, &choice, main_fn, arg);
+}
+
+int
+world_run_on(const char *command, enum skein_backend_kind kind,
+             struct skein_backend_choice *out_choice, int (*main_fn)(void *arg), void *arg)
+{
     struct backend *backend;
     struct skein_shard *shard;
-    int rc = uring_open(&backend, HELPER_COUNT);
+    struct skein_backend_options wanted = {.kind = kind, .helper_count = HELPER_COUNT};
+    int rc = skein_backend_open(&backend, &wanted, out_choice);
     if (rc < 0) {
-        fprintf(stderr, "skein %s: io_uring: %s\n", command, remedy(rc));
+        fprintf(stderr, "skein %s: %s\n", command, out_choice->why);
         return 1;
     }
     struct skein_stack_pool *stacks = skein_stack_pool_open();
@@ -53,7 +41,7 @@ world_run(const char *command, int (*main_fn)(void *arg), void *arg)
         rc = 1;
     }
     skein_stack_pool_close(stacks);
-    uring_close(backend);
+    skein_backend_close(backend);
     return rc;
 }
 

@@ -7,6 +7,7 @@
  * part and can be included alone; skein/shard.h is where a program begins.
  */
 
+#include "skein/backend.h"
 #include "skein/call.h"
 #include "skein/channel.h"
 #include "skein/error.h"

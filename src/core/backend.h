@@ -14,7 +14,8 @@
 /*
  * The seam between a shard and the world: time, entropy, files, sockets, wake-ups and work handed
  * to helper threads. There is nothing else: no layer above asks the operating system for any of
- * these. Implementations: core/uring (io_uring) and sim/ (virtual time, a faulty disk and network).
+ * these. Implementations: core/uring (io_uring), core/epoll and core/poll (helper threads for files),
+ * and sim/ (virtual time, a faulty disk and network).
  * The shard does not know which is behind it.
  *
  *      fiber       core/io_*.c             backend
@@ -123,7 +124,7 @@ struct backend_op {
 struct backend;
 
 struct backend_ops {
-    const char *name; /* "io_uring", "sim" */
+    const char *name; /* "io_uring", "epoll", "poll", "sim" */
     /* Monotonic nanoseconds; never goes back. */
     uint64_t (*now_ns)(struct backend *backend);
     /* Nanoseconds since 1970, as the node believes; may jump. */
@@ -146,6 +147,8 @@ struct backend_ops {
     void (*wait)(struct backend *backend, uint64_t deadline_ns);
     /* From any thread: make the current or next wait return. */
     void (*wake)(struct backend *backend);
+    /* Every op is complete. NULL in the simulator: the world closes it. */
+    void (*close)(struct backend *backend);
 };
 
 /* Every implementation begins with this. */

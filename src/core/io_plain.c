@@ -7,11 +7,48 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/socket_call.h"
 
 static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+static uint64_t
+read_clock(clockid_t clock)
+{
+    struct timespec ts;
+    skein_assert(clock_gettime(clock, &ts) == 0);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+plain_monotonic_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t
+plain_wall_ns(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+void
+plain_entropy(void *data, size_t count)
+{
+    char *at = data;
+    while (count > 0) {
+        ssize_t n = getrandom(at, count, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            base_die(__FILE__, __LINE__, "the kernel gives no random bytes");
+        at += n;
+        count -= (size_t)n;
+    }
+}
 
 socklen_t
 plain_to_sockaddr(const struct skein_addr *addr, union plain_sockaddr *out)
@@ -75,9 +112,12 @@ plain_open_flags(uint32_t flags)
 bool
 plain_at_once(struct backend_op *op)
 {
-    if (op->kind != BACKEND_LOCK)
+    if (op->kind == BACKEND_LOCK)
+        op->result = flock(op->handle, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+    else if (op->kind == BACKEND_SHUTDOWN)
+        op->result = shutdown(op->handle, SHUT_WR) < 0 ? -errno : 0;
+    else
         return socket_call(op);
-    op->result = flock(op->handle, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
     return true;
 }
 

@@ -11,7 +11,7 @@
 /*
  * Ops as plain system calls: what the real backends share.
  *
- *   at once    a call that never waits (lock, and core/socket_call.h), on the shard's thread
+ *   at once    a call that never waits (lock, shutdown, and core/socket_call.h), on the shard's thread
  *   ..._now    a socket call that says -EAGAIN instead of waiting, on the shard's thread
  *   run        a file call that takes as long as it takes, on a helper thread
  *
@@ -24,6 +24,10 @@ union plain_sockaddr {
     struct sockaddr_in6 v6;
     struct sockaddr_un local;
 };
+
+uint64_t plain_monotonic_ns(void);
+uint64_t plain_wall_ns(void);
+void plain_entropy(void *data, size_t count);
 
 /* plain_to_sockaddr - Returns the bytes of @out that count. */
 socklen_t plain_to_sockaddr(const struct skein_addr *addr, union plain_sockaddr *out);

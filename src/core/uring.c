@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -31,38 +29,21 @@ uring_of(struct backend *backend)
 }
 
 static uint64_t
-read_clock(clockid_t clock)
-{
-    struct timespec ts;
-    skein_assert(clock_gettime(clock, &ts) == 0);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static uint64_t
 on_now_ns(struct backend *backend)
 {
-    return read_clock(CLOCK_MONOTONIC);
+    return plain_monotonic_ns();
 }
 
 static uint64_t
 on_wall_ns(struct backend *backend)
 {
-    return read_clock(CLOCK_REALTIME);
+    return plain_wall_ns();
 }
 
 static void
 on_entropy(struct backend *backend, void *data, size_t count)
 {
-    char *at = data;
-    while (count > 0) {
-        ssize_t n = getrandom(at, count, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            base_die(__FILE__, __LINE__, "the kernel gives no random bytes");
-        at += n;
-        count -= (size_t)n;
-    }
+    plain_entropy(data, count);
 }
 
 void
@@ -366,6 +347,7 @@ static const struct backend_ops uring_ops = {
     .cancel = on_cancel,
     .wait = on_wait,
     .wake = on_wake,
+    .close = uring_close,
 };
 
 /* The best the kernel has; -EINVAL means that it does not know a flag. */

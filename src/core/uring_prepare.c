@@ -110,9 +110,6 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     case BACKEND_POLL:
         io_uring_prep_poll_add(sqe, op->handle, (unsigned)plain_poll_events(op->flags));
         break;
-    case BACKEND_SHUTDOWN:
-        io_uring_prep_shutdown(sqe, op->handle, SHUT_WR);
-        break;
     case BACKEND_TRUNCATE:
     case BACKEND_STAT:
     case BACKEND_LIST:
@@ -128,6 +125,7 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     case BACKEND_LEAVE:
     case BACKEND_SEND_MESSAGES:
     case BACKEND_RECV_MESSAGES:
+    case BACKEND_SHUTDOWN:
     case BACKEND_WORK:
         skein_unreachable();
     }

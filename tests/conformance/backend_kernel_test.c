@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: io_uring does what core/backend.h asks of every backend, and what is its own: a wake from
- * another thread, more operations than the ring has room for, waiting for a foreign descriptor.
+ * Goal: the backends over a real kernel do what core/backend.h asks of every backend, and what only
+ * they can be asked: a wake from another thread, more operations than a ring has room for, waiting
+ * for a foreign descriptor. The argument names the backend.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,21 +18,34 @@
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "core/backend.h"
-#include "core/uring.h"
+#include "skein/backend.h"
 #include "skein/error.h"
 
 #define FLOOD_FIBER_COUNT 3000
 
+static enum skein_backend_kind kind;
+
+static struct backend *
+open_backend(void)
+{
+    struct backend *backend;
+    struct skein_backend_options options = {.kind = kind};
+    struct skein_backend_choice choice;
+    assert_int_equal(skein_backend_open(&backend, &options, &choice), 0);
+    assert_int_equal(choice.kind, kind);
+    return backend;
+}
+
 static int
-run_in_ring(struct backend_suite_world *world, int (*main_fn)(void *arg), void *arg)
+run_in_kernel(struct backend_suite_world *world, int (*main_fn)(void *arg), void *arg)
 {
     struct skein_shard *shard;
     struct skein_shard_options options = {.stacks = skein_stack_pool_open()};
-    assert_int_equal(uring_open(&options.backend, 2), 0);
+    options.backend = open_backend();
     assert_int_equal(skein_shard_open(&shard, &options), 0);
     int result = skein_shard_run(shard, main_fn, arg);
     skein_shard_close(shard);
-    uring_close(options.backend);
+    skein_backend_close(options.backend);
     skein_stack_pool_close(options.stacks);
     return result;
 }
@@ -61,12 +75,12 @@ conforms(void **state)
         char directory[256];
         snprintf(directory, sizeof(directory), "%s/skein-backend-XXXXXX", base);
         assert_non_null(mkdtemp(directory));
-        struct backend_suite_world world = {.run = run_in_ring, .directory = directory};
+        struct backend_suite_world world = {.run = run_in_kernel, .directory = directory};
         unsigned failed_here_count = backend_suite_case_run(&world, c);
         if (failed_here_count > 0)
             fprintf(stderr, "case %s: %u checks failed\n", c->name, failed_here_count);
         failed_count += failed_here_count;
-        assert_int_equal(run_in_ring(&world, remove_tree_main, directory), 0);
+        assert_int_equal(run_in_kernel(&world, remove_tree_main, directory), 0);
     }
     assert_int_equal(failed_count, 0);
 }
@@ -82,15 +96,14 @@ wake_from_thread(void *arg)
 static void
 a_wake_from_another_thread_ends_the_wait(void **state)
 {
-    struct backend *backend;
+    struct backend *backend = open_backend();
     pthread_t thread;
-    assert_int_equal(uring_open(&backend, 1), 0);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(pthread_create(&thread, NULL, wake_from_thread, backend), 0);
         backend->ops->wait(backend, SKEIN_NEVER);
         pthread_join(thread, NULL);
     }
-    uring_close(backend);
+    skein_backend_close(backend);
 }
 
 struct flood {
@@ -148,7 +161,7 @@ static void
 more_operations_than_the_ring_has_room_for(void **state)
 {
     struct flood flood = {0};
-    assert_int_equal(run_in_ring(NULL, flood_main, &flood), 0);
+    assert_int_equal(run_in_kernel(NULL, flood_main, &flood), 0);
     assert_int_equal(flood.check.failed_count, 0);
 }
 
@@ -170,13 +183,17 @@ static void
 foreign_descriptors_are_waited_for(void **state)
 {
     struct check check = {0};
-    assert_int_equal(run_in_ring(NULL, readable_main, &check), 0);
+    assert_int_equal(run_in_kernel(NULL, readable_main, &check), 0);
     assert_int_equal(check.failed_count, 0);
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+    if (argc != 2 || skein_backend_kind_parse(argv[1], &kind) < 0) {
+        fprintf(stderr, "usage: backend_kernel_test io_uring|epoll|poll\n");
+        return 2;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conforms),
         cmocka_unit_test(a_wake_from_another_thread_ends_the_wait),
