@@ -36,6 +36,9 @@ struct skein_shard_options {
     struct backend *backend;         /* borrowed; outlives the shard */
     struct skein_stack_pool *stacks; /* borrowed; may serve several shards of one thread */
     uint32_t fiber_count_max;        /* 0: 65536; millions are fine, see skein_spawn */
+    uint32_t group_count_max;        /* scheduling groups; 0: 256 */
+    uint64_t stall_ns;               /* a turn that takes longer is reported in the log; 0: 25 ms;
+                                        SKEIN_NEVER: none is */
 };
 
 /* skein_shard_open - a shard for this thread; becomes nobody's current yet. */

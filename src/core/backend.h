@@ -125,6 +125,8 @@ struct backend;
 
 struct backend_ops {
     const char *name; /* "io_uring", "epoll", "poll", "sim" */
+    /* Time stands still while code runs: nobody looks how long it takes. */
+    bool virtual_time;
     /* Monotonic nanoseconds; never goes back. */
     uint64_t (*now_ns)(struct backend *backend);
     /* Nanoseconds since 1970, as the node believes; may jump. */

@@ -39,6 +39,7 @@ fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *na
         .magic = FIBER_MAGIC,
         .shard = shard,
         .scope = scope,
+        .group = shard->running ? shard->running->group : shard->sched.normal,
         .stack = stack,
         .name = name,
         .fn = fn,
@@ -50,6 +51,7 @@ fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *na
     context_init(&fiber->context, stack->low, stack->usable_bytes, fiber_main, fiber);
     shard->fiber_count++;
     shard->stats.spawns++;
+    fiber->group->stats.fibers++;
     list_push_back(&shard->fibers, &fiber->shard_link);
     scope->live_count++;
     list_push_back(&scope->fibers, &fiber->scope_link);
@@ -64,6 +66,7 @@ fiber_drop(struct skein_fiber *fiber)
     skein_assert(fiber->magic == FIBER_MAGIC);
     skein_assert(shard->fiber_count > 0);
     shard->fiber_count--;
+    fiber->group->stats.fibers--;
     list_remove(&fiber->shard_link);
     context_deinit(&fiber->context);
     fiber->magic = 0;

@@ -4,9 +4,11 @@
 
 #include "core/backend.h"
 #include "core/context.h"
+#include "core/group.h"
 #include "skein/fiber.h"
 #include "core/stack.h"
 #include "core/timer.h"
+#include "core/watch.h"
 
 /*
  * What the files of core share: the records of a shard and of a fiber, and parking.
@@ -35,6 +37,7 @@ struct skein_fiber {
     struct skein_list shard_link;
     struct core_timer timer;
     struct skein_scope *scope;
+    struct skein_group *group;
     struct core_stack *stack;
     const char *name;
     void (*fn)(void *arg);
@@ -63,13 +66,23 @@ struct shard_stats {
     uint64_t opened_ns, sleep_ns;
 };
 
+/* Groups and what is ready in them (core/run_queue.h). */
+struct shard_sched {
+    struct skein_group *single; /* the only group; NULL: there are several */
+    struct skein_group *normal;
+    struct group_level level; /* unless single */
+    struct skein_list groups;
+    uint32_t group_count, group_count_max, id_next;
+};
+
 struct skein_shard {
     uint64_t magic;
     struct backend *backend;
     struct skein_stack_pool *stacks;
     uint32_t fiber_count_max;
     uint32_t fiber_count;
-    struct skein_list ready;
+    struct shard_sched sched;
+    struct shard_watch watch;
     struct skein_list fibers; /* every live one */
     struct timer_heap timers;
     struct skein_fiber *running;
@@ -83,6 +96,7 @@ struct skein_shard {
     bool started;
     struct skein_list future_work; /* futures to deliver or to free: core/future.h */
     bool future_working;
+    uint64_t stall_ns;
     struct shard_stats stats;
     struct skein_metrics *metrics;
     struct shard_port *port; /* NULL: no other shards (core/mailbox_port.h) */

@@ -10,6 +10,7 @@
 #include "skein/metrics.h"
 
 #define FIBER_COUNT_MAX_DEFAULT 65536
+#define STALL_NS_DEFAULT UINT64_C(25000000)
 /* Rounds in one skein_shard_turn: fibers that only yield must not hold the caller for ever. */
 #define TURN_ROUND_COUNT_MAX 1024
 
@@ -40,13 +41,16 @@ skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_option
     shard->stacks = options->stacks;
     shard->fiber_count_max =
         options->fiber_count_max ? options->fiber_count_max : FIBER_COUNT_MAX_DEFAULT;
-    sched_init(shard);
     list_init(&shard->fibers);
     list_init(&shard->future_work);
     timer_heap_init(&shard->timers);
     skein_scope_init(&shard->main_scope);
     skein_scope_init(&shard->root_scope);
     shard_metrics_open(shard);
+    shard->sched.group_count_max =
+        options->group_count_max ? options->group_count_max : GROUP_COUNT_MAX_DEFAULT;
+    shard->stall_ns = options->stall_ns ? options->stall_ns : STALL_NS_DEFAULT;
+    sched_init(shard);
     *out_shard = shard;
     return 0;
 }
@@ -112,7 +116,9 @@ wait_for_something(struct skein_shard *shard)
     if (shard->port && !port_idle(shard->port, timer_next_ns(&shard->timers)))
         return;
     uint64_t begun_ns = ops->now_ns(shard->backend);
+    watch_set_sleeping(shard->watch.watch, true);
     ops->wait(shard->backend, timer_next_ns(&shard->timers));
+    watch_set_sleeping(shard->watch.watch, false);
     uint64_t slept_ns = ops->now_ns(shard->backend) - begun_ns;
     shard->stats.sleep_ns += slept_ns;
     if (shard->port)
@@ -126,9 +132,12 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
     struct skein_shard *previous = shard_set_current(shard);
     const struct backend_ops *ops = shard->backend->ops;
     enter_thread(shard);
+    shard->watch.watch = watch_open(shard, shard->stall_ns == SKEIN_NEVER ? 0 : shard->stall_ns);
     int result = 0;
     for (;;) {
         sched_run_round(shard);
+        if (atomic_load_explicit(&shard->watch.stalled, memory_order_relaxed))
+            watch_take_stall(shard);
         if (skein_shard_finished(shard, &result))
             break;
         shard->stats.turns++;
@@ -140,6 +149,8 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
         if (timer_next_ns(&shard->timers) != SKEIN_NEVER)
             timer_fire_due(&shard->timers, ops->now_ns(shard->backend));
     }
+    watch_close(shard->watch.watch);
+    shard->watch.watch = NULL;
     shard_set_current(previous);
     return result;
 }
@@ -162,6 +173,7 @@ skein_shard_close(struct skein_shard *shard)
     skein_assert(shard->fiber_count == 0);
     skein_assert(shard != shard_current);
     timer_heap_deinit(&shard->timers);
+    sched_deinit(shard);
     skein_metrics_close(shard->metrics);
     shard->magic = 0;
     mem_free(shard);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_WATCH_H
+#define CORE_WATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The watch on a shard's thread: a timer whose signal (SIGURG) interrupts that thread alone, for
+ * two things that a cooperative scheduler cannot see by itself:
+ *
+ *   the quota   a fiber has run long enough: the word is set that skein_should_yield reads
+ *   a stall     a turn takes far too long: where it is stands in the report (core/stall.h)
+ *
+ *      armed --fires--> the shard sleeps: nothing, until it wakes up
+ *        ^  |           a quota is running: armed for its end, at which the word becomes YIELD
+ *        +--+           stalls are looked for: armed for half of what a stall is
+ *
+ * The timer is one-shot and left alone when a slice ends: it finds out by itself, when it fires,
+ * that there is nothing to do. So it costs a system call at most twice a quota, only while somebody
+ * asks, and a shard that sleeps is woken by it once.
+ *
+ * The word and the state below are written by the shard and by the signal on its own thread:
+ * relaxed atomics are enough, their partner is the same processor.
+ */
+
+struct skein_shard;
+struct watch;
+
+enum watch_word {
+    WATCH_ASK,  /* nobody has asked in this slice: who asks first begins the quota */
+    WATCH_RUN,  /* go on */
+    WATCH_YIELD /* the quota is used up */
+};
+
+/* watch_open - for the calling thread. Where there is no timer to be had, time is virtual, or
+ * somebody else uses the signal, nobody is told to yield and no stall is seen.
+ * @stall_ns: 0: do not look for stalls. Returns NULL when there is no watch. */
+struct watch *watch_open(struct skein_shard *shard, uint64_t stall_ns);
+/* watch_close - from the same thread; @watch may be NULL. */
+void watch_close(struct watch *watch);
+/* watch_ask - the slice's quota begins now, or ends at the @until_ns it was given. */
+void watch_ask(struct skein_shard *shard);
+/* watch_set_sleeping - the shard is about to wait, or goes on. @watch may be NULL. */
+void watch_set_sleeping(struct watch *watch, bool sleeping);
+/* watch_take_stall - a turn is over: report what was seen in it. */
+void watch_take_stall(struct skein_shard *shard);
+
+/* What the shard keeps. */
+struct shard_watch {
+    struct watch *watch;
+    _Atomic uint32_t word;
+    _Atomic bool stalled;      /* there is something to take */
+    _Atomic uint64_t until_ns; /* the slice's end; 0: a quota from when somebody asks */
+};
+
+/* watch_slice - a slice or turn begins. */
+static inline void
+watch_slice(struct shard_watch *watch, uint64_t until_ns)
+{
+    atomic_store_explicit(&watch->until_ns, until_ns, memory_order_relaxed);
+    atomic_store_explicit(&watch->word, WATCH_ASK, memory_order_relaxed);
+}
+
+#endif
