@@ -13,7 +13,7 @@
 
 struct sim_flags {
     uint64_t seed, seeds, start, nodes, seconds, jobs;
-    const char *trace, *mutation;
+    const char *trace, *history, *mutation;
     bool json, log, first;
 };
 
@@ -70,6 +70,11 @@ static const struct flags_row rows[] = {
      .help = "with --seed: write every event into FILE, the same bytes each time",
      .parse = flags_parse_text,
      FLAGS_FIELD(struct sim_flags, trace)},
+    {.name = "history",
+     .value = "FILE",
+     .help = "with --seed: write what the clients saw into FILE, for skein check-history",
+     .parse = flags_parse_text,
+     FLAGS_FIELD(struct sim_flags, history)},
     {.name = "mutation",
      .value = "NAME",
      .help = "put a known bug back in (only in a build with -Dmutations=true)",
@@ -168,6 +173,24 @@ on_result(void *owner, uint64_t seed, const struct sim_run_result *result)
     fflush(stdout);
 }
 
+static bool
+open_output(const char *flag, const char *path, FILE **out_file)
+{
+    *out_file = path ? fopen(path, "w") : NULL;
+    if (path && !*out_file)
+        fprintf(stderr, "skein sim: --%s: %s: %s\n", flag, path, strerror(errno));
+    return !path || *out_file;
+}
+
+static bool
+close_output(const char *flag, const char *path, FILE *file)
+{
+    if (!file || fclose(file) == 0)
+        return true;
+    fprintf(stderr, "skein sim: --%s: %s: %s\n", flag, path, strerror(errno));
+    return false;
+}
+
 static int
 run_one(const struct sim_flags *flags, struct sim_run_options *run)
 {
@@ -175,18 +198,13 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
     run->seed = flags->seed;
     run->log = flags->log;
     run->report = flags->json ? NULL : stderr;
-    if (flags->trace) {
-        run->trace = fopen(flags->trace, "w");
-        if (!run->trace) {
-            fprintf(stderr, "skein sim: --trace: %s: %s\n", flags->trace, strerror(errno));
-            return 1;
-        }
-    }
+    if (!open_output("trace", flags->trace, &run->trace) ||
+        !open_output("history", flags->history, &run->history))
+        return SIM_CRASHED;
     sim_run(run, &result);
-    if (run->trace && fclose(run->trace) != 0) {
-        fprintf(stderr, "skein sim: --trace: %s: %s\n", flags->trace, strerror(errno));
-        return 1;
-    }
+    if (!close_output("trace", flags->trace, run->trace) ||
+        !close_output("history", flags->history, run->history))
+        return SIM_CRASHED;
     if (flags->json) {
         print_json(flags->seed, &result);
         return (int)result.verdict;
@@ -281,9 +299,11 @@ cmd_sim(int argc, char **argv)
         flags_parse(&sim_command, argc - 1, argv + 1, &flags, &arguments, &count);
     if (outcome != FLAGS_RUN)
         return flags_exit(outcome);
-    if ((flags.trace || flags.log) && !flags.seed) {
+    if ((flags.trace || flags.history || flags.log) && !flags.seed) {
         fprintf(stderr, "skein sim: --%s needs --seed: it is about one run\n",
-                flags.trace ? "trace" : "log");
+                flags.trace     ? "trace"
+                : flags.history ? "history"
+                                : "log");
         return FLAGS_EXIT_USAGE;
     }
     if (flags.mutation && !select_mutation(flags.mutation))

@@ -5,7 +5,8 @@
 /*
  * The program's commands. Each gets its own arguments: argv[0] is the command's name.
  * Exit status: 0 done; 1 failed, with one line on standard error that says what to do; 64 the
- * command line is wrong. `sim` has its own, documented in its help.
+ * command line is wrong. `sim` and `check-history` have their own, documented in
+ * their help.
  */
 int cmd_serve(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
@@ -15,6 +16,7 @@ int cmd_del(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
+int cmd_check_history(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

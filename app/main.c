@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"status", cmd_status, "the nodes of a cluster, as a table or JSON"},
     {"metrics", cmd_metrics, "the metrics of a node"},
     {"sim", cmd_sim, "simulate whole clusters from seeds"},
+    {"check-history", cmd_check_history, "whether a history of clients is linearizable"},
     {"version", cmd_version, "version, kernel and features"},
 };
 
@@ -30,7 +31,7 @@ print_help(FILE *to)
     fprintf(to, "skein - a replicated, linearizable, Redis-compatible key-value store\n\n"
                 "usage: skein COMMAND [ARGUMENT...]\n\n");
     for (size_t i = 0; i < BASE_COUNT_OF(commands); i++)
-        fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].summary);
+        fprintf(to, "  %-13s  %s\n", commands[i].name, commands[i].summary);
     fprintf(to, "\nskein COMMAND --help says more. To begin: skein dev\n");
 }
 

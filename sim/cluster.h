@@ -6,17 +6,18 @@
 #include "kv/node.h"
 #include "sim/disk.h"
 #include "sim/link.h"
-#include "sim/linear/linear.h"
+#include "skein/linear.h"
 #include "sim/net.h"
 #include "sim/world.h"
 
 /*
  * A cluster of production nodes (kv_node_open, unchanged), its clients and its troubles.
  *
- *   faults.c  -- crashes, partitions, disks --> node.c: one process a node, started again when it
- * ends workload.c -- RESP over simulated TCP ----> nodes      history --> linear_check oracle.c  --
- * looks at every node, often: one leader a term, equal states at equal indices, ... run.c     --
- * the phases, and the verdict
+ *   faults.c    crashes, partitions, disks --> the nodes
+ *   node.c      one process a node, started again when it ends
+ *   workload.c  RESP over simulated TCP --> the nodes; the history --> skein_linear_check
+ *   oracle.c    looks at every node, often: one leader a term, equal states at equal indices ...
+ *   run.c       the phases, and the verdict
  */
 
 #define SIM_CLIENT_PORT 7000
@@ -76,7 +77,7 @@ struct sim_cluster {
     struct sim_node nodes[REPLICA_NODES_MAX];
     struct sim_host *client_host;
     struct sim_client *clients;
-    struct linear_history *history;
+    struct skein_linear_history *history;
     bool workload_stopping;
     uint32_t clients_done;
     uint64_t unknown_count, failed_count;

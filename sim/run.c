@@ -159,14 +159,19 @@ run_convergence(struct sim_cluster *cluster)
 static void
 check_history(struct sim_cluster *cluster, FILE *report)
 {
-    const struct linear_limits limits = {.step_count_max = 20000000,
-                                         .memory_bytes_max = (uint64_t)1 << 30};
-    enum linear_verdict verdict = linear_check(cluster->history, &limits, report);
-    if (verdict == LINEAR_VIOLATION)
+    const struct skein_linear_options options = {.step_count_max = 20000000,
+                                                 .memory_bytes_max = (uint64_t)1 << 30,
+                                                 .explain = report != NULL};
+    struct skein_linear_result result;
+    enum skein_linear_verdict verdict = skein_linear_check(cluster->history, &options, &result);
+    if (report)
+        skein_linear_print(cluster->history, &options, &result, report);
+    skein_linear_result_deinit(&result);
+    if (verdict == SKEIN_LINEAR_VIOLATION)
         sim_violation(cluster, SIM_SAFETY, "the history is not linearizable");
-    if (verdict == LINEAR_UNDECIDED)
+    if (verdict == SKEIN_LINEAR_UNDECIDED)
         sim_violation(cluster, SIM_SAFETY, "the history is too wide to be decided");
-    size_t checked = linear_checked_count(cluster->history);
+    size_t checked = skein_linear_checked_count(cluster->history);
     uint64_t seconds = (cluster->plan.safety_ns + cluster->plan.liveness_ns) / SIM_SECOND;
     uint64_t least = SIM_CHECKED_MIN * seconds / (2 * PHASE_SECONDS);
     if (checked < least)
@@ -193,7 +198,7 @@ check_history_too(struct sim_cluster *cluster, FILE *report)
 static void
 collect(struct sim_cluster *cluster, struct sim_run_result *result)
 {
-    result->checked_ops = linear_checked_count(cluster->history);
+    result->checked_ops = skein_linear_checked_count(cluster->history);
     result->failed_ops = cluster->failed_count;
     result->unknown_ops = cluster->unknown_count;
     result->elections = cluster->elections;
@@ -243,6 +248,8 @@ sim_run(const struct sim_run_options *options, struct sim_run_result *out_result
     out_result->simulated_ns = cluster.world.now_ns - SIM_TIME_START;
     out_result->event_count = cluster.world.event_count;
     out_result->trace_hash = cluster.world.trace.hash;
+    if (options->history)
+        skein_linear_write(cluster.history, options->history);
     sim_oracle_close(&cluster);
     sim_links_deinit(&cluster.links);
     for (uint32_t i = 0; i < cluster.plan.node_count; i++) {
@@ -250,6 +257,6 @@ sim_run(const struct sim_run_options *options, struct sim_run_result *out_result
         sim_event_cancel(&cluster.world, &cluster.nodes[i].exit_event);
     }
     sim_world_close(&cluster.world);
-    linear_history_close(cluster.history);
+    skein_linear_close(cluster.history);
     mem_free(cluster.clients);
 }

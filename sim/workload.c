@@ -13,10 +13,10 @@
  * open, and either way the client goes to another node.
  */
 
-static struct linear_value
+static struct skein_linear_value
 text_value(const char *text)
 {
-    return (struct linear_value){text, strlen(text)};
+    return (struct skein_linear_value){text, strlen(text)};
 }
 
 static void
@@ -27,19 +27,19 @@ begin_op(struct sim_client *client, uint32_t slot)
     if (!op->recorded)
         return;
     struct mem_arena *previous = mem_arena_set_current(NULL);
-    op->number =
-        linear_call(cluster->history, client->number * PIPELINE_MAX + slot, op->kind,
-                    text_value(op->key), text_value(op->arg), LINEAR_ABSENT, cluster->world.now_ns);
+    op->number = skein_linear_call(cluster->history, client->number * PIPELINE_MAX + slot, op->kind,
+                                   text_value(op->key), text_value(op->arg), SKEIN_LINEAR_ABSENT,
+                                   cluster->world.now_ns);
     mem_arena_set_current(previous);
     sim_trace_text(&cluster->world.trace, client->number, "client.call", "%s %s %.40s",
-                   linear_kind_name(op->kind), op->key, op->arg);
+                   skein_linear_kind_name(op->kind), op->key, op->arg);
 }
 
 enum ending { ENDED_OK, ENDED_FAILED, ENDED_UNKNOWN };
 
 static void
 end_op(struct sim_client *client, uint32_t slot, enum ending ending, bool has_observed,
-       struct linear_value observed)
+       struct skein_linear_value observed)
 {
     struct sim_cluster *cluster = client->cluster;
     struct workload_op *op = &client->ops[slot];
@@ -51,12 +51,13 @@ end_op(struct sim_client *client, uint32_t slot, enum ending ending, bool has_ob
         return;
     struct mem_arena *previous = mem_arena_set_current(NULL);
     if (ending == ENDED_OK) {
-        linear_ok(cluster->history, op->number, has_observed, observed, cluster->world.now_ns);
-    } else if (ending == ENDED_FAILED || op->kind == LINEAR_READ) {
-        linear_fail(cluster->history, op->number);
+        skein_linear_ok(cluster->history, op->number, has_observed, observed,
+                        cluster->world.now_ns);
+    } else if (ending == ENDED_FAILED || op->kind == SKEIN_LINEAR_READ) {
+        skein_linear_fail(cluster->history, op->number);
         cluster->failed_count++;
     } else {
-        linear_unknown(cluster->history, op->number);
+        skein_linear_unknown(cluster->history, op->number);
         cluster->unknown_count++;
     }
     mem_arena_set_current(previous);
@@ -65,41 +66,42 @@ end_op(struct sim_client *client, uint32_t slot, enum ending ending, bool has_ob
 /* What an answer tells; false: it is none that the command can have. */
 static bool
 observe(const struct workload_op *op, const struct kv_reply *reply, char number[32],
-        bool *out_has_observed, struct linear_value *out_observed)
+        bool *out_has_observed, struct skein_linear_value *out_observed)
 {
-    struct linear_value text = {reply->text.data ? (const void *)reply->text.data : "",
-                                reply->text.count};
+    struct skein_linear_value text = {reply->text.data ? (const void *)reply->text.data : "",
+                                      reply->text.count};
     *out_has_observed = true;
-    *out_observed = LINEAR_ABSENT;
+    *out_observed = SKEIN_LINEAR_ABSENT;
     bool is_null = reply->type == KV_REPLY_NULL;
     bool is_ok =
         reply->type == KV_REPLY_SIMPLE && text.count == 2 && memcmp(text.data, "OK", 2) == 0;
     switch (op->kind) {
-    case LINEAR_READ:
+    case SKEIN_LINEAR_READ:
         if (reply->type == KV_REPLY_BULK)
             *out_observed = text;
         return is_null || reply->type == KV_REPLY_BULK;
-    case LINEAR_WRITE:
+    case SKEIN_LINEAR_WRITE:
         if (reply->type == KV_REPLY_BULK)
             *out_observed = text;
         *out_has_observed = op->wants_old;
         return op->wants_old ? is_null || reply->type == KV_REPLY_BULK : is_ok;
-    case LINEAR_WRITE_NEW:
+    case SKEIN_LINEAR_WRITE_NEW:
         if (is_null)
             *out_observed = text_value("");
         return is_null || is_ok;
-    case LINEAR_WRITE_OLD:
+    case SKEIN_LINEAR_WRITE_OLD:
         if (is_ok)
             *out_observed = text_value("");
         return is_null || is_ok;
-    case LINEAR_APPEND:
-    case LINEAR_ADD:
-    case LINEAR_DELETE:
+    case SKEIN_LINEAR_APPEND:
+    case SKEIN_LINEAR_ADD:
+    case SKEIN_LINEAR_DELETE:
         snprintf(number, 32, "%lld", (long long)reply->integer);
         *out_observed = text_value(number);
         return reply->type == KV_REPLY_INTEGER;
-    case LINEAR_CAS:
-    case LINEAR_KIND_COUNT:
+    case SKEIN_LINEAR_CAS:
+    case SKEIN_LINEAR_KIND_COUNT:
+    case SKEIN_LINEAR_USER:
         break;
     }
     return false;
@@ -119,21 +121,21 @@ take_reply(struct sim_client *client, uint32_t slot, const struct kv_reply *repl
     struct workload_op *op = &client->ops[slot];
     char number[32];
     bool has_observed;
-    struct linear_value observed;
+    struct skein_linear_value observed;
     if (reply->type == KV_REPLY_ERROR) {
         bool unknown = begins_with(reply->text, "UNKNOWN");
         sim_trace_text(&client->cluster->world.trace, client->number, "client.error", "%.*s",
                        (int)reply->text.count, (const char *)reply->text.data);
-        end_op(client, slot, unknown ? ENDED_UNKNOWN : ENDED_FAILED, false, LINEAR_ABSENT);
+        end_op(client, slot, unknown ? ENDED_UNKNOWN : ENDED_FAILED, false, SKEIN_LINEAR_ABSENT);
         return true;
     }
     if (!op->recorded) {
-        end_op(client, slot, ENDED_OK, false, LINEAR_ABSENT);
+        end_op(client, slot, ENDED_OK, false, SKEIN_LINEAR_ABSENT);
         return false;
     }
     if (!observe(op, reply, number, &has_observed, &observed)) {
         sim_violation(client->cluster, SIM_SAFETY, "%s %s was answered by a reply of type %d",
-                      linear_kind_name(op->kind), op->key, (int)reply->type);
+                      skein_linear_kind_name(op->kind), op->key, (int)reply->type);
         return true;
     }
     end_op(client, slot, ENDED_OK, has_observed, observed);
@@ -181,7 +183,7 @@ carry_out(struct sim_client *client, uint32_t count)
         kv_reply_deinit(&reply);
     }
     for (leave = leave || slot < count; slot < count; slot++)
-        end_op(client, slot, ENDED_UNKNOWN, false, LINEAR_ABSENT);
+        end_op(client, slot, ENDED_UNKNOWN, false, SKEIN_LINEAR_ABSENT);
     if (leave || skein_random() % 50 == 0)
         leave_node(client);
 }
@@ -250,7 +252,7 @@ clients_main(void *arg)
 void
 sim_workload_start(struct sim_cluster *cluster)
 {
-    cluster->history = linear_history_open();
+    cluster->history = skein_linear_open(0);
     cluster->clients = mem_zalloc(cluster->plan.client_count * sizeof(cluster->clients[0]));
     for (uint32_t i = 0; i < cluster->plan.client_count; i++) {
         cluster->clients[i].cluster = cluster;

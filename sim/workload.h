@@ -20,7 +20,7 @@
 #define WORKLOAD_KEYS (WORKLOAD_REGISTERS + WORKLOAD_COUNTERS + WORKLOAD_LISTS)
 
 struct workload_op {
-    enum linear_kind kind;
+    enum skein_linear_kind kind;
     bool recorded;  /* in the history; else only noise (keys that expire) */
     bool wants_old; /* SET .. GET */
     size_t number;  /* in the history */

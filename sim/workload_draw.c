@@ -60,7 +60,7 @@ draw_value(struct sim_client *client, struct workload_op *op, size_t bytes_max)
 static void
 draw_read(struct workload_op *op)
 {
-    op->kind = LINEAR_READ;
+    op->kind = SKEIN_LINEAR_READ;
     put_arg(op, "GET");
     put_arg(op, op->key);
 }
@@ -68,7 +68,7 @@ draw_read(struct workload_op *op)
 static void
 draw_delete(struct workload_op *op)
 {
-    op->kind = LINEAR_DELETE;
+    op->kind = SKEIN_LINEAR_DELETE;
     put_arg(op, "DEL");
     put_arg(op, op->key);
 }
@@ -89,14 +89,16 @@ draw_on_register(struct sim_client *client, struct workload_op *op)
     put_arg(op, "SET");
     put_arg(op, op->key);
     put_arg(op, op->arg);
-    op->kind = dice < 76 ? LINEAR_WRITE : dice < 84 ? LINEAR_WRITE_NEW : LINEAR_WRITE_OLD;
+    op->kind = dice < 76   ? SKEIN_LINEAR_WRITE
+               : dice < 84 ? SKEIN_LINEAR_WRITE_NEW
+                           : SKEIN_LINEAR_WRITE_OLD;
     if (dice >= 92)
-        op->kind = LINEAR_WRITE;
+        op->kind = SKEIN_LINEAR_WRITE;
     op->wants_old = dice >= 92;
     if (op->wants_old)
         put_arg(op, "GET");
-    else if (op->kind != LINEAR_WRITE)
-        put_arg(op, op->kind == LINEAR_WRITE_NEW ? "NX" : "XX");
+    else if (op->kind != SKEIN_LINEAR_WRITE)
+        put_arg(op, op->kind == SKEIN_LINEAR_WRITE_NEW ? "NX" : "XX");
 }
 
 static void
@@ -111,7 +113,7 @@ draw_on_counter(struct workload_op *op)
         draw_delete(op);
         return;
     }
-    op->kind = LINEAR_ADD;
+    op->kind = SKEIN_LINEAR_ADD;
     uint64_t by = 1 + skein_random() % 9;
     bool down = dice >= 80;
     snprintf(op->arg, sizeof(op->arg), "%s%llu", down ? "-" : "", (unsigned long long)by);
@@ -132,7 +134,7 @@ draw_on_list(struct sim_client *client, struct workload_op *op)
         draw_delete(op);
         return;
     }
-    op->kind = LINEAR_APPEND;
+    op->kind = SKEIN_LINEAR_APPEND;
     draw_value(client, op, 2);
     put_arg(op, "APPEND");
     put_arg(op, op->key);
@@ -144,7 +146,7 @@ static void
 draw_noise(struct sim_client *client, struct workload_op *op)
 {
     op->recorded = false;
-    op->kind = LINEAR_WRITE;
+    op->kind = SKEIN_LINEAR_WRITE;
     snprintf(op->key, sizeof(op->key), "%u", 50 + (uint32_t)(skein_random() % 2000));
     draw_value(client, op, 600);
     static const char *const names[] = {"x0", "x1", "x2", "x3"};

@@ -6,72 +6,49 @@
 
 #include "sim/linear/internal.h"
 
-static uint64_t
-hash_bytes(const uint8_t *data, size_t count)
+#define KIND(k) (1u << SKEIN_LINEAR_##k)
+
+static const char *const kind_names[SKEIN_LINEAR_KIND_COUNT] = {
+    [SKEIN_LINEAR_READ] = "read",
+    [SKEIN_LINEAR_WRITE] = "write",
+    [SKEIN_LINEAR_WRITE_NEW] = "write-new",
+    [SKEIN_LINEAR_WRITE_OLD] = "write-old",
+    [SKEIN_LINEAR_CAS] = "cas",
+    [SKEIN_LINEAR_APPEND] = "append",
+    [SKEIN_LINEAR_ADD] = "add",
+    [SKEIN_LINEAR_DELETE] = "delete",
+};
+
+static const struct skein_linear_model models[] = {
+    {.name = "store", .kinds = (1u << SKEIN_LINEAR_KIND_COUNT) - 1},
+    {.name = "register", .kinds = KIND(READ) | KIND(WRITE) | KIND(CAS)},
+    {.name = "kv", .initial = {"", 0}, .kinds = KIND(READ) | KIND(WRITE) | KIND(APPEND)},
+};
+
+struct skein_linear_state {
+    struct value_set *values;
+    uint32_t id;
+};
+
+const char *
+skein_linear_kind_name(uint32_t kind)
 {
-    uint64_t hash = 0xcbf29ce484222325ull; /* FNV-1a */
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ data[i]) * 0x100000001b3ull;
-    return hash;
+    return kind < SKEIN_LINEAR_KIND_COUNT ? kind_names[kind] : "?";
+}
+
+const struct skein_linear_model *
+skein_linear_model_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
+        if (strcmp(models[i].name, name) == 0)
+            return &models[i];
+    return NULL;
 }
 
 void
-value_set_init(struct value_set *set)
+skein_linear_state_set(struct skein_linear_state *out_state, const void *data, size_t count)
 {
-    *set = (struct value_set){.slot_count = 64};
-    set->slots = mem_zalloc(set->slot_count * sizeof(uint32_t));
-    mem_grow(&set->values, &set->capacity, 0, sizeof(struct value));
-    set->values[set->count++] = (struct value){0};
-}
-
-void
-value_set_deinit(struct value_set *set)
-{
-    for (size_t i = 0; i < set->count; i++)
-        mem_free(set->values[i].data);
-    mem_free(set->values);
-    mem_free(set->slots);
-    *set = (struct value_set){0};
-}
-
-static void
-place(struct value_set *set, uint32_t id)
-{
-    size_t at = set->values[id].hash & (set->slot_count - 1);
-    while (set->slots[at])
-        at = (at + 1) & (set->slot_count - 1);
-    set->slots[at] = id;
-}
-
-uint32_t
-value_intern(struct value_set *set, const void *data, size_t count)
-{
-    uint64_t hash = hash_bytes(data, count);
-    for (size_t at = hash & (set->slot_count - 1); set->slots[at];
-         at = (at + 1) & (set->slot_count - 1)) {
-        struct value *it = &set->values[set->slots[at]];
-        if (it->hash == hash && it->count == count && memcmp(it->data, data, count) == 0)
-            return set->slots[at];
-    }
-    mem_grow(&set->values, &set->capacity, set->count, sizeof(struct value));
-    uint32_t id = (uint32_t)set->count++;
-    set->values[id] = (struct value){.data = mem_alloc(count), .count = count, .hash = hash};
-    memcpy(set->values[id].data, data, count);
-    if (set->count * 2 > set->slot_count) {
-        mem_free(set->slots);
-        set->slot_count *= 2;
-        set->slots = mem_zalloc(set->slot_count * sizeof(uint32_t));
-        for (uint32_t each = 1; each < id; each++)
-            place(set, each);
-    }
-    place(set, id);
-    return id;
-}
-
-uint32_t
-value_of(struct value_set *set, struct linear_value value)
-{
-    return value.data ? value_intern(set, value.data, value.count) : VALUE_ABSENT;
+    out_state->id = data ? value_intern(out_state->values, data, count) : VALUE_ABSENT;
 }
 
 static uint32_t
@@ -116,8 +93,9 @@ step_append(struct value_set *values, const struct op *op, uint32_t state, uint3
         memcpy(whole, values->values[state].data, had);
     if (more)
         memcpy(whole + had, values->values[op->arg].data, more);
-    bool agrees =
-        !op->has_observed || op->observed == intern_integer(values, (int64_t)(had + more));
+    int64_t length;
+    bool agrees = !op->has_observed ||
+                  (integer_of(values, op->observed, &length) && length == (int64_t)(had + more));
     if (agrees)
         *out_state = value_intern(values, whole, had + more);
     mem_free(whole);
@@ -141,7 +119,7 @@ step_add(struct value_set *values, const struct op *op, uint32_t state, uint32_t
 static bool
 step_conditional(const struct op *op, uint32_t state, uint32_t *out_state)
 {
-    bool wants_present = op->kind == LINEAR_WRITE_OLD;
+    bool wants_present = op->kind == SKEIN_LINEAR_WRITE_OLD;
     bool done = (state != VALUE_ABSENT) == wants_present;
     *out_state = done ? op->arg : state;
     if (!op->has_observed)
@@ -150,31 +128,104 @@ step_conditional(const struct op *op, uint32_t state, uint32_t *out_state)
     return observed_present == (wants_present ? done : !done);
 }
 
-bool
-model_step(struct value_set *values, const struct op *op, uint32_t state, uint32_t *out_state)
+static bool
+step_builtin(struct value_set *values, const struct op *op, uint32_t state, uint32_t *out_state)
 {
-    switch (op->kind) {
-    case LINEAR_READ:
+    switch ((enum skein_linear_kind)op->kind) {
+    case SKEIN_LINEAR_READ:
         *out_state = state;
         return !op->has_observed || op->observed == state;
-    case LINEAR_WRITE:
+    case SKEIN_LINEAR_WRITE:
         *out_state = op->arg;
         return !op->has_observed || op->observed == state;
-    case LINEAR_WRITE_NEW:
-    case LINEAR_WRITE_OLD:
+    case SKEIN_LINEAR_WRITE_NEW:
+    case SKEIN_LINEAR_WRITE_OLD:
         return step_conditional(op, state, out_state);
-    case LINEAR_CAS:
+    case SKEIN_LINEAR_CAS:
         *out_state = state == op->arg2 ? op->arg : state;
         return !op->has_observed || observed_is(values, op, state == op->arg2 ? '1' : '0');
-    case LINEAR_APPEND:
+    case SKEIN_LINEAR_APPEND:
         return step_append(values, op, state, out_state);
-    case LINEAR_ADD:
+    case SKEIN_LINEAR_ADD:
         return step_add(values, op, state, out_state);
-    case LINEAR_DELETE:
+    case SKEIN_LINEAR_DELETE:
         *out_state = VALUE_ABSENT;
         return !op->has_observed || observed_is(values, op, state == VALUE_ABSENT ? '0' : '1');
-    case LINEAR_KIND_COUNT:
+    case SKEIN_LINEAR_KIND_COUNT:
+    case SKEIN_LINEAR_USER:
         break;
     }
     skein_unreachable();
+}
+
+static struct skein_linear_op
+op_for_user(const struct value_set *values, const struct op *op)
+{
+    return (struct skein_linear_op){
+        .kind = op->kind,
+        .finished = op->end == OP_OK,
+        .has_observed = op->has_observed,
+        .arg = value_at(values, op->arg),
+        .arg2 = value_at(values, op->arg2),
+        .observed = value_at(values, op->observed),
+    };
+}
+
+bool
+model_step(const struct skein_linear_model *model, struct value_set *values, const struct op *op,
+           uint32_t state, uint32_t *out_state)
+{
+    if (!model->step)
+        return step_builtin(values, op, state, out_state);
+    struct skein_linear_op seen = op_for_user(values, op);
+    struct skein_linear_state after = {values, state};
+    if (!model->step(model->owner, &seen, value_at(values, state), &after))
+        return false;
+    *out_state = after.id;
+    return true;
+}
+
+static bool
+observes_builtin(const struct value_set *values, const struct op *op)
+{
+    bool refused = op->has_observed && observed_is(values, op, '0');
+    switch ((enum skein_linear_kind)op->kind) {
+    case SKEIN_LINEAR_READ:
+        return true;
+    case SKEIN_LINEAR_CAS:
+    case SKEIN_LINEAR_DELETE:
+        return refused;
+    case SKEIN_LINEAR_WRITE_NEW:
+        return op->has_observed && op->observed != VALUE_ABSENT;
+    case SKEIN_LINEAR_WRITE_OLD:
+        return op->has_observed && op->observed == VALUE_ABSENT;
+    case SKEIN_LINEAR_WRITE:
+    case SKEIN_LINEAR_APPEND:
+    case SKEIN_LINEAR_ADD:
+    case SKEIN_LINEAR_KIND_COUNT:
+    case SKEIN_LINEAR_USER:
+        break;
+    }
+    return false;
+}
+
+bool
+model_observes(const struct skein_linear_model *model, const struct value_set *values,
+               const struct op *op)
+{
+    if (!model->step)
+        return observes_builtin(values, op);
+    struct skein_linear_op seen = op_for_user(values, op);
+    return model->observes && model->observes(model->owner, &seen);
+}
+
+const char *
+model_kind_name(const struct skein_linear_model *model, uint32_t kind, char out[16])
+{
+    if (kind < SKEIN_LINEAR_KIND_COUNT)
+        return kind_names[kind];
+    if (model->kind_name)
+        return model->kind_name(model->owner, kind);
+    snprintf(out, 16, "%" PRIu32, kind);
+    return out;
 }

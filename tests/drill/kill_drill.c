@@ -10,6 +10,7 @@
  * Exit code: 0 passed, 1 not linearizable or a node misbehaved, 2 the cluster did not serve in
  * time, 64 usage.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -25,7 +26,7 @@
 #define SECOND (1000 * MS)
 
 struct drill {
-    const char *skein;
+    const char *skein, *history; /* history: where to leave it; NULL: nowhere */
     uint32_t rounds;
     uint64_t seed;
     uint64_t serve_within_ms;
@@ -166,6 +167,34 @@ wipe_round(struct drill *drill)
     return 2;
 }
 
+/* Through a file, as anybody else would: what is checked is what skein check-history would read. */
+static enum skein_linear_verdict
+check_history(struct drill *drill)
+{
+    char *text = NULL, why[256];
+    size_t count;
+    FILE *memory = open_memstream(&text, &count);
+    skein_linear_write(drill->load.history, memory);
+    if (fclose(memory) != 0)
+        base_die(__FILE__, __LINE__, "no memory for the history");
+    if (drill->history) {
+        FILE *file = fopen(drill->history, "w");
+        if (!file || fwrite(text, 1, count, file) != count || fclose(file) != 0)
+            fprintf(stderr, "drill: %s: %s\n", drill->history, strerror(errno));
+    }
+    struct skein_linear_options options = {.step_count_max = 100000000, .explain = true};
+    struct skein_linear_result result = {.verdict = SKEIN_LINEAR_UNDECIDED, .why = why};
+    struct skein_linear_history *history = skein_linear_open(0);
+    if (skein_linear_read(history, text, count, NULL, &options.model, why) == 0)
+        skein_linear_check(history, &options, &result);
+    skein_linear_print(history, &options, &result, stderr);
+    enum skein_linear_verdict verdict = result.verdict;
+    skein_linear_result_deinit(&result);
+    skein_linear_close(history);
+    free(text);
+    return verdict;
+}
+
 static int
 verdict(struct drill *drill)
 {
@@ -177,15 +206,15 @@ verdict(struct drill *drill)
     }
     printf("history: %zu operations, %" PRIu64 " acknowledged, %" PRIu64 " failed, %" PRIu64
            " of unknown outcome; %" PRId64 " keys read at the end\n",
-           linear_op_count(load->history), load->ok_count, load->failed_count, load->unknown_count,
-           read);
-    enum linear_verdict result = linear_check(load->history, NULL, stderr);
+           skein_linear_op_count(load->history), load->ok_count, load->failed_count,
+           load->unknown_count, read);
+    enum skein_linear_verdict result = check_history(drill);
     printf("linearizable: %s; longest time without service: %" PRIu64 " ms\n",
-           result == LINEAR_OK          ? "yes"
-           : result == LINEAR_VIOLATION ? "NO"
-                                        : "undecided",
+           result == SKEIN_LINEAR_OK          ? "yes"
+           : result == SKEIN_LINEAR_VIOLATION ? "NO"
+                                              : "undecided",
            drill->worst_ns / MS);
-    if (result != LINEAR_OK)
+    if (result != SKEIN_LINEAR_OK)
         return 1;
     if (drill->over_count) {
         fprintf(stderr,
@@ -211,7 +240,7 @@ drill_main(void *arg)
         "--segment-bytes", "1M", "--checkpoint-log-bytes", "1M", "--keep-log-bytes", "64K", NULL};
     memcpy(drill->procs.extra, small_log, sizeof(small_log));
     *load = (struct load){.procs = &drill->procs,
-                          .history = linear_history_open(),
+                          .history = skein_linear_open(0),
                           .seed = drill->seed,
                           .client_count = 12,
                           .keys_per_round = 24,
@@ -231,7 +260,7 @@ drill_main(void *arg)
     if (rc == 0 && procs_stop_all(&drill->procs) > 0)
         rc = 1;
     procs_deinit(&drill->procs, drill->keep || rc != 0);
-    linear_history_close(load->history);
+    skein_linear_close(load->history);
     printf("%s\n", rc == 0 ? "drill passed" : "drill FAILED");
     return rc;
 }
@@ -241,7 +270,8 @@ usage(int code)
 {
     fprintf(code ? stderr : stdout,
             "usage: kill_drill --skein PROGRAM [--rounds N] [--seed N] [--serve-within-ms MS] "
-            "[--wipe] [--keep]\n"
+            "[--wipe] [--keep] [--history FILE]\n"
+            "  --history  leave what the clients saw in FILE, for skein check-history\n"
             "  --wipe   at the end empty a follower's data directory and wait until a snapshot has "
             "brought it back\n"
             "  --keep   keep the temporary folder (kept anyway when the drill fails)\n");
@@ -251,11 +281,15 @@ usage(int code)
 int
 main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"skein", required_argument, NULL, 's'}, {"rounds", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 'e'},  {"serve-within-ms", required_argument, NULL, 'w'},
-        {"wipe", no_argument, NULL, 'W'},        {"keep", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},        {0}};
+    static const struct option options[] = {{"skein", required_argument, NULL, 's'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"seed", required_argument, NULL, 'e'},
+                                            {"serve-within-ms", required_argument, NULL, 'w'},
+                                            {"wipe", no_argument, NULL, 'W'},
+                                            {"keep", no_argument, NULL, 'k'},
+                                            {"history", required_argument, NULL, 'H'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     struct drill drill = {.rounds = 50, .seed = 1, .serve_within_ms = 2000};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
@@ -276,6 +310,9 @@ main(int argc, char **argv)
             break;
         case 'k':
             drill.keep = true;
+            break;
+        case 'H':
+            drill.history = optarg;
             break;
         default:
             usage(c == 'h' ? 0 : 64);

@@ -22,31 +22,36 @@ struct client {
 };
 
 struct action {
-    enum linear_kind kind;
+    enum skein_linear_kind kind;
     char key[32], arg[48];
     uint32_t argc;
     const char *argv[4];
 };
 
-static struct linear_value
+static struct skein_linear_value
 text_value(const char *text)
 {
-    return (struct linear_value){text, strlen(text)};
+    return (struct skein_linear_value){text, strlen(text)};
 }
 
 static void
 draw_action(struct client *client, struct action *out)
 {
     static const struct {
-        enum linear_kind kind;
+        enum skein_linear_kind kind;
         const char *verb, *option;
         bool has_arg, number_key;
     } rows[] = {
-        {LINEAR_WRITE, "SET", NULL, true, false},     {LINEAR_READ, "GET", NULL, false, false},
-        {LINEAR_READ, "GET", NULL, false, false},     {LINEAR_APPEND, "APPEND", NULL, true, false},
-        {LINEAR_WRITE_NEW, "SET", "NX", true, false}, {LINEAR_WRITE_OLD, "SET", "XX", true, false},
-        {LINEAR_DELETE, "DEL", NULL, false, false},   {LINEAR_ADD, "INCRBY", NULL, true, true},
-        {LINEAR_READ, "GET", NULL, false, true},      {LINEAR_WRITE, "SET", NULL, true, false},
+        {SKEIN_LINEAR_WRITE, "SET", NULL, true, false},
+        {SKEIN_LINEAR_READ, "GET", NULL, false, false},
+        {SKEIN_LINEAR_READ, "GET", NULL, false, false},
+        {SKEIN_LINEAR_APPEND, "APPEND", NULL, true, false},
+        {SKEIN_LINEAR_WRITE_NEW, "SET", "NX", true, false},
+        {SKEIN_LINEAR_WRITE_OLD, "SET", "XX", true, false},
+        {SKEIN_LINEAR_DELETE, "DEL", NULL, false, false},
+        {SKEIN_LINEAR_ADD, "INCRBY", NULL, true, true},
+        {SKEIN_LINEAR_READ, "GET", NULL, false, true},
+        {SKEIN_LINEAR_WRITE, "SET", NULL, true, false},
     };
     uint64_t row = prng_below(&client->prng, BASE_COUNT_OF(rows));
     struct load *load = client->load;
@@ -73,25 +78,26 @@ record_reply(struct load *load, size_t op, const struct action *action,
 {
     uint64_t now = skein_now_ns();
     char number[24];
-    struct linear_value seen = LINEAR_ABSENT;
+    struct skein_linear_value seen = SKEIN_LINEAR_ABSENT;
     bool has_observed = true;
     switch (reply->type) {
     case KV_REPLY_ERROR:
         if (reply->text.count >= 7 && memcmp(reply->text.data, "UNKNOWN", 7) == 0) {
             load->unknown_count++;
-            linear_unknown(load->history, op);
+            skein_linear_unknown(load->history, op);
         } else {
             load->failed_count++;
-            linear_fail(load->history, op);
+            skein_linear_fail(load->history, op);
         }
         return;
     case KV_REPLY_SIMPLE: /* +OK */
-        has_observed = action->kind == LINEAR_WRITE_NEW || action->kind == LINEAR_WRITE_OLD;
-        if (action->kind == LINEAR_WRITE_OLD)
+        has_observed =
+            action->kind == SKEIN_LINEAR_WRITE_NEW || action->kind == SKEIN_LINEAR_WRITE_OLD;
+        if (action->kind == SKEIN_LINEAR_WRITE_OLD)
             seen = text_value("");
         break;
     case KV_REPLY_NULL: /* an absent key, or SET NX / XX refused */
-        if (action->kind == LINEAR_WRITE_NEW)
+        if (action->kind == SKEIN_LINEAR_WRITE_NEW)
             seen = text_value("");
         break;
     case KV_REPLY_INTEGER:
@@ -99,14 +105,14 @@ record_reply(struct load *load, size_t op, const struct action *action,
         seen = text_value(number);
         break;
     case KV_REPLY_BULK:
-        seen = (struct linear_value){reply->text.data, reply->text.count};
+        seen = (struct skein_linear_value){reply->text.data, reply->text.count};
         break;
     case KV_REPLY_ARRAY:
         has_observed = false;
         break;
     }
     load->ok_count++;
-    linear_ok(load->history, op, has_observed, seen, now);
+    skein_linear_ok(load->history, op, has_observed, seen, now);
 }
 
 static void
@@ -134,14 +140,15 @@ one_operation(struct client *client)
     struct action action;
     draw_action(client, &action);
     uint64_t begun_ns = skein_now_ns();
-    size_t op = linear_call(load->history, client->process, action.kind, text_value(action.key),
-                            text_value(action.arg), LINEAR_ABSENT, begun_ns);
+    size_t op =
+        skein_linear_call(load->history, client->process, action.kind, text_value(action.key),
+                          text_value(action.arg), SKEIN_LINEAR_ABSENT, begun_ns);
     struct kv_reply reply = {0};
     int rc = kv_client_call(client->connection, &reply, skein_deadline_in(SECOND), action.argc,
                             action.argv);
     if (rc < 0) {
         load->unknown_count++;
-        linear_unknown(load->history, op);
+        skein_linear_unknown(load->history, op);
         client->process = load->next_process++;
         kv_client_close(client->connection);
         client->connection = NULL;
@@ -151,7 +158,7 @@ one_operation(struct client *client)
     if (reply.type == KV_REPLY_ERROR) {
         client->process = load->next_process++;
         (void)skein_sleep(skein_deadline_in(SECOND / 100));
-    } else if (action.kind != LINEAR_READ) {
+    } else if (action.kind != SKEIN_LINEAR_READ) {
         note_write(load, begun_ns);
     }
     kv_reply_deinit(&reply);
@@ -219,9 +226,10 @@ read_one(struct load *load, struct kv_client **connection, uint32_t *n, const ch
         if (!*connection && kv_client_connect(connection, &addr, skein_deadline_in(SECOND)) < 0)
             *connection = NULL;
         struct kv_reply reply = {0};
-        size_t op = linear_call(load->history, load->next_process++, LINEAR_READ, text_value(key),
-                                LINEAR_ABSENT, LINEAR_ABSENT, skein_now_ns());
-        struct action action = {.kind = LINEAR_READ};
+        size_t op = skein_linear_call(load->history, load->next_process++, SKEIN_LINEAR_READ,
+                                      text_value(key), SKEIN_LINEAR_ABSENT, SKEIN_LINEAR_ABSENT,
+                                      skein_now_ns());
+        struct action action = {.kind = SKEIN_LINEAR_READ};
         int rc = *connection
                      ? kv_client_call(*connection, &reply, skein_deadline_in(6 * SECOND), 2, argv)
                      : -SKEIN_ECLOSED;
@@ -229,7 +237,7 @@ read_one(struct load *load, struct kv_client **connection, uint32_t *n, const ch
         if (ok)
             record_reply(load, op, &action, &reply);
         else
-            linear_fail(load->history, op);
+            skein_linear_fail(load->history, op);
         kv_reply_deinit(&reply);
         if (ok)
             return 0;

@@ -4,7 +4,7 @@
 
 #include "base/prng.h"
 #include "skein/fiber.h"
-#include "sim/linear/linear.h"
+#include "skein/linear.h"
 #include "tests/drill/procs.h"
 
 /*
@@ -14,7 +14,7 @@
 
 struct load {
     struct procs *procs;
-    struct linear_history *history;
+    struct skein_linear_history *history;
     struct skein_scope scope;
     struct skein_waitq woken;
     uint64_t seed;
