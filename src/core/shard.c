@@ -116,9 +116,9 @@ wait_for_something(struct skein_shard *shard)
     if (shard->port && !port_idle(shard->port, timer_next_ns(&shard->timers)))
         return;
     uint64_t begun_ns = ops->now_ns(shard->backend);
-    watch_set_sleeping(shard->watch.watch, true);
+    watch_set_sleeping(&shard->watch, true);
     ops->wait(shard->backend, timer_next_ns(&shard->timers));
-    watch_set_sleeping(shard->watch.watch, false);
+    watch_set_sleeping(&shard->watch, false);
     uint64_t slept_ns = ops->now_ns(shard->backend) - begun_ns;
     shard->stats.sleep_ns += slept_ns;
     if (shard->port)
@@ -135,6 +135,8 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
     shard->watch.watch = watch_open(shard, shard->stall_ns == SKEIN_NEVER ? 0 : shard->stall_ns);
     int result = 0;
     for (;;) {
+        if (watch_is_off(&shard->watch) && !sched_is_idle(shard))
+            watch_arm(shard);
         sched_run_round(shard);
         if (atomic_load_explicit(&shard->watch.stalled, memory_order_relaxed))
             watch_take_stall(shard);

@@ -23,7 +23,6 @@ struct watch {
     struct skein_shard *shard;
     timer_t timer;
     uint64_t stall_ns;
-    _Atomic bool armed, sleeping;
     _Atomic uint64_t fires_ns;          /* when armed */
     const char *stack_low, *stack_high; /* the thread's own */
     struct stall stall;                 /* the signal's until the turn is over */
@@ -53,7 +52,7 @@ arm(struct watch *watch, uint64_t now_ns, uint64_t delay_ns)
                                            .tv_nsec = (long)(delay_ns % 1000000000u)}};
     if (delay_ns == 0)
         when.it_value.tv_nsec = 1;
-    atomic_store_explicit(&watch->armed, true, memory_order_relaxed);
+    atomic_store_explicit(&watch->shard->watch.armed, true, memory_order_relaxed);
     atomic_store_explicit(&watch->fires_ns, now_ns + delay_ns, memory_order_relaxed);
     timer_settime(watch->timer, 0, &when, NULL);
 }
@@ -119,8 +118,8 @@ on_signal(int number, siginfo_t *info, void *machine)
     struct watch *watch = info->si_code == SI_TIMER ? info->si_value.sival_ptr : NULL;
     if (!watch)
         return;
-    atomic_store_explicit(&watch->armed, false, memory_order_relaxed);
-    if (!atomic_load_explicit(&watch->sleeping, memory_order_relaxed)) {
+    atomic_store_explicit(&watch->shard->watch.armed, false, memory_order_relaxed);
+    if (!atomic_load_explicit(&watch->shard->watch.sleeping, memory_order_relaxed)) {
         uint64_t now_ns = clock_ns();
         uint64_t next_ns = watch_quota(&watch->shard->watch, now_ns);
         uint64_t stall_ns = watch->stall_ns ? watch_stall(watch, now_ns, machine) : UINT64_MAX;
@@ -191,7 +190,6 @@ watch_open(struct skein_shard *shard, uint64_t stall_ns)
     }
     set_blocked(false);
     (void)!skein_metrics_add(shard->metrics, watch, rows, BASE_COUNT_OF(rows), NULL, 0);
-    watch_set_sleeping(watch, false);
     return watch;
 }
 
@@ -210,6 +208,7 @@ watch_close(struct watch *watch)
     while (sigtimedwait(&set, NULL, &now) > 0)
         ;
     set_blocked(false);
+    atomic_store_explicit(&watch->shard->watch.armed, false, memory_order_relaxed);
     skein_metrics_remove(watch->shard->metrics, watch);
     mem_free(watch);
 }
@@ -227,18 +226,16 @@ watch_ask(struct skein_shard *shard)
     atomic_store_explicit(&own->until_ns, until_ns, memory_order_relaxed);
     atomic_store_explicit(&own->word, WATCH_RUN, memory_order_relaxed);
     /* When it fires before, it arms itself for the rest. */
-    if (!atomic_load_explicit(&own->watch->armed, memory_order_relaxed) ||
+    if (!atomic_load_explicit(&own->armed, memory_order_relaxed) ||
         atomic_load_explicit(&own->watch->fires_ns, memory_order_relaxed) > until_ns)
         arm(own->watch, now_ns, until_ns > now_ns ? until_ns - now_ns : 0);
 }
 
 void
-watch_set_sleeping(struct watch *watch, bool sleeping)
+watch_arm(struct skein_shard *shard)
 {
-    if (!watch)
-        return;
-    atomic_store_explicit(&watch->sleeping, sleeping, memory_order_relaxed);
-    if (!sleeping && watch->stall_ns && !atomic_load_explicit(&watch->armed, memory_order_relaxed))
+    struct watch *watch = shard->watch.watch;
+    if (watch->stall_ns)
         arm(watch, clock_ns(), watch->stall_ns / 2);
 }
 

@@ -42,8 +42,8 @@ struct watch *watch_open(struct skein_shard *shard, uint64_t stall_ns);
 void watch_close(struct watch *watch);
 /* watch_ask - the slice's quota begins now, or ends at the @until_ns it was given. */
 void watch_ask(struct skein_shard *shard);
-/* watch_set_sleeping - the shard is about to wait, or goes on. @watch may be NULL. */
-void watch_set_sleeping(struct watch *watch, bool sleeping);
+/* watch_arm - look for stalls from now on. */
+void watch_arm(struct skein_shard *shard);
 /* watch_take_stall - a turn is over: report what was seen in it. */
 void watch_take_stall(struct skein_shard *shard);
 
@@ -52,8 +52,24 @@ struct shard_watch {
     struct watch *watch;
     _Atomic uint32_t word;
     _Atomic bool stalled;      /* there is something to take */
+    _Atomic bool armed;        /* the timer is */
+    _Atomic bool sleeping;     /* the shard waits: there is nothing to look at */
     _Atomic uint64_t until_ns; /* the slice's end; 0: a quota from when somebody asks */
 };
+
+/* watch_set_sleeping - the shard is about to wait, or goes on. */
+static inline void
+watch_set_sleeping(struct shard_watch *watch, bool sleeping)
+{
+    atomic_store_explicit(&watch->sleeping, sleeping, memory_order_relaxed);
+}
+
+/* watch_is_off - fibers are about to run, and nobody would see them stall. */
+static inline bool
+watch_is_off(const struct shard_watch *watch)
+{
+    return watch->watch && !atomic_load_explicit(&watch->armed, memory_order_relaxed);
+}
 
 /* watch_slice - a slice or turn begins. */
 static inline void
