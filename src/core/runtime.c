@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/uring.h"
 
 #define HELPER_COUNT_DEFAULT 2
 #define HELPER_COUNT_MAX 64
@@ -39,9 +38,10 @@ remedy_for(int code)
     case -ENOMEM:
         return "raise the limit of memory (cgroup, ulimit -l) or use fewer shards";
     case -ENOSYS:
-        return "io_uring is missing here: Linux 5.11 or later has it";
+        return "io_uring is missing here: Linux 6.1 or later has it; or let the backend be chosen";
     case -EPERM:
-        return "io_uring is refused here (sysctl kernel.io_uring_disabled, seccomp)";
+        return "io_uring is refused here (sysctl kernel.io_uring_disabled, seccomp); or let the "
+               "backend be chosen";
     default:
         return "";
     }
@@ -59,7 +59,9 @@ open_shard(struct launch_shard *mine)
         return rc;
     }
     mine->stacks = skein_stack_pool_open();
-    rc = uring_open(&mine->backend, helper_count);
+    struct skein_backend_options wanted = {.kind = options->backend, .helper_count = helper_count};
+    struct skein_backend_choice choice;
+    rc = skein_backend_open(&mine->backend, &wanted, &choice);
     struct skein_shard_options shard_options = {.backend = mine->backend,
                                                 .stacks = mine->stacks,
                                                 .fiber_count_max = options->fiber_count_max};
@@ -83,7 +85,7 @@ close_shard(struct launch_shard *mine)
 {
     port_close(mine->port);
     skein_shard_close(mine->shard);
-    uring_close(mine->backend);
+    skein_backend_close(mine->backend);
     skein_stack_pool_close(mine->stacks);
 }
 

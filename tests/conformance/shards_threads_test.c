@@ -57,6 +57,19 @@ conforms_polling(void **state)
     assert_int_equal(run_suite(&options), 0);
 }
 
+static void
+conforms_without_io_uring(void **state)
+{
+    static const enum skein_backend_kind kinds[] = {SKEIN_BACKEND_EPOLL, SKEIN_BACKEND_POLL};
+    for (size_t i = 0; i < 2; i++) {
+        struct skein_runtime_options options = SKEIN_RUNTIME_OPTIONS_INIT;
+        options.shard_count = SHARDS_SUITE_COUNT;
+        options.pin = false;
+        options.backend = kinds[i];
+        assert_int_equal(run_suite(&options), 0);
+    }
+}
+
 /* ---- threads that are no shards ---- */
 
 struct outsider {
@@ -273,6 +286,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conforms_asleep),
         cmocka_unit_test(conforms_polling),
+        cmocka_unit_test(conforms_without_io_uring),
         cmocka_unit_test(threads_that_are_no_shards_post_and_call),
         cmocka_unit_test(stopping_cancels_the_calls_that_run),
         cmocka_unit_test(bad_options_are_refused),
