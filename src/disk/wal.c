@@ -199,6 +199,23 @@ tail_cut(struct wal *wal, struct wal_position end)
     (void)skein_close(handle);
 }
 
+/* Files below the first segment in which anything was found hold nothing that counts, but they have
+ * to go before it does: a run without gaps stays. */
+static struct wal_segments
+segments_of(struct wal_scan *scan, uint32_t first_number)
+{
+    struct wal_segments all = {0};
+    uint32_t found = scan->segments.count ? scan->segments.items[0].number : scan->end.segment + 1;
+    for (uint32_t number = first_number; number != 0 && number < found; number++)
+        wal_segments_add(&all, number);
+    for (size_t i = 0; i < scan->segments.count; i++) {
+        wal_segments_add(&all, scan->segments.items[i].number);
+        all.items[all.count - 1] = scan->segments.items[i];
+    }
+    wal_segments_deinit(&scan->segments);
+    return all;
+}
+
 /* Go on in a fresh segment whose first batch names the end that was found. */
 static int
 log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found, char out_why[512])
@@ -209,8 +226,7 @@ log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found
     wal->generation_next = scan->generation_max + 1;
     wal->state = scan->frames.state;
     wal->durable_start_index = wal->state.start_index;
-    wal->segments = scan->segments;
-    scan->segments = (struct wal_segments){0};
+    wal->segments = segments_of(scan, found->first_number);
     const struct wal_frames *frames = &scan->frames;
     const struct raft_entry *last =
         frames->entry_count ? &frames->entries[frames->entry_count - 1] : NULL;
