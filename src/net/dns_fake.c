@@ -225,7 +225,7 @@ lie(struct dns_fake *fake, const struct query *q, const struct skein_addr *to)
 {
     struct message m;
     struct query other = *q;
-    if (first_label_is(q, "silent"))
+    if (first_label_is(q, "silent") || (first_label_is(q, "late6") && q->type == AAAA))
         return false;
     if (first_label_is(q, "refused") || first_label_is(q, "servfail")) {
         begin(&m, q, first_label_is(q, "refused") ? 5 : 2, false);

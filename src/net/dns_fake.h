@@ -23,7 +23,7 @@
  *   short, zero   time to live 1 s, 0 s (all others 60 s)
  *   hangup        UDP: cut short; TCP: closes after 5 bytes
  *   _svc          three services       _none          the service is not here
- *   no4, no6      no A, no AAAA
+ *   no4, no6      no A, no AAAA               late6: no answer to AAAA
  */
 struct dns_fake {
     struct check *check;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/check.h"
+#include "net/dial_cases.h"
 #include "net/dns_fake.h"
 #include "sim/net.h"
 #include "sim/world.h"
@@ -37,6 +38,8 @@ run(int (*main_fn)(void *arg))
         sim_world_open(&world, seed, NULL);
         world.owner = &outcome;
         struct sim_host *host = sim_host_add(&world, NULL);
+        struct sim_host *unreachable = sim_host_add(&world, NULL);
+        sim_net_block(world.net, host->number, unreachable->number, true);
         host->main_fn = main_fn;
         host->main_arg = &outcome.check;
         host->on_exit = on_exit_of_main;
@@ -62,12 +65,28 @@ names_slowly(void **state)
     run(dns_slow_cases);
 }
 
+static int
+stagger(void *arg)
+{
+    struct skein_addr dead = sim_host_addr(2, 4242);
+    dial_stagger(arg, &dead);
+    return 0;
+}
+
+static void
+dialling(void **state)
+{
+    run(dial_cases);
+    run(stagger);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),
         cmocka_unit_test(names_slowly),
+        cmocka_unit_test(dialling),
     };
     return cmocka_run_group_tests_name("net in the simulator", tests, NULL, NULL);
 }
