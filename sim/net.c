@@ -131,6 +131,29 @@ listener_of(struct sim_net *net, const struct sim_host *host, const struct backe
     return NULL;
 }
 
+/* Listeners with REUSEPORT share a port; which one a connection comes to is drawn. */
+static struct sim_listener *
+listener_draw(struct sim_net *net, const struct sim_host *host, const struct backend_op *op)
+{
+    struct sim_listener *first = listener_of(net, host, op);
+    uint64_t count = 0;
+    if (!first || first->is_unix)
+        return first;
+    list_for_each (link, &net->listeners) {
+        const struct sim_listener *listener = LIST_ENTRY(link, struct sim_listener, link);
+        count +=
+            listener->host == host && !listener->is_unix && listener->addr.port == first->addr.port;
+    }
+    uint64_t drawn = count > 1 ? sim_draw(net->world, 1, count) : 1;
+    list_for_each (link, &net->listeners) {
+        struct sim_listener *listener = LIST_ENTRY(link, struct sim_listener, link);
+        if (listener->host == host && !listener->is_unix &&
+            listener->addr.port == first->addr.port && --drawn == 0)
+            return listener;
+    }
+    return first;
+}
+
 bool
 net_port_taken(struct sim_net *net, const struct sim_host *host, uint16_t port)
 {
@@ -163,7 +186,11 @@ do_listen(struct sim_net *net, struct sim_op *sop)
         return rc;
     if (!op->unix_addr && net_host_of(net, host, &addr) != host)
         return -EADDRNOTAVAIL;
-    if ((op->unix_addr || addr.port != 0) && listener_of(net, host, op))
+    const struct sim_listener *other =
+        op->unix_addr || addr.port != 0 ? listener_of(net, host, op) : NULL;
+    bool shared = other && !other->is_unix && other->options.values[SKEIN_SOCKET_REUSEPORT] &&
+                  options.values[SKEIN_SOCKET_REUSEPORT];
+    if (other && !shared)
         return -EADDRINUSE;
     if (!op->unix_addr && addr.port == 0)
         addr.port = net_pick_port(net, host);
@@ -248,7 +275,7 @@ try_connect(struct sim_net *net, struct sim_op *sop)
         return;
     }
     uint64_t back_ns = sim_net_latency_ns(net, server->number, client->number);
-    struct sim_listener *listener = listener_of(net, server, op);
+    struct sim_listener *listener = listener_draw(net, server, op);
     if (!listener) {
         sim_op_finish(sop, op->unix_addr ? -ENOENT : -ECONNREFUSED, back_ns);
         return;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "conformance/listener_suite.h"
 #include "conformance/shards_suite.h"
 #include "sim/disk.h"
 #include "sim/world.h"
@@ -30,12 +31,12 @@ on_exit_of_main(struct sim_host *host, int result)
     sim_world_stop(host->world);
 }
 
-static void
-conforms(void **state)
+static unsigned
+run_suite(const struct shards_suite_case *cases)
 {
     unsigned failed_count = 0;
     for (uint64_t seed = 1; seed <= SEED_COUNT; seed++)
-        for (const struct shards_suite_case *c = shards_suite_cases; c->name; c++) {
+        for (const struct shards_suite_case *c = cases; c->name; c++) {
             struct shards_suite_run run = {.suite_case = c};
             struct sim_world world;
             struct outcome outcome = {0};
@@ -55,7 +56,14 @@ conforms(void **state)
                 failed_count++;
             }
         }
-    assert_int_equal(failed_count, 0);
+    return failed_count;
+}
+
+static void
+conforms(void **state)
+{
+    assert_int_equal(run_suite(shards_suite_cases), 0);
+    assert_int_equal(run_suite(listener_suite_cases), 0);
 }
 
 static int64_t

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "conformance/listener_suite.h"
 #include "conformance/shards_suite.h"
 #include "skein/core.h"
 
@@ -21,10 +22,10 @@
 #define THREAD_POST_COUNT 400
 
 static unsigned
-run_suite(const struct skein_runtime_options *options)
+run_suite(const struct skein_runtime_options *options, const struct shards_suite_case *cases)
 {
     unsigned failed_count = 0;
-    for (const struct shards_suite_case *c = shards_suite_cases; c->name; c++) {
+    for (const struct shards_suite_case *c = cases; c->name; c++) {
         struct shards_suite_run run = {.suite_case = c};
         char why[SKEIN_WHY_BYTES];
         int result = 0;
@@ -45,7 +46,8 @@ conforms_asleep(void **state)
     options.shard_count = SHARDS_SUITE_COUNT;
     options.pin = false;
     options.idle_poll_ns = 0;
-    assert_int_equal(run_suite(&options), 0);
+    assert_int_equal(run_suite(&options, shards_suite_cases), 0);
+    assert_int_equal(run_suite(&options, listener_suite_cases), 0);
 }
 
 static void
@@ -54,7 +56,8 @@ conforms_polling(void **state)
     struct skein_runtime_options options = SKEIN_RUNTIME_OPTIONS_INIT;
     options.shard_count = SHARDS_SUITE_COUNT;
     options.idle_poll_ns = 50000;
-    assert_int_equal(run_suite(&options), 0);
+    assert_int_equal(run_suite(&options, shards_suite_cases), 0);
+    assert_int_equal(run_suite(&options, listener_suite_cases), 0);
 }
 
 static void
@@ -66,7 +69,8 @@ conforms_without_io_uring(void **state)
         options.shard_count = SHARDS_SUITE_COUNT;
         options.pin = false;
         options.backend = kinds[i];
-        assert_int_equal(run_suite(&options), 0);
+        assert_int_equal(run_suite(&options, shards_suite_cases), 0);
+        assert_int_equal(run_suite(&options, listener_suite_cases), 0);
     }
 }
 
