@@ -50,7 +50,7 @@ connect=127.0.0.1:$base,127.0.0.1:$((base + 1)),127.0.0.1:$((base + 2))
 "$skein" set --connect "127.0.0.1:$base" k v >/dev/null || fault "set on the first node"
 [ "$("$skein" get --connect "127.0.0.1:$((base + 1))" k)" = v ] || fault "get on the second node"
 
-"$skein" metrics --connect "127.0.0.1:$((base + 200))" | grep -q "^skein_replica_applied_index " ||
+"$skein" metrics --connect "127.0.0.1:$((base + 200))" | grep >/dev/null "^skein_replica_applied_index " ||
     fault "no metrics of the first node"
 
 # the leader dies and comes back; meanwhile another one serves
