@@ -30,7 +30,14 @@ static int
 start_dialler(struct link_tcp_outbound *out)
 {
     int rc = skein_spawn(&out->scope, "link-dial", link_tcp_dial, out, SKEIN_STACK_SMALL);
-    out->ended = rc < 0;
+    out->live_count += rc == 0;
+    if (rc == 0)
+        rc = skein_spawn(&out->scope, "link-write", link_tcp_write, out, SKEIN_STACK_SMALL);
+    else
+        return rc;
+    out->live_count += rc == 0;
+    if (rc < 0)
+        skein_scope_cancel(&out->scope);
     return rc;
 }
 
@@ -66,7 +73,7 @@ tcp_send(struct replica_link *link, uint32_t node, struct bytes message)
     if (!out)
         return -SKEIN_ENOTFOUND;
     skein_assert(message.count >= 1 && message.count <= REPLICA_MESSAGE_BYTES_MAX);
-    if (!out->connected) {
+    if (!link_tcp_carrier(out)) {
         tcp->stats.dropped_unconnected++;
         return -SKEIN_EAGAIN;
     }
@@ -88,7 +95,7 @@ static bool
 tcp_connected(struct replica_link *link, uint32_t node)
 {
     struct link_tcp_outbound *out = link_tcp_find(of_link(link), node);
-    return out && out->connected;
+    return out && link_tcp_carrier(out);
 }
 
 static void
@@ -122,7 +129,7 @@ link_tcp_reap_outbounds(struct link_tcp *tcp)
 {
     list_for_each_safe (link, &tcp->outbounds) {
         struct link_tcp_outbound *out = LIST_ENTRY(link, struct link_tcp_outbound, link);
-        if (out->gone && out->ended)
+        if (out->gone && out->live_count == 0)
             free_outbound(out);
     }
 }
@@ -134,10 +141,9 @@ add_outbound(struct link_tcp *tcp, const struct replica_peer *peer)
     out->tcp = tcp;
     out->node = peer->node;
     out->addr = peer->addr;
-    out->handle = -1;
-    out->ended = true;
     skein_scope_init(&out->scope);
     skein_waitq_init(&out->wake);
+    skein_waitq_init(&out->idle);
     list_push_back(&tcp->outbounds, &out->link);
     return out;
 }
@@ -150,7 +156,7 @@ tcp_drop_peer(struct replica_link *link, uint32_t node)
     if (!out)
         return;
     out->gone = true;
-    out->connected = false;
+    out->accepted = NULL;
     skein_scope_cancel(&out->scope);
     link_tcp_cancel_inbound(tcp, node, NULL);
     link_tcp_reap_outbounds(tcp);

@@ -8,13 +8,15 @@
  * The link over plain TCP.
  *
  *   node 1                                   node 2
- *   dialler of 2 ---- connection -----> accepted: reader      1's messages to 2
- *   accepted: reader <-- connection ---- dialler of 1         2's messages to 1
+ *   dialler of 2 <--- connection ----> accepted      carries, both ways
+ *   accepted     <--- connection ----> dialler of 1  stands by
  *
- * Each node listens on its peer address and dials every other; a connection carries its dialler's
- * messages only. The dialler says who it is (link_frame.h), the other side answers with a verdict,
- * then frames follow. A newer connection of a node takes the place of its older one. Who dials is
- * believed: plain TCP is for loopback and for networks where nobody else can connect.
+ * Each node listens on its peer address and dials every other. The dialler says who it is
+ * (link_frame.h), the other side answers with a verdict, then frames follow, both ways. While both
+ * connections of a pair are up, both sides send by the one that the lower node dialled: so an
+ * answer takes TCP's acknowledgement of what it answers along, instead of a packet for each. A
+ * newer connection of a node takes the place of its older one. Who dials is believed: plain TCP is
+ * for loopback and for networks where nobody else can connect.
  *
  * Limits: queue_bytes_max a peer; 64 connections that are accepted at a time; a hello in 5 s; a
  * frame of REPLICA_MESSAGE_BYTES_MAX. A peer that takes nothing for 10 s is disconnected.

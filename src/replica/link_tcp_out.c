@@ -12,9 +12,6 @@
 #include "obs/log.h"
 #include "skein/error.h"
 
-/* Messages in one vectored send; two pieces each. */
-#define BATCH_MAX 128
-
 static void
 report(struct link_tcp_outbound *out, int rc, const char *what)
 {
@@ -73,96 +70,56 @@ say_hello(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
     return rc < 0 ? rc : read_verdict(out, handle, deadline_ns);
 }
 
-/* The peer sends nothing after its verdict: whatever comes is the end of the connection. */
+struct dialled {
+    struct link_tcp_conn conn;
+    struct skein_waitq over;
+    bool done;
+    int rc;
+};
+
+static int
+no_hello(struct link_tcp_conn *conn, struct bytes payload)
+{
+    (void)conn;
+    (void)payload;
+    return -SKEIN_EPROTO;
+}
+
 static void
-watch(void *arg)
+read_dialled(void *arg)
 {
-    struct link_tcp_outbound *out = arg;
-    uint8_t byte;
-    ssize_t n = skein_socket_recv(out->handle, &byte, 1, SKEIN_NEVER);
-    if (n == -SKEIN_ECANCELED)
-        return;
-    out->broken = true;
-    skein_wake_all(&out->wake);
-}
-
-static int
-send_batch(struct link_tcp_outbound *out, struct link_tcp_message *batch, size_t count)
-{
-    struct iovec iov[2 * BATCH_MAX];
-    for (size_t at = 0; at < count;) {
-        int iov_count = 0;
-        uint64_t bytes = 0;
-        size_t first = at;
-        for (; at < count && at - first < BATCH_MAX; at++) {
-            struct link_tcp_message *message = &batch[at];
-            iov[iov_count++] = (struct iovec){message->header, LINK_FRAME_HEADER_BYTES};
-            iov[iov_count++] =
-                (struct iovec){(void *)(uintptr_t)message->payload.data, message->payload.count};
-            bytes += message->payload.count + LINK_FRAME_HEADER_BYTES;
-        }
-        int rc =
-            skein_socket_sendv(out->handle, iov, iov_count, skein_deadline_in(LINK_TCP_SEND_NS));
-        if (rc < 0)
-            return rc;
-        out->tcp->stats.sent += at - first;
-        out->tcp->stats.sent_bytes += bytes;
-    }
-    return 0;
-}
-
-/* Everything queued is taken over and sent; meanwhile the queue fills anew. */
-static int
-write_queue(struct link_tcp_outbound *out)
-{
-    struct link_tcp_message *batch = NULL;
-    size_t batch_capacity = 0;
-    int rc = 0;
-    while (rc == 0) {
-        while (out->queue_count == 0 && !out->broken && rc == 0)
-            rc = skein_wait(&out->wake, SKEIN_NEVER);
-        if (out->broken)
-            rc = -SKEIN_EEOF;
-        if (rc < 0)
-            break;
-        struct link_tcp_message *taken = out->queue;
-        size_t taken_capacity = out->queue_capacity, taken_count = out->queue_count;
-        uint64_t taken_bytes = out->queue_bytes;
-        out->queue = batch;
-        out->queue_capacity = batch_capacity;
-        out->queue_count = 0;
-        batch = taken;
-        batch_capacity = taken_capacity;
-        rc = send_batch(out, batch, taken_count);
-        out->queue_bytes -= taken_bytes;
-        for (size_t i = 0; i < taken_count; i++)
-            bytes_unref(&batch[i].payload);
-    }
-    mem_free(batch);
-    return rc;
+    struct dialled *dialled = arg;
+    struct link_tcp_conn *conn = &dialled->conn;
+    ssize_t n;
+    do {
+        n = skein_socket_recv(conn->handle, conn->buffer, LINK_TCP_RECEIVE_BYTES, SKEIN_NEVER);
+        dialled->rc = n < 0 ? (int)n : -SKEIN_EEOF;
+    } while (n > 0 && link_tcp_conn_take(conn, conn->buffer, (size_t)n, no_hello) == 0);
+    dialled->done = true;
+    skein_wake_all(&dialled->over);
 }
 
 static int
 serve(struct link_tcp_outbound *out, int handle)
 {
     struct skein_scope scope;
+    struct dialled dialled = {0};
     skein_scope_init(&scope);
-    out->handle = handle;
-    out->broken = false;
-    int rc = skein_spawn(&scope, "link-watch", watch, out, SKEIN_STACK_SMALL);
+    skein_waitq_init(&dialled.over);
+    link_tcp_conn_init(&dialled.conn, out->tcp, &scope, handle);
+    link_tcp_conn_up(&dialled.conn, out, true);
+    int rc = skein_spawn(&scope, "link-read", read_dialled, &dialled, SKEIN_STACK_SMALL);
     if (rc == 0) {
-        out->connected = true;
         out->last_error = 0;
         obs_log(OBS_INFO, "link", "connected", "node=%u to=%u", out->tcp->node, out->node);
-        rc = write_queue(out);
     }
-    out->connected = false;
+    while (rc == 0 && !dialled.done)
+        rc = skein_wait(&dialled.over, SKEIN_NEVER);
     skein_scope_cancel(&scope);
     skein_scope_join(&scope);
-    link_tcp_drop_queue(out, &out->tcp->stats.dropped_unconnected);
-    if (rc != -SKEIN_ECANCELED)
-        out->tcp->handler->on_lost(out->tcp->handler->owner, out->node);
-    return rc;
+    link_tcp_conn_close(&dialled.conn);
+    link_tcp_conn_deinit(&dialled.conn);
+    return rc < 0 ? rc : dialled.rc;
 }
 
 static void
@@ -178,13 +135,15 @@ dial_again_and_again(struct link_tcp_outbound *out)
             if (rc == 0) {
                 backoff_ns = LINK_TCP_BACKOFF_MIN_NS;
                 rc = serve(out, handle);
-                report(out, rc, "connection lost");
+                if (rc != -SKEIN_ECANCELED || !skein_cancelled())
+                    report(out, rc, "connection lost");
+            } else {
+                skein_shield(true);
+                skein_close(handle);
+                skein_shield(false);
             }
-            skein_shield(true);
-            skein_close(handle);
-            skein_shield(false);
         }
-        if (rc == -SKEIN_ECANCELED)
+        if (skein_cancelled())
             return;
         report(out, rc, "cannot connect");
         uint64_t jitter_ns = skein_random() % (backoff_ns / 2 + 1);
@@ -200,5 +159,5 @@ link_tcp_dial(void *arg)
 {
     struct link_tcp_outbound *out = arg;
     dial_again_and_again(out);
-    out->ended = true;
+    out->live_count--;
 }
