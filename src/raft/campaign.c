@@ -42,6 +42,9 @@ raft_start_campaign(struct raft *raft, bool transfer)
         return;
     if (raft->term + 1 >= RAFT_NUMBER_MAX)
         return;
+    /* Whoever heard a leader has promised not to stand against it; its own timeout is longer. */
+    if (!transfer && raft_promised(raft, raft->id) && !raft_votes_alone(raft))
+        return;
     if (transfer || !raft->options.pre_vote) {
         campaign(raft, transfer);
         return;
@@ -84,6 +87,7 @@ void
 raft_campaign(struct raft *raft)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
+    raft_wake(raft);
     raft_start_campaign(raft, false);
 }
 
@@ -92,6 +96,8 @@ raft_forget_leader(struct raft *raft)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
     /* A lease is a promise to the leader to believe in it. */
-    if (raft->role == RAFT_FOLLOWER && !raft->options.lease_reads)
-        raft->leader = RAFT_NONE;
+    if (raft->role != RAFT_FOLLOWER || raft->options.lease_reads || raft->options.lease_ns)
+        return;
+    raft_wake(raft);
+    raft->leader = RAFT_NONE;
 }

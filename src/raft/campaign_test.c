@@ -272,6 +272,56 @@ test_step_down_keeps_the_vote(void **state)
 }
 
 static void
+test_rank_decides_who_stands_first(void **state)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct testnet net;
+        testnet_init(&net, 3, 3, seed);
+        for (uint64_t id = 1; id <= 3; id++) {
+            testnet_crash(&net, id);
+            net.options.election_rank = id == 2 ? 0 : (uint32_t)id;
+            testnet_start(&net, id);
+        }
+        testnet_tick(&net, 20);
+        assert_int_equal(testnet_leader(&net), 2);
+        /* The next in rank, and then the last one: it can lead, too. */
+        testnet_isolate(&net, 2, true);
+        testnet_tick(&net, 60);
+        assert_int_equal(testnet_leader(&net), 1);
+        testnet_isolate(&net, 2, false);
+        assert_int_equal(raft_transfer(net.nodes[1].raft, 3), 0);
+        testnet_run(&net);
+        assert_int_equal(testnet_leader(&net), 3);
+        testnet_deinit(&net);
+    }
+    struct raft *raft;
+    struct raft_options options = {.id = 1, .election_rank = RAFT_RANK_MAX + 1};
+    assert_int_equal(raft_open(&raft, &options), -SKEIN_EINVALID);
+}
+
+static void
+test_deposed_leader_is_told(void **state)
+{
+    struct testnet net;
+    lead(&net, 3);
+    /* Node 1 does not hear node 3, which is elected by node 2. */
+    net.cut[1][3] = net.cut[3][1] = true;
+    testnet_tick(&net, 1);
+    struct raft *two = net.nodes[2].raft, *three = net.nodes[3].raft;
+    raft_set_election_timeout(two, 15);
+    raft_set_election_timeout(three, 15);
+    for (uint32_t i = 0; i < 10; i++) { /* past the lease */
+        raft_tick(two);
+        raft_tick(three);
+    }
+    testnet_campaign(&net, 3);
+    assert_int_equal(raft_role(three), RAFT_LEADER);
+    assert_int_equal(raft_role(net.nodes[1].raft), RAFT_FOLLOWER);
+    assert_int_equal(raft_term(net.nodes[1].raft), raft_term(three));
+    testnet_deinit(&net);
+}
+
+static void
 test_stranger_does_not_count(void **state)
 {
     struct testnet net;
@@ -304,6 +354,8 @@ main(void)
         cmocka_unit_test(test_full_omission),
         cmocka_unit_test(test_check_quorum_steps_down),
         cmocka_unit_test(test_step_down_keeps_the_vote),
+        cmocka_unit_test(test_rank_decides_who_stands_first),
+        cmocka_unit_test(test_deposed_leader_is_told),
         cmocka_unit_test(test_stranger_does_not_count),
     };
     return cmocka_run_group_tests_name("raft campaign", tests, NULL, NULL);

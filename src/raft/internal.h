@@ -18,6 +18,7 @@
  *   quorum.c    what it decides              confchange.c  the next configuration
  *   send.c      messages out; flush of the appends      commit.c    section 5.4.2
  *   propose.c, config.c, transfer.c, read_index.c       the driver's requests
+ *   lease.c     reads by time                           quiesce.c   idle groups sleep
  *   ready.c     everything pending moves out            status.c    views
  *
  * Sends are lazy: an event only marks a peer (raft_progress.send); raft_flush, at the next Ready,
@@ -118,6 +119,7 @@ struct raft_progress {
     uint64_t pending_snapshot; /* SNAPSHOTTING */
     uint64_t sent_commit;      /* the highest commit index it was told */
     uint64_t read_seq;         /* the highest read round it has confirmed */
+    uint64_t beat_ns;          /* when the latest heartbeat was sent that it has answered */
     enum raft_progress_state state;
     enum raft_send send; /* what raft_flush is to do */
     bool recent_active;
@@ -181,6 +183,15 @@ struct raft {
     uint32_t heartbeat_elapsed;
     uint32_t election_timeout;                  /* drawn */
     enum raft_ballot ballots[RAFT_MEMBERS_MAX]; /* beside config.ids */
+
+    /* lease.c */
+    uint64_t now_ns;
+    uint32_t promise_ticks; /* for so long it helps nobody but promised_to to lead */
+    uint64_t promised_to;
+    bool lease_void; /* somebody was ordered to lead in this term */
+    /* quiesce.c */
+    bool asleep;
+    uint32_t idle_ticks;
 
     /* leader */
     struct raft_progress peers[RAFT_MEMBERS_MAX]; /* beside config.ids */
@@ -278,7 +289,22 @@ uint64_t raft_entry_charge(const struct raft *raft, const struct raft_entry *ent
 /* raft_on_propose - see raft_propose. */
 int raft_on_propose(struct raft *raft, struct raft_message *m);
 
+/* lease.c */
+/* raft_promise - @leader was heard; RAFT_NONE: this node has just started and does not know. */
+void raft_promise(struct raft *raft, uint64_t leader);
+/* raft_promised - would a vote for @candidate break what this node has promised? */
+bool raft_promised(const struct raft *raft, uint64_t candidate);
+void raft_lease_on_answer(struct raft *raft, struct raft_progress *p, uint64_t beat_ns);
+
+/* quiesce.c */
+/* raft_quiesce_tick - of a leader. Returns whether it fell asleep. */
+bool raft_quiesce_tick(struct raft *raft);
+/* raft_quiesce_on_heartbeat - returns whether this node fell asleep. */
+bool raft_quiesce_on_heartbeat(struct raft *raft, const struct raft_message *m);
+
 /* read_index.c */
+/* raft_votes_alone - nobody else's vote counts. */
+bool raft_votes_alone(const struct raft *raft);
 void raft_reads_start(struct raft *raft);
 void raft_reads_settle(struct raft *raft);
 void raft_reads_drop(struct raft *raft);

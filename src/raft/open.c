@@ -36,11 +36,15 @@ take_options(struct raft *raft, const struct raft_options *options)
     default_u32(&o->read_count_max, 65536);
     if (o->id == RAFT_NONE || o->election_ticks <= o->heartbeat_ticks)
         return -SKEIN_EINVALID;
-    if (o->election_ticks > UINT32_MAX / 4 || o->inflight_count_max > UINT32_MAX / 4)
+    if (o->election_rank > RAFT_RANK_MAX)
+        return -SKEIN_EINVALID;
+    if (o->election_ticks > UINT32_MAX / 256 || o->inflight_count_max > UINT32_MAX / 4)
         return -SKEIN_EINVALID;
     if (!raft_config_valid(&o->snapshot.config))
         return -SKEIN_EINVALID;
-    if (o->lease_reads && !o->check_quorum)
+    if ((o->lease_reads || o->lease_ns) && !o->check_quorum)
+        return -SKEIN_EINVALID;
+    if (o->lease_ns >= RAFT_NUMBER_MAX || o->drift_ppm > 500000)
         return -SKEIN_EINVALID;
     raft->id = o->id;
     prng_init(&raft->prng, o->seed + o->id * 0x9e3779b97f4a7c15u);
@@ -151,6 +155,7 @@ raft_open(struct raft **out_raft, const struct raft_options *options)
     raft->vote = options->hard_state.vote;
     replay_config(raft, options);
     raft_become_follower(raft, raft->term, RAFT_NONE);
+    raft_promise(raft, RAFT_NONE);
     raft->hard_taken = (struct raft_hard_state){raft->term, raft->vote, raft->log.commit};
     raft->seen_term = raft->term;
     *out_raft = raft;

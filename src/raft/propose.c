@@ -106,6 +106,7 @@ propose_one(struct raft *raft, enum raft_entry_type type, struct bytes data, uin
 {
     struct raft_entry entry = {.type = type, .data = data};
     bool leads = raft->role == RAFT_LEADER;
+    raft_wake(raft);
     int rc = leads ? lead_entries(raft, &entry, 1) : hand_on(raft, &entry, 1);
     if (rc)
         return rc;

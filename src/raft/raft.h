@@ -44,6 +44,7 @@
 /* At most this many voters in a majority, and members of all kinds. */
 #define RAFT_VOTERS_MAX 15
 #define RAFT_MEMBERS_MAX 32
+#define RAFT_RANK_MAX 64
 
 enum raft_entry_type {
     RAFT_ENTRY_NORMAL,    /* empty data: the no-op of a new leader */
@@ -137,6 +138,8 @@ enum raft_message_type {
 /* In a RAFT_APPEND_RESPONSE with reject: the sender's disk was damaged, its log ends at reject_hint
  * now, whatever it acknowledged before. */
 #define RAFT_CONTEXT_SHORTER (UINT64_MAX - 2)
+/* In a RAFT_HEARTBEAT: sleep, if your log ends at (index, log_term). */
+#define RAFT_CONTEXT_SLEEP (UINT64_MAX - 3)
 /* Terms and indices above this are refused: nothing that counts up can wrap. */
 #define RAFT_NUMBER_MAX ((uint64_t)1 << 62)
 
@@ -167,9 +170,13 @@ enum raft_progress_state { RAFT_PROBE, RAFT_REPLICATE, RAFT_SNAPSHOTTING };
 
 struct raft_options {
     uint64_t id;
-    uint64_t seed;                  /* of the random election timeouts */
-    uint32_t election_ticks;        /* 10: a timeout is drawn from [n, 2n) */
-    uint32_t heartbeat_ticks;       /* 1 */
+    uint64_t seed;            /* of the random election timeouts */
+    uint32_t election_ticks;  /* 10: a timeout is drawn from [n, 2n) */
+    uint32_t heartbeat_ticks; /* 1 */
+    /* Of members that are up and know as much, the one of the lowest rank stands for election
+     * first: each rank waits two election timeouts longer. It votes, and follows an order to lead,
+     * as any other. At most RAFT_RANK_MAX. */
+    uint32_t election_rank;
     uint64_t append_bytes_max;      /* 1 MiB: entries in one message; one entry always fits */
     uint32_t inflight_count_max;    /* 256: unacknowledged appends to a follower */
     uint64_t inflight_bytes_max;    /* 16 MiB */
@@ -181,6 +188,15 @@ struct raft_options {
     bool step_down_on_removal;      /* true in Skein: a leader that is no voter any more follows */
     bool forward_proposals; /* a follower hands proposals on to its leader; false in Skein */
     bool lease_reads;       /* a leader answers reads without asking anybody; needs check_quorum */
+    /* raft_read_lease. For how long, on its own clock, a member that heard its leader helps nobody
+     * else to lead: at most the time that election_ticks - 2 calls of raft_tick take (the first may
+     * come at once, and each late by up to one tick); 0: no leases, and the members' clocks do not
+     * matter. Needs check_quorum. */
+    uint64_t lease_ns;
+    uint32_t drift_ppm; /* by how much two members' clocks may differ in speed; at most 500,000 */
+    /* A leader that has nothing to do for so many ticks, and whose members all hold and know what
+     * it does, sends them to sleep and sleeps itself (raft_asleep); 0: never. */
+    uint32_t quiesce_ticks;
     bool no_config_check; /* changes enter the log whatever the configuration in force says of them;
                              what cannot be done is skipped when it is applied */
     bool apply_with_write; /* committed entries come out in the Ready that hands them out to be
@@ -196,6 +212,8 @@ struct raft_options {
      *   stop asking the removed one (row 26); and a leader that asks for votes itself is no reason
      *   to believe that it leads (row 34);
      * - a follower that refuses what it once acknowledged is believed: its disk was lost (row 28);
+     * - whoever moves on to a later term tells the leader it followed, which so learns at once that
+     *   it has lost its place, even if it does not hear the next one;
      * - a change of the configuration that cannot be done is refused with an error, and none is
      *   taken before an entry of the leader's own term is committed (row 2);
      * - each entry is charged 32 bytes beside its data, so that empty ones are bounded, too, and a
@@ -228,6 +246,38 @@ void raft_close(struct raft *raft);
 
 /* raft_tick - one tick of the driver's clock has passed. */
 void raft_tick(struct raft *raft);
+
+/*
+ * raft_asleep - this group is quiescent: raft_tick does nothing, and need not be called. Any
+ * message of another member and any call that asks for something wakes it, and so does raft_wake.
+ *
+ *     leader:   idle for quiesce_ticks, says so ---> asleep --- proposal, read, message ---> awake
+ *     follower: told so, has the same log ---------> asleep --- message, raft_wake --------> awake
+ *
+ * While a group sleeps nobody of it notices that a member died. So whoever drives it watches the
+ * links of the nodes, once for all groups, and calls raft_wake for each group whose leader is on a
+ * node that was lost; its followers then time out and elect.
+ */
+bool raft_asleep(const struct raft *raft);
+void raft_wake(struct raft *raft);
+
+/*
+ * raft_clock - @now_ns: a monotone clock that also runs while the machine is suspended, read at or
+ * before whatever this node sends next. Heartbeats carry it, and come back with it. Only for
+ * lease_ns; once a turn is enough.
+ */
+void raft_clock(struct raft *raft, uint64_t now_ns);
+
+/*
+ * raft_read_lease - a linearizable read without asking anybody (thesis section 6.4.1): what is
+ * applied up to *out_index holds everything that was committed before @now_ns, read after the
+ * request came. The lease counts from when the heartbeats were sent that a quorum has answered, for
+ * lease_ns less what the clocks may differ (drift_ppm). A leader that has ordered another member to
+ * lead has none any more in its term (row 27); a member that restarts behaves for an election
+ * timeout as if it had just heard a leader. **Returns** 0; -SKEIN_ENOTLEADER; -SKEIN_EAGAIN: no
+ * lease now: raft_read_index.
+ */
+int raft_read_lease(const struct raft *raft, uint64_t now_ns, uint64_t *out_index) SKEIN_MUST_CHECK;
 
 /*
  * raft_step - a message from a peer (its `from` already checked against the link), or a response of
@@ -285,7 +335,7 @@ int raft_transfer(struct raft *raft, uint64_t target) SKEIN_MUST_CHECK;
 void raft_campaign(struct raft *raft);
 
 /* raft_forget_leader - a follower that knows better than its clock that its leader is gone stays in
- * its term and helps to elect the next one. Nothing on any other role, and with lease_reads. */
+ * its term and helps to elect the next one. Nothing on any other role, and with leases. */
 void raft_forget_leader(struct raft *raft);
 
 /* raft_set_election_timeout - the timeout in force until the next one is drawn, which every change

@@ -73,9 +73,8 @@ answer_to(struct raft *raft, uint64_t seq)
     }
 }
 
-/* Nobody else could lead: this node alone votes. */
-static bool
-is_alone(const struct raft *raft)
+bool
+raft_votes_alone(const struct raft *raft)
 {
     return raft_config_is(&raft->config, raft->id, RAFT_VOTER) &&
            raft_config_count(&raft->config, RAFT_VOTER | RAFT_OUTGOING) == 1;
@@ -93,7 +92,7 @@ raft_reads_start(struct raft *raft)
         raft->reads[i].index = read_index_now(raft);
         raft->read_round_wanted = true;
     }
-    if (raft->options.lease_reads || is_alone(raft))
+    if (raft->options.lease_reads || raft_votes_alone(raft))
         answer_to(raft, raft_reads_seq(raft));
     else if (raft->options.eager_sends && raft->read_round_wanted)
         raft_send_heartbeats(raft);
@@ -146,6 +145,7 @@ int
 raft_read_index(struct raft *raft, uint64_t context)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
+    raft_wake(raft);
     if (raft->role == RAFT_LEADER)
         return lead_read(raft, context, raft->id);
     if (raft->role != RAFT_FOLLOWER || raft->leader == RAFT_NONE)

@@ -81,6 +81,8 @@ void
 raft_report_unreachable(struct raft *raft, uint64_t peer)
 {
     struct raft_progress *p = raft->role == RAFT_LEADER ? raft_peer(raft, peer) : NULL;
+    if (raft->leader == peer)
+        raft_wake(raft); /* it could not wake us any more */
     if (p && p->id != raft->id && p->state == RAFT_REPLICATE)
         raft_progress_become_probe(p);
 }

@@ -6,8 +6,13 @@
 int
 raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
 {
-    raft_send(raft, (struct raft_message){
-                        .type = RAFT_HEARTBEAT_RESPONSE, .to = m->from, .context = m->context});
+    if (raft_quiesce_on_heartbeat(raft, m))
+        return 0;
+    bool sleep = m->context == RAFT_CONTEXT_SLEEP;
+    raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT_RESPONSE,
+                                          .to = m->from,
+                                          .index = sleep ? 0 : m->index,
+                                          .context = sleep ? 0 : m->context});
     /* The leader believes in more than we hold: our disk was lost. The answer lets it find out;
      * what we do not hold we cannot commit (row 28). */
     if (m->commit > raft_log_last(&raft->log) && raft_repairing(raft)) {
@@ -32,6 +37,7 @@ raft_on_heartbeat_response(struct raft *raft, const struct raft_message *m)
         return -SKEIN_EPROTO;
     p->recent_active = true;
     p->paused = false;
+    raft_lease_on_answer(raft, p, m->index);
     /* With a full window this is an empty append: if everything in it was lost, the answer says so.
      */
     if (p->match < raft_log_last(&raft->log) || p->state == RAFT_PROBE)

@@ -13,12 +13,16 @@ reset(struct raft *raft, uint64_t term)
     raft->leader = RAFT_NONE;
     raft->election_elapsed = 0;
     raft->heartbeat_elapsed = 0;
-    raft->election_timeout = (uint32_t)prng_range(&raft->prng, raft->options.election_ticks,
-                                                  2 * raft->options.election_ticks - 1);
+    uint32_t ticks = raft->options.election_ticks;
+    raft->election_timeout = (uint32_t)prng_range(&raft->prng, ticks, 2 * ticks - 1) +
+                             2 * ticks * raft->options.election_rank;
     raft->transferee = RAFT_NONE;
     raft->pending_config_index = 0;
     raft->uncommitted_bytes = 0;
     raft->flush_wanted = false;
+    raft->lease_void = false;
+    raft->asleep = false;
+    raft->idle_ticks = 0;
     raft_reads_drop(raft);
     for (uint32_t i = 0; i < raft->config.count; i++) {
         struct raft_progress *p = &raft->peers[i];

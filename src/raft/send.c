@@ -62,6 +62,7 @@ raft_send_heartbeats(struct raft *raft)
         p->sent_commit = raft->log.commit < p->match ? raft->log.commit : p->match;
         raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT,
                                               .to = p->id,
+                                              .index = raft->options.lease_ns ? raft->now_ns : 0,
                                               .commit = p->sent_commit,
                                               .context = raft_reads_seq(raft)});
     }

@@ -120,8 +120,12 @@ on_higher_term(struct raft *raft, const struct raft_message *m)
         return false;
     /* A pre-vote speaks of a term that nobody has entered yet. */
     bool future = m->type == RAFT_PRE_VOTE || (m->type == RAFT_PRE_VOTE_RESPONSE && !m->reject);
-    if (!future)
-        raft_become_follower(raft, m->term, from_leader(m) ? m->from : RAFT_NONE);
+    if (future)
+        return true;
+    uint64_t old = raft->leader;
+    raft_become_follower(raft, m->term, from_leader(m) ? m->from : RAFT_NONE);
+    if (!raft->options.etcd_rules && old != RAFT_NONE && old != raft->id && old != m->from)
+        raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE, .to = old});
     return true;
 }
 
@@ -152,6 +156,7 @@ dispatch(struct raft *raft, struct raft_message *m)
             raft_become_follower(raft, raft->term, m->from);
         raft->leader = m->from;
         raft->election_elapsed = 0;
+        raft_promise(raft, m->from);
     }
     switch (m->type) {
     case RAFT_APPEND:
@@ -198,6 +203,11 @@ step(struct raft *raft, struct raft_message *m)
         return raft_on_read_index(raft, m);
     if (is_response(m) && !raft_peer(raft, m->from))
         return -SKEIN_ENOTFOUND;
+    if (raft->asleep && m->from != raft->id)
+        raft_wake(raft);
+    bool asks = m->type == RAFT_VOTE || m->type == RAFT_PRE_VOTE;
+    if (asks && m->context != RAFT_CONTEXT_TRANSFER && raft_promised(raft, m->from))
+        return 0;
     if (m->term > raft->term) {
         if (!on_higher_term(raft, m))
             return 0;

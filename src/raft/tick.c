@@ -19,6 +19,8 @@ static void
 tick_leader(struct raft *raft)
 {
     raft->heartbeat_elapsed++;
+    if (raft_quiesce_tick(raft))
+        return;
     if (++raft->election_elapsed >= raft->options.election_ticks) {
         raft->election_elapsed = 0;
         if (raft->options.check_quorum && !quorum_is_active(raft)) {
@@ -45,6 +47,10 @@ void
 raft_tick(struct raft *raft)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
+    if (raft->asleep)
+        return;
+    if (raft->promise_ticks)
+        raft->promise_ticks--;
     if (raft->role == RAFT_LEADER) {
         tick_leader(raft);
         return;

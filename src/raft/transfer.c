@@ -45,6 +45,7 @@ int
 raft_transfer(struct raft *raft, uint64_t target)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
+    raft_wake(raft);
     if (raft->role == RAFT_LEADER)
         return lead_transfer(raft, target == RAFT_NONE ? best_target(raft) : target);
     if (raft->role != RAFT_FOLLOWER || raft->leader == RAFT_NONE)
@@ -65,6 +66,8 @@ raft_transfer_maybe_finish(struct raft *raft, const struct raft_progress *p)
 {
     if (p->id != raft->transferee || p->match != raft_log_last(&raft->log))
         return;
+    /* Those who vote for it break their promise; what is under way cannot be called back. */
+    raft->lease_void = true;
     raft_send(raft, (struct raft_message){.type = RAFT_TIMEOUT_NOW, .to = p->id});
 }
 
