@@ -41,6 +41,8 @@ enum skein_error {
     SKEIN_EUNKNOWN,         /* the outcome of a write is unknown: it may or may not be applied */
     SKEIN_ELATCHED,         /* an earlier disk failure stopped this log for good */
     SKEIN_ENOMEM,           /* a budget in bytes is used up, or memory ran out */
+    SKEIN_EREFUSED,         /* would be harmful; it can be forced */
+    SKEIN_EREMOVED,         /* this node is no member of the cluster any more */
 };
 
 /*

@@ -27,6 +27,8 @@ static const struct {
     {SKEIN_EUNKNOWN, "EUNKNOWN", "the outcome of the write is unknown"},
     {SKEIN_ELATCHED, "ELATCHED", "an earlier disk failure stopped the log"},
     {SKEIN_ENOMEM, "ENOMEM", "a memory budget is used up"},
+    {SKEIN_EREFUSED, "EREFUSED", "refused, because it would do harm"},
+    {SKEIN_EREMOVED, "EREMOVED", "removed from the cluster"},
 };
 
 const char *

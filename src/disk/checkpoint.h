@@ -19,10 +19,15 @@
  * it is what is sent to a follower that is too far behind, byte for byte.
  */
 
+#define CHECKPOINT_NOTE_BYTES_MAX 1024u
+
 struct checkpoint_info {
     uint8_t cluster[16]; /* not the node: checkpoints travel */
     struct raft_snapshot snapshot;
     uint64_t time_ms; /* log time at the index */
+    /* What whoever drives the core keeps beside the configuration; opaque here. */
+    uint32_t note_bytes;
+    uint8_t note[CHECKPOINT_NOTE_BYTES_MAX];
 };
 
 /* ---- writing ---- */

@@ -11,6 +11,7 @@ static const char header_magic[8] = {'S', 'K', 'E', 'I', 'N', 'C', 'K', 'P'};
 
 #define HEADER_IDS_AT 64u
 #define HEADER_ROLES_AT (HEADER_IDS_AT + 8u * RAFT_MEMBERS_MAX)
+#define HEADER_NOTE_AT 512u
 
 uint32_t
 checkpoint_header_seed(const uint8_t unit[CHECKPOINT_UNIT_BYTES])
@@ -22,8 +23,9 @@ void
 checkpoint_header_encode(uint8_t unit[CHECKPOINT_UNIT_BYTES], const struct checkpoint_info *info)
 {
     const struct raft_config *config = &info->snapshot.config;
-    bool plain = !config->auto_leave;
+    bool plain = !config->auto_leave && !info->note_bytes;
     skein_assert(raft_config_valid(config));
+    skein_assert(info->note_bytes <= CHECKPOINT_NOTE_BYTES_MAX);
     memset(unit, 0, CHECKPOINT_UNIT_BYTES);
     memcpy(unit + 4, header_magic, 8);
     memcpy(unit + 16, info->cluster, 16);
@@ -38,7 +40,9 @@ checkpoint_header_encode(uint8_t unit[CHECKPOINT_UNIT_BYTES], const struct check
     wire_store(unit + 12, plain ? CHECKPOINT_FORMAT_VERSION_PLAIN : CHECKPOINT_FORMAT_VERSION, 4);
     if (!plain) {
         unit[60] = config->auto_leave;
+        wire_store(unit + 62, info->note_bytes, 2);
         memcpy(unit + HEADER_ROLES_AT, config->roles, config->count);
+        memcpy(unit + HEADER_NOTE_AT, info->note, info->note_bytes);
     }
     wire_store(unit, crc32c(0, unit + 4, CHECKPOINT_UNIT_BYTES - 4), 4);
 }
@@ -68,8 +72,10 @@ checkpoint_header_decode(const uint8_t unit[CHECKPOINT_UNIT_BYTES],
         config->ids[i] = wire_load(unit + HEADER_IDS_AT + 8 * i, 8);
         config->roles[i] = plain ? RAFT_VOTER : unit[HEADER_ROLES_AT + i];
     }
-    if (!raft_config_valid(config))
+    info.note_bytes = plain ? 0 : (uint32_t)wire_load(unit + 62, 2);
+    if (!raft_config_valid(config) || info.note_bytes > CHECKPOINT_NOTE_BYTES_MAX)
         return -SKEIN_ECORRUPT;
+    memcpy(info.note, unit + HEADER_NOTE_AT, info.note_bytes);
     *out_info = info;
     *out_seed = checkpoint_header_seed(unit);
     return 0;

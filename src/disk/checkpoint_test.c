@@ -113,11 +113,16 @@ test_header(void **state)
     assert_int_equal(version, CHECKPOINT_FORMAT_VERSION_PLAIN);
     joint.snapshot.config.roles[0] = RAFT_OUTGOING | RAFT_LEARNER_NEXT;
     joint.snapshot.config.auto_leave = true;
+    memcpy(joint.note, "noted", joint.note_bytes = 5);
     checkpoint_header_encode(unit, &joint);
     assert_int_equal(checkpoint_header_decode(unit, &found, &seed, &version), 0);
     assert_int_equal(version, CHECKPOINT_FORMAT_VERSION);
     assert_true(raft_config_equal(&found.snapshot.config, &joint.snapshot.config));
-    for (unsigned at = 56; at <= 320; at += 264) { /* too many; a role that is none */
+    assert_int_equal(found.note_bytes, 5);
+    assert_memory_equal(found.note, "noted", 5);
+    const unsigned places[] = {56, 63, 320}; /* too many; a note too long; a role that is none */
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned at = places[i];
         uint8_t was = unit[at];
         unit[at] = 0xff;
         wire_store(unit, crc32c(0, unit + 4, sizeof(unit) - 4), 4);

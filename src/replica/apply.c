@@ -83,9 +83,12 @@ apply_config(struct replica *replica, const struct raft_entry *entry)
     int rc = raft_apply_config(replica->raft, entry);
     raft_status(replica->raft, &status);
     replica->config = status.config;
+    if (rc == 0)
+        members_apply_roster(replica, entry);
     obs_log(OBS_INFO, "replica", "configuration changed",
-            "node=%u index=%" PRIu64 " voters=%u result=%s", replica->options.node, entry->index,
-            replica->config.count, rc < 0 ? skein_error_name(rc) : "applied");
+            "node=%u index=%" PRIu64 " voters=%u members=%u result=%s", replica->options.node,
+            entry->index, raft_config_count(&replica->config, RAFT_VOTER), replica->config.count,
+            rc < 0 ? skein_error_name(rc) : "applied");
     membership_refresh(replica);
 }
 
@@ -159,9 +162,15 @@ apply_load(struct replica *replica, const char *path, struct checkpoint_info *ou
 {
     struct load_source load = {.base.read = read_source};
     struct checkpoint_info info;
+    struct roster roster = {0};
     int rc = checkpoint_open(&load.reader, path, replica->identity.map.cluster, &info, out_why);
     if (rc < 0)
         return rc;
+    if (info.note_bytes && roster_decode(bytes_borrow(info.note, info.note_bytes), &roster) < 0) {
+        snprintf(out_why, 512, "%.400s: its list of nodes makes no sense", path);
+        checkpoint_close(load.reader);
+        return -SKEIN_ECORRUPT;
+    }
     rc = replica->options.machine_ops->snapshot_load(replica->machine, &load.base);
     if (rc == 0)
         rc = checkpoint_finish(load.reader);
@@ -172,6 +181,7 @@ apply_load(struct replica *replica, const char *path, struct checkpoint_info *ou
     if (rc < 0)
         return rc;
     *out_info = info;
+    replica->roster = roster;
     replica->applied_index = info.snapshot.index;
     replica->applied_term = info.snapshot.term;
     replica->config = info.snapshot.config;
@@ -215,6 +225,7 @@ apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot)
     replica->counters.snapshots_installed++;
     obs_log(OBS_INFO, "replica", "snapshot installed", "node=%u index=%" PRIu64,
             replica->options.node, snapshot->index);
+    members_sync_peers(replica);
     membership_refresh(replica);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "skein/error.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* A checkpoint leaves the shard and the disk to others after each of these. */
 #define PIECE_BYTES ((uint64_t)256 << 10)
@@ -93,6 +94,20 @@ cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_
         (void)!checkpoint_prune(replica->data_dir);
 }
 
+static void
+note_roster(const struct replica *replica, struct checkpoint_info *info)
+{
+    _Static_assert(ROSTER_BYTES_MAX <= CHECKPOINT_NOTE_BYTES_MAX, "a roster fits into a header");
+    struct wire_writer out = {0};
+    if (!replica->roster.count)
+        return;
+    roster_encode(&out, &replica->roster);
+    skein_assert(out.count <= sizeof info->note);
+    info->note_bytes = (uint32_t)out.count;
+    memcpy(info->note, out.data, out.count);
+    wire_writer_deinit(&out);
+}
+
 static int
 take(struct replica *replica)
 {
@@ -100,6 +115,7 @@ take(struct replica *replica)
     sink.info.snapshot = (struct raft_snapshot){
         .index = replica->applied_index, .term = replica->applied_term, .config = replica->config};
     sink.info.time_ms = replica->log_time_ms;
+    note_roster(replica, &sink.info);
     for (uint32_t i = 0; i < 16; i++)
         sink.info.cluster[i] = replica->identity.map.cluster[i];
     replica->checkpoint_wanted = false;

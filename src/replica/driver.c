@@ -43,6 +43,7 @@ tick(struct replica *replica, uint64_t now_ns)
         note_wanted_checkpoint(replica);
         forward_give_up(replica, now_ns);
     }
+    members_tick(replica, now_ns);
     request_expire(replica, now_ns);
 }
 

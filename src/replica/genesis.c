@@ -56,10 +56,16 @@ genesis_map_has(const struct genesis_map *map, uint64_t raft_id)
     return false;
 }
 
+/* Who is born knows the members from the log; the lists that nodes were started with have to agree
+ * only where a first membership may come from them. */
 static bool
 same_cluster(const struct genesis *genesis, const struct genesis_message *message)
 {
-    if (strcmp(genesis->name, message->name) != 0 || message->node_count != genesis->peer_count)
+    if (strcmp(genesis->name, message->name) != 0)
+        return false;
+    if (genesis->state != GENESIS_UNBORN || message->state != GENESIS_UNBORN)
+        return true;
+    if (message->node_count != genesis->peer_count)
         return false;
     for (uint32_t i = 0; i < genesis->peer_count; i++)
         if (genesis->peers[i].node != message->nodes[i])
@@ -158,6 +164,19 @@ genesis_born(struct genesis *genesis, enum genesis_state state, const struct gen
     skein_assert(genesis->state == GENESIS_UNBORN && state != GENESIS_UNBORN);
     genesis->state = state;
     genesis->map = *map;
+}
+
+void
+genesis_set_nodes(struct genesis *genesis, const uint32_t *nodes, uint32_t node_count)
+{
+    skein_assert(genesis->state != GENESIS_UNBORN);
+    skein_assert(node_count <= REPLICA_NODES_MAX);
+    struct genesis old = *genesis;
+    genesis->peer_count = node_count;
+    for (uint32_t i = 0; i < node_count; i++) {
+        const struct genesis_peer *known = find_peer(&old, nodes[i]);
+        genesis->peers[i] = known ? *known : (struct genesis_peer){.node = nodes[i]};
+    }
 }
 
 void

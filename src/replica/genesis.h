@@ -24,6 +24,10 @@
  * Each message names its sender's incarnation and the incarnation of the addressee that the sender
  * has heard last. Only a message that names ours counts, so whatever a former disk of this node
  * provoked counts for nothing.
+ *
+ * Two nodes without a first membership have to be configured with the same nodes, or they do not
+ * listen to each other. A node that is to be added later names itself beside the members, who are
+ * born: it hears of their membership from them and waits to be let in.
  */
 
 enum genesis_state { GENESIS_UNBORN, GENESIS_MEMBER, GENESIS_JOINING };
@@ -107,6 +111,9 @@ bool genesis_may_decide(const struct genesis *genesis);
 void genesis_draw_map(const struct genesis *genesis, const uint8_t cluster[16],
                       struct genesis_map *out_map);
 void genesis_born(struct genesis *genesis, enum genesis_state state, const struct genesis_map *map);
+/* genesis_set_nodes - once born, the nodes to talk to are what the log says. @nodes: ascending,
+ * this node among them while it is a member. */
+void genesis_set_nodes(struct genesis *genesis, const uint32_t *nodes, uint32_t node_count);
 bool genesis_map_has(const struct genesis_map *map, uint64_t raft_id);
 
 /* genesis_compose - what to tell @to. @join: ask to be let in (when joining). */

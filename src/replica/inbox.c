@@ -154,7 +154,11 @@ inbox_process(struct replica *replica)
     replica->inbox_capacity = replica->inbox_spare_capacity;
     replica->inbox_count = 0;
     replica->inbox_bytes = 0;
+    uint64_t now_ns = count ? skein_now_ns() : 0;
     for (size_t i = 0; i < count; i++) {
+        struct peer *peer = replica_peer(replica, messages[i].from);
+        if (peer)
+            peer->heard_ns = now_ns;
         if (replica->phase != REPLICA_FAILED)
             dispatch(replica, messages[i].from, messages[i].data);
         bytes_unref(&messages[i].data);

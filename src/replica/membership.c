@@ -28,7 +28,8 @@ static void
 tell_all(struct replica *replica, bool join)
 {
     for (uint32_t i = 0; i < replica->peer_count; i++)
-        tell(replica, replica->peers[i].node, join);
+        if (!replica->peers[i].gone)
+            tell(replica, replica->peers[i].node, join);
 }
 
 /* Durable first: from then on this disk is what it says it is. */
@@ -47,6 +48,7 @@ be_born(struct replica *replica, enum genesis_state state, const struct genesis_
     }
     replica->identity = next;
     genesis_born(&replica->genesis, state, map);
+    members_sync_peers(replica);
     obs_log(OBS_INFO, "replica", "born", "node=%u as=%s members=%u", replica->options.node,
             genesis_state_name(state), map->count);
     rc = recover_start(replica, why);
@@ -54,22 +56,18 @@ be_born(struct replica *replica, enum genesis_state state, const struct genesis_
         replica_fail(replica, rc, "%s", why);
 }
 
-static bool
-is_voter(const struct replica *replica, uint64_t raft_id)
-{
-    return raft_config_is(&replica->config, raft_id, RAFT_VOTER);
-}
-
 void
 membership_refresh(struct replica *replica)
 {
     if (replica->phase == REPLICA_FAILED)
         return;
-    enum replica_phase phase =
-        is_voter(replica, replica->raft_id) ? REPLICA_RUNNING : REPLICA_JOINING;
+    members_note_removed(replica);
+    enum replica_phase phase = raft_config_find(&replica->config, replica->raft_id) >= 0
+                                   ? REPLICA_RUNNING
+                                   : REPLICA_JOINING;
     if (phase == REPLICA_RUNNING && replica->phase == REPLICA_JOINING)
         obs_log(OBS_INFO, "replica", "let in", "node=%u", replica->options.node);
-    if (phase == REPLICA_JOINING && replica->phase == REPLICA_RUNNING)
+    if (phase == REPLICA_JOINING && replica->phase == REPLICA_RUNNING && !replica->removed_ns)
         obs_log(OBS_WARN, "replica", "this disk was taken out of the cluster",
                 "node=%u remedy=\"empty the data directory to join with a new one\"",
                 replica->options.node);
@@ -89,7 +87,8 @@ membership_turn(struct replica *replica, uint64_t now_ns)
             tell_all(replica, false);
     }
     bool unborn = replica->genesis.state == GENESIS_UNBORN;
-    bool joining = replica->genesis.state == GENESIS_JOINING && replica->phase == REPLICA_JOINING;
+    bool joining = replica->genesis.state == GENESIS_JOINING && replica->phase == REPLICA_JOINING &&
+                   !replica->removed_ns;
     if (!unborn && !joining) {
         replica->next_gossip_ns = SKEIN_NEVER;
         return;
@@ -104,16 +103,24 @@ membership_turn(struct replica *replica, uint64_t now_ns)
 static void
 let_in(struct replica *replica, uint64_t applicant)
 {
-    if (!replica->raft || !replica_is_leader(replica) || is_voter(replica, applicant))
+    if (!replica->raft || !replica_is_leader(replica) ||
+        raft_config_find(&replica->config, applicant) >= 0 ||
+        members_on_applicant(replica, applicant))
         return;
-    struct raft_change single = {RAFT_CHANGE_ADD_VOTER, applicant};
-    for (uint32_t i = 0; i < replica->config.count; i++)
-        if (replica_raft_node(replica->config.ids[i]) == replica_raft_node(applicant))
-            single = (struct raft_change){RAFT_CHANGE_REMOVE, replica->config.ids[i]};
-    struct raft_conf_change change = {.v1 = true, .changes = {single}, .change_count = 1};
+    int old = members_find(replica, replica_raft_node(applicant));
+    struct raft_conf_change change = {
+        .v1 = true, .changes = {{RAFT_CHANGE_ADD_VOTER, applicant}}, .change_count = 1};
+    if (old >= 0)
+        change.changes[0] = (struct raft_change){RAFT_CHANGE_REMOVE, replica->config.ids[old]};
+    if (old >= 0 && replica->config.roles[old] == RAFT_LEARNER) {
+        /* Both at once, or it would be forgotten in between what it was. */
+        change.v1 = false;
+        change.changes[change.change_count++] =
+            (struct raft_change){RAFT_CHANGE_ADD_LEARNER, applicant};
+    }
     uint64_t index, term;
     int rc = raft_propose_config(replica->raft, &change, &index, &term);
-    obs_log(OBS_INFO, "replica", single.type == RAFT_CHANGE_REMOVE ? "old disk out" : "new disk in",
+    obs_log(OBS_INFO, "replica", old >= 0 ? "old disk out" : "new disk in",
             "node=%u of=%u result=%s", replica->options.node, replica_raft_node(applicant),
             rc < 0 ? skein_error_name(rc) : "proposed");
 }

@@ -20,7 +20,7 @@ struct peer *
 replica_peer(struct replica *replica, uint32_t node)
 {
     for (uint32_t i = 0; i < replica->peer_count; i++)
-        if (replica->peers[i].node == node)
+        if (replica->peers[i].node == node && !replica->peers[i].gone)
             return &replica->peers[i];
     return NULL;
 }
@@ -62,8 +62,10 @@ init_state(struct replica *replica, const struct replica_options *options)
     sprintf(replica->wal_dir, "%s/wal", options->data_dir);
     replica->lock = -1;
     replica->session = skein_random() | 1;
-    replica->handler = (struct replica_link_handler){
-        .owner = replica, .on_message = inbox_on_message, .on_lost = inbox_on_lost};
+    replica->handler = (struct replica_link_handler){.owner = replica,
+                                                     .on_message = inbox_on_message,
+                                                     .on_lost = inbox_on_lost,
+                                                     .on_refused = members_on_refused};
     skein_scope_init(&replica->scope);
     skein_scope_init(&replica->wal_scope);
     skein_waitq_init(&replica->driver_wake);
@@ -78,9 +80,11 @@ init_state(struct replica *replica, const struct replica_options *options)
     list_init(&replica->remotes);
     for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
         list_init(&replica->forwards[i]);
-    for (uint32_t i = 0; i < options->peer_count; i++)
+    for (uint32_t i = 0; i < options->peer_count && i < REPLICA_NODES_MAX; i++) {
+        (void)roster_put(&replica->configured, &options->peers[i]);
         if (options->peers[i].node != options->node)
             replica->peers[replica->peer_count++].node = options->peers[i].node;
+    }
     replica->options.peers = NULL;
     replica->options.cluster_name = NULL;
     replica->options.data_dir = replica->data_dir;
@@ -263,16 +267,13 @@ close_log(struct replica *replica)
     replica->wal = NULL;
 }
 
-static void
-free_peers(struct replica *replica)
+void
+replica_peer_deinit(struct peer *peer)
 {
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        struct peer *peer = &replica->peers[i];
-        wire_writer_deinit(&peer->forwards);
-        wire_writer_deinit(&peer->replies);
-        for (uint32_t s = 0; s < REPLICA_SESSIONS; s++)
-            mem_free(peer->sessions[s].window);
-    }
+    wire_writer_deinit(&peer->forwards);
+    wire_writer_deinit(&peer->replies);
+    for (uint32_t s = 0; s < REPLICA_SESSIONS; s++)
+        mem_free(peer->sessions[s].window);
 }
 
 static void
@@ -309,7 +310,8 @@ dismantle(struct replica *replica)
     if (replica->lock >= 0)
         skein_close(replica->lock);
     drop_inbox(replica);
-    free_peers(replica);
+    for (uint32_t i = 0; i < replica->peer_count; i++)
+        replica_peer_deinit(&replica->peers[i]);
     wire_writer_deinit(&replica->reply);
     mem_free(replica->wal_dir);
     mem_free(replica->data_dir);
@@ -351,8 +353,10 @@ replica_open(struct replica **out_replica, const struct replica_options *options
         if (rc < 0)
             explain_listen(options, rc, out_why);
     }
-    if (rc == 0)
+    if (rc == 0) {
+        members_sync_peers(replica);
         rc = start_fibers(replica, out_why);
+    }
     if (rc < 0) {
         if (out_why[0] == '\0')
             snprintf(out_why, 512, "%s", skein_error_text(rc));

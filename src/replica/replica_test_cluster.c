@@ -148,17 +148,19 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
 {
     struct test_node *n = &cluster->nodes[node - 1];
     struct replica_link *link;
+    bool founder = node <= cluster->founder_count;
+    uint32_t peer_count = founder ? cluster->founder_count : cluster->count;
     struct link_tcp_options link_options = {.cluster_name = "test",
                                             .node = node,
                                             .peers = cluster->peers,
-                                            .peer_count = cluster->count,
+                                            .peer_count = peer_count,
                                             .queue_bytes_max = 64u << 20};
     int rc = link_tcp_open(&link, &link_options);
     skein_assert(rc == 0);
     struct replica_options options = {.cluster_name = "test",
                                       .node = node,
                                       .peers = cluster->peers,
-                                      .peer_count = cluster->count,
+                                      .peer_count = peer_count,
                                       .data_dir = n->dir,
                                       .link = link,
                                       .machine_ops = &test_machine_ops,

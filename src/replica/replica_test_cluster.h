@@ -33,6 +33,8 @@ struct test_cluster {
     struct replica_peer peers[REPLICA_NODES_MAX];
     struct test_node nodes[REPLICA_NODES_MAX];
     uint32_t count;
+    uint32_t founder_count; /* the first members; 0: all. The others are started with all in their
+                               list */
     uint64_t checkpoint_log_bytes;
     uint64_t keep_log_bytes;
 };

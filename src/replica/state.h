@@ -10,7 +10,9 @@
 #include "replica/envelope.h"
 #include "replica/genesis.h"
 #include "replica/identity.h"
+#include "replica/members.h"
 #include "replica/replica.h"
+#include "replica/roster.h"
 #include "replica/window.h"
 
 /*
@@ -122,6 +124,10 @@ struct session {
 /* What is known of another node, beside genesis. */
 struct peer {
     uint32_t node;
+    bool gone;           /* is none any more; the slot may be used again */
+    uint64_t leaving_ns; /* not in the roster any more: when it will be gone; 0: it stays */
+    uint64_t heard_ns;   /* its last message; 0: none */
+    uint64_t refused_ns; /* it said last that it does not know this node; 0: never */
     bool lost;
     bool beat_answered;          /* the last tick's beat, so far */
     uint32_t beat_rank_next;     /* how many answered that one before it */
@@ -156,6 +162,19 @@ struct snapshot_receive {
     struct skein_waitq wake;
 };
 
+/* A change of members under way, or the last one (members.c). Arrays stand beside target.peers. */
+struct member_change {
+    struct replica_change_status status;
+    bool force;
+    struct roster target;
+    uint8_t target_roles[REPLICA_NODES_MAX]; /* RAFT_VOTER or RAFT_LEARNER */
+    uint64_t candidates[REPLICA_NODES_MAX]; /* disks of nodes that are no members yet; 0: unheard */
+    uint64_t round_index[REPLICA_NODES_MAX]; /* a learner's round of catching up */
+    uint64_t round_begun_ns[REPLICA_NODES_MAX];
+    uint64_t matched[REPLICA_NODES_MAX];
+    uint64_t moved_ns; /* when it last came on */
+};
+
 struct replica {
     uint64_t magic;
     struct replica_options options;
@@ -187,7 +206,12 @@ struct replica {
     struct wal_damage promise; /* of the disk, before it was damaged */
     struct raft_config config; /* as of the last applied entry */
     struct peer peers[REPLICA_NODES_MAX];
-    uint32_t peer_count;
+    uint32_t peer_count;      /* slots, those of gone ones included */
+    struct roster configured; /* the nodes that this one was started with */
+    struct roster roster;     /* as of the last applied entry */
+    struct member_change change;
+    bool was_member;     /* this disk was in a configuration */
+    uint64_t removed_ns; /* it was removed: when it stops; 0: it was not */
 
     /* the machine */
     void *machine;
@@ -244,6 +268,8 @@ struct replica {
 void replica_fail(struct replica *replica, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 struct peer *replica_peer(struct replica *replica, uint32_t node);
+/* replica_peer_deinit - free what a slot holds. */
+void replica_peer_deinit(struct peer *peer);
 bool replica_is_leader(const struct replica *replica);
 
 /* ---- metrics.c ---- */
@@ -337,6 +363,30 @@ void membership_turn(struct replica *replica, uint64_t now_ns);
 void membership_on_message(struct replica *replica, uint32_t from, struct bytes message);
 /* membership_refresh - phase by whether this disk is in the configuration. */
 void membership_refresh(struct replica *replica);
+
+/* ---- members.c, members_begin.c, members_peers.c ---- */
+/* members_roster - the one that counts. */
+const struct roster *members_roster(const struct replica *replica);
+/* members_find - where @node's disk stands in the configuration, or -1. */
+int members_find(const struct replica *replica, uint32_t node);
+/* members_answers - @node was heard within an election timeout, or is this one. */
+bool members_answers(const struct replica *replica, uint32_t node);
+/* members_explain_silent - too few voters of @config's @half answer for a majority; says so. */
+bool members_explain_silent(const struct replica *replica, const struct raft_config *config,
+                            enum raft_member half, char out_why[512]);
+/* members_turn - the next step of the change under way. */
+void members_turn(struct replica *replica, uint64_t now_ns);
+/* members_on_applicant - a disk asks to be let in. True: that is the change's business, or the node
+ * is none of the cluster's. */
+bool members_on_applicant(struct replica *replica, uint64_t applicant);
+/* members_sync_peers - talk to the nodes of the roster and those that a change takes in. */
+void members_sync_peers(struct replica *replica);
+/* members_apply_roster - @entry changed the configuration: the roster that came with it counts. */
+void members_apply_roster(struct replica *replica, const struct raft_entry *entry);
+/* members_note_removed - notice that this node was taken out of roster and configuration. */
+void members_note_removed(struct replica *replica);
+void members_tick(struct replica *replica, uint64_t now_ns);
+void members_on_refused(void *owner, uint32_t node);
 
 /* ---- recover.c ---- */
 /* recover_start - open machine state, log and raft for a disk that is born. Suspends. */
