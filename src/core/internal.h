@@ -58,7 +58,7 @@ struct skein_fiber {
 _Static_assert(sizeof(struct skein_fiber) <= STACK_ROOM_BYTES, "a fiber's record fits its room");
 
 /* Kinds of operations that are counted apart; what is not in core/backend.h counts as the last. */
-#define SHARD_OP_KINDS (BACKEND_WORK + 2)
+#define SHARD_OP_KINDS (BACKEND_POLL + 2)
 
 struct shard_stats {
     uint64_t switches, turns, spawns, timers_fired;

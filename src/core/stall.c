@@ -19,24 +19,12 @@
 /* A function's frame: [fp] is the caller's fp, [fp + 1] the address it returns to. Code that was
  * compiled without frame pointers ends the walk, as whatever lies outside the stack does. */
 __attribute__((no_sanitize("address"))) size_t
-stall_frames(void *machine, const char *low, const char *high, void *out_frames[STALL_FRAMES_MAX])
+stall_walk(uintptr_t fp, const char *low, const char *high, void **out_frames,
+           size_t frame_count_max)
 {
-    const ucontext_t *context = machine;
     size_t count = 0;
-#if defined(__x86_64__)
-    uintptr_t ip = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-    uintptr_t fp = (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
-#elif defined(__aarch64__)
-    uintptr_t ip = (uintptr_t)context->uc_mcontext.pc;
-    uintptr_t fp = (uintptr_t)context->uc_mcontext.regs[29];
-#else
-    uintptr_t ip = 0, fp = 0;
-    (void)context;
-#endif
     uintptr_t end = (uintptr_t)high - 2 * sizeof(uintptr_t);
-    if (ip)
-        out_frames[count++] = (void *)ip;
-    while (count < STALL_FRAMES_MAX && fp >= (uintptr_t)low && fp <= end &&
+    while (low && count < frame_count_max && fp >= (uintptr_t)low && fp <= end &&
            fp % sizeof(uintptr_t) == 0) {
         const uintptr_t *frame = (const uintptr_t *)fp;
         if (frame[1] == 0)
@@ -47,6 +35,26 @@ stall_frames(void *machine, const char *low, const char *high, void *out_frames[
         fp = frame[0];
     }
     return count;
+}
+
+size_t
+stall_frames(void *machine, const char *low, const char *high, void *out_frames[STALL_FRAMES_MAX])
+{
+    const ucontext_t *context = machine;
+#if defined(__x86_64__)
+    uintptr_t ip = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+    uintptr_t fp = (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
+#elif defined(__aarch64__)
+    uintptr_t ip = (uintptr_t)context->uc_mcontext.pc;
+    uintptr_t fp = (uintptr_t)context->uc_mcontext.regs[29];
+#else
+    uintptr_t ip = 0, fp = 0;
+    (void)context;
+#endif
+    if (!ip)
+        return 0;
+    out_frames[0] = (void *)ip;
+    return 1 + stall_walk(fp, low, high, out_frames + 1, STALL_FRAMES_MAX - 1);
 }
 
 struct line {

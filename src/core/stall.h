@@ -51,6 +51,9 @@ struct stall_budget {
  * @high. Returns how many. */
 size_t stall_frames(void *machine, const char *low, const char *high,
                     void *out_frames[STALL_FRAMES_MAX]);
+/* stall_walk - the frames from the frame pointer @fp on, within the stack. */
+size_t stall_walk(uintptr_t fp, const char *low, const char *high, void **out_frames,
+                  size_t frame_count_max);
 /* stall_write - in a signal handler: one line to standard error. */
 void stall_write(const struct stall *stall);
 /* stall_report - resolve and log, within the budget; on a fiber of its own. */
