@@ -9,7 +9,7 @@
 bool
 sim_is_file_op(enum backend_op_kind kind)
 {
-    return kind <= BACKEND_LOCK && kind != BACKEND_CLOSE;
+    return (kind <= BACKEND_LOCK && kind != BACKEND_CLOSE) || kind >= BACKEND_ALIGNMENT;
 }
 
 uint64_t
@@ -74,6 +74,41 @@ perform_write(struct sim_op *sop, struct sim_handle *file, uint32_t block_per_mi
                           block_per_mille);
 }
 
+/* Zeros over what there is of the range. */
+static int
+write_zeros(struct sim_disk *disk, struct sim_inode *inode, uint64_t offset, uint64_t bytes)
+{
+    static const char zeros[4096];
+    uint64_t end = sim_inode_bytes(inode);
+    end = bytes < end && offset < end - bytes ? offset + bytes : end;
+    while (offset < end) {
+        size_t n = end - offset < sizeof(zeros) ? (size_t)(end - offset) : sizeof(zeros);
+        struct iovec iov = {(char *)(uintptr_t)zeros, n};
+        int64_t rc = sim_disk_write(disk, inode, &iov, 1, offset, 0, 1000);
+        if (rc < 0)
+            return (int)rc;
+        offset += n;
+    }
+    return 0;
+}
+
+static int
+perform_allocate(struct sim_op *sop, struct sim_handle *file)
+{
+    struct backend_op *op = sop->op;
+    struct sim_disk *disk = sop->host->disk;
+    bool zeros = op->flags & (SKEIN_FILE_PUNCH | SKEIN_FILE_ZERO);
+    bool grows = !(op->flags & (SKEIN_FILE_PUNCH | SKEIN_FILE_RESERVE));
+    if (!(file->flags & SKEIN_FILE_RDWR))
+        return -EBADF;
+    if (op->bytes == 0 || op->offset + op->bytes < op->bytes)
+        return -EINVAL;
+    int rc = zeros ? write_zeros(disk, file->inode, op->offset, op->bytes) : 0;
+    if (rc == 0 && grows)
+        rc = sim_disk_resize(disk, file->inode, op->offset + op->bytes, false);
+    return rc;
+}
+
 static int64_t
 perform_on_handle(struct sim_op *sop)
 {
@@ -112,7 +147,16 @@ perform_on_handle(struct sim_op *sop)
         return rc;
     }
     if (op->kind == BACKEND_ALLOCATE)
-        return sim_disk_resize(disk, file->inode, op->offset + op->bytes, false);
+        return perform_allocate(sop, file);
+    if (op->kind == BACKEND_STAT) {
+        *op->stat = (struct skein_stat){.size_bytes = sim_inode_bytes(file->inode),
+                                        .is_directory = sim_inode_is_directory(file->inode)};
+        return 0;
+    }
+    if (op->kind == BACKEND_ALIGNMENT) {
+        *op->alignment = (struct skein_file_alignment){DIRECT_ALIGN, DIRECT_ALIGN};
+        return 0;
+    }
     skein_assert(op->kind == BACKEND_TRUNCATE);
     return sim_disk_resize(disk, file->inode, op->bytes, true);
 }
@@ -122,11 +166,13 @@ sim_file_perform(struct sim_op *sop)
 {
     struct backend_op *op = sop->op;
     struct sim_disk *disk = sop->host->disk;
+    if (op->kind > BACKEND_ALIGNMENT)
+        return -EOPNOTSUPP; /* the simulated disk has no mappings and no watches */
     if (!disk)
         return -EROFS;
     if (op->kind == BACKEND_OPEN)
         return perform_open(sop);
-    if (op->kind == BACKEND_STAT)
+    if (op->kind == BACKEND_STAT && op->path)
         return sim_disk_stat(disk, op->path, op->stat);
     if (op->kind == BACKEND_RENAME)
         return sim_disk_rename(disk, op->path, op->path2);
@@ -145,7 +191,8 @@ sim_file_cut(struct sim_op *sop)
     struct sim_world *world = sop->host->world;
     struct backend_op *op = sop->op;
     if (op->kind == BACKEND_READ || op->kind == BACKEND_LIST || op->kind == BACKEND_STAT ||
-        op->kind == BACKEND_LOCK || op->kind == BACKEND_OPEN || !sop->host->disk)
+        op->kind == BACKEND_LOCK || op->kind == BACKEND_OPEN || op->kind >= BACKEND_ALIGNMENT ||
+        !sop->host->disk)
         return;
     struct sim_handle *file = sim_handle_get(&sop->host->backend, op->handle, SIM_HANDLE_FILE);
     if (op->kind == BACKEND_WRITE) {

@@ -121,6 +121,12 @@ sim_disk_release(struct sim_disk *disk, struct sim_inode *inode, bool held_lock)
     inode_unref(disk, inode);
 }
 
+uint64_t
+sim_inode_bytes(const struct sim_inode *inode)
+{
+    return inode->size_bytes;
+}
+
 bool
 sim_inode_is_directory(const struct sim_inode *inode)
 {

@@ -89,6 +89,7 @@ int sim_disk_list(struct sim_disk *disk, const char *path, struct skein_names *o
                   struct mem_arena *arena);
 /* sim_disk_lock - 0 or -EWOULDBLOCK. */
 int sim_disk_lock(struct sim_inode *inode);
+uint64_t sim_inode_bytes(const struct sim_inode *inode);
 bool sim_inode_is_directory(const struct sim_inode *inode);
 
 #endif

@@ -13,6 +13,7 @@
 #include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
+#include "skein/file_watch.h"
 #include "skein/future.h"
 #include "skein/group.h"
 #include "skein/metrics.h"

@@ -14,9 +14,9 @@
 /*
  * The seam between a shard and the world: time, entropy, files, sockets, wake-ups and work handed
  * to helper threads. There is nothing else: no layer above asks the operating system for any of
- * these. Implementations: core/uring (io_uring), core/epoll and core/poll (helper threads for files),
- * and sim/ (virtual time, a faulty disk and network).
- * The shard does not know which is behind it.
+ * these. Implementations: core/uring (io_uring), core/epoll and core/poll (helper threads for
+ * files), and sim/ (virtual time, a faulty disk and network). The shard does not know which is
+ * behind it.
  *
  *      fiber       core/io_*.c             backend
  *        |  skein_file_pread ->  |  submit(op)  ->   |   op belongs to the backend
@@ -48,9 +48,11 @@ enum backend_op_kind {
                        * short
                        */
     BACKEND_SYNC,     /* handle, flags (SKEIN_FILE_DATA_ONLY) */
-    BACKEND_ALLOCATE, /* handle, offset, bytes: reserve space, the file grows */
+    BACKEND_ALLOCATE, /* handle, offset, bytes: reserve space, the file grows; flags: one of
+                       * SKEIN_FILE_RESERVE, _PUNCH, _ZERO, or 0
+                       */
     BACKEND_TRUNCATE, /* handle, bytes */
-    BACKEND_STAT,     /* path -> stat */
+    BACKEND_STAT,     /* path, or handle when that is NULL -> stat */
     BACKEND_RENAME,   /* path, path2: replaces path2 atomically */
     BACKEND_UNLINK,   /* path; flags SKEIN_FILE_DIRECTORY: an empty directory */
     BACKEND_MKDIR,    /* path, mode */
@@ -83,7 +85,18 @@ enum backend_op_kind {
     BACKEND_POLL, /* handle, flags (SKEIN_READABLE, SKEIN_WRITABLE) -> 0: it is one of them, has
                    * failed or hung up
                    */
+    /* files again */
+    BACKEND_ALIGNMENT,    /* handle -> alignment */
+    BACKEND_SEND_FILE,    /* handle: a socket, source, offset, bytes -> how many were sent */
+    BACKEND_MAP,          /* handle, offset, bytes, flags (SKEIN_FILE_RDWR) -> iov[0].iov_base */
+    BACKEND_WATCH_OPEN,   /* -> handle, to be polled for events */
+    BACKEND_WATCH_ADD,    /* handle, path, flags (SKEIN_WATCH_...) -> the watch's number */
+    BACKEND_WATCH_REMOVE, /* handle, offset: the watch's number */
+    BACKEND_WATCH_READ    /* handle, iov[0] -> bytes of struct inotify_event; -EAGAIN: none now */
 };
+
+/* SEND_FILE and MAP are refused with -EOPNOTSUPP where there is no such thing (the simulator, some
+ * file systems): the caller copies. */
 
 /* Flag of LISTEN: a Unix socket's file that nobody listens on is replaced. */
 #define BACKEND_REPLACE_STALE 1u
@@ -91,6 +104,7 @@ enum backend_op_kind {
 struct backend_op {
     enum backend_op_kind kind;
     int handle;
+    int source;
     uint32_t flags;
     uint32_t mode;
     const char *path;
@@ -110,6 +124,7 @@ struct backend_op {
     struct skein_credentials *credentials;
     struct skein_stat *stat;
     struct skein_names *names;
+    struct skein_file_alignment *alignment;
     int64_t (*work)(void *arg);
     void *work_arg;
 

@@ -117,7 +117,7 @@ plain_at_once(struct backend_op *op)
     else if (op->kind == BACKEND_SHUTDOWN)
         op->result = shutdown(op->handle, SHUT_WR) < 0 ? -errno : 0;
     else
-        return socket_call(op);
+        return plain_watch_now(op) || socket_call(op);
     return true;
 }
 

@@ -11,7 +11,8 @@
 /*
  * Ops as plain system calls: what the real backends share.
  *
- *   at once    a call that never waits (lock, shutdown, and core/socket_call.h), on the shard's thread
+ *   at once    a call that never waits (lock, shutdown, and core/socket_call.h), on the shard's
+ * thread
  *   ..._now    a socket call that says -EAGAIN instead of waiting, on the shard's thread
  *   run        a file call that takes as long as it takes, on a helper thread
  *
@@ -50,6 +51,19 @@ int64_t plain_accept_now(struct backend_op *op) SKEIN_MUST_CHECK;
 short plain_poll_events(uint32_t flags);
 /* plain_poll_now - BACKEND_POLL; -EAGAIN instead of waiting. */
 int64_t plain_poll_now(int handle, uint32_t flags) SKEIN_MUST_CHECK;
+
+/* plain_watch_now - Returns false: @op is none of WATCH_OPEN, _REMOVE, _READ. Else op->result is
+ * set. */
+bool plain_watch_now(struct backend_op *op) SKEIN_MUST_CHECK;
+
+/* Of plain_run, in io_plain_more.c. */
+int plain_allocate_mode(uint32_t flags);
+int plain_file_alignment(int fd, struct skein_file_alignment *out) SKEIN_MUST_CHECK;
+/* plain_send_file - sends what the socket takes within a short while: -EAGAIN when that is nothing.
+ */
+int64_t plain_send_file(const struct backend_op *op) SKEIN_MUST_CHECK;
+int plain_map(struct backend_op *op) SKEIN_MUST_CHECK;
+int plain_watch_add(const struct backend_op *op) SKEIN_MUST_CHECK;
 
 /* plain_run - a file op or BACKEND_WORK, start to end. */
 int64_t plain_run(struct backend_op *op) SKEIN_MUST_CHECK;

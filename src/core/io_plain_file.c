@@ -80,10 +80,10 @@ list_directory(const char *path, struct skein_names *names)
 }
 
 static int
-stat_path(const char *path, struct skein_stat *out)
+read_stat(const struct backend_op *op, struct skein_stat *out)
 {
     struct stat st;
-    if (stat(path, &st) < 0)
+    if ((op->path ? stat(op->path, &st) : fstat(op->handle, &st)) < 0)
         return -errno;
     out->size_bytes = (uint64_t)st.st_size;
     out->is_directory = S_ISDIR(st.st_mode);
@@ -121,6 +121,16 @@ zero_or_errno(int rc)
     return rc < 0 ? -errno : 0;
 }
 
+int
+plain_allocate_mode(uint32_t flags)
+{
+    if (flags & SKEIN_FILE_PUNCH)
+        return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    if (flags & SKEIN_FILE_ZERO)
+        return FALLOC_FL_ZERO_RANGE;
+    return flags & SKEIN_FILE_RESERVE ? FALLOC_FL_KEEP_SIZE : 0;
+}
+
 static int64_t
 run_once(struct backend_op *op)
 {
@@ -136,11 +146,12 @@ run_once(struct backend_op *op)
         return zero_or_errno(op->flags & SKEIN_FILE_DATA_ONLY ? fdatasync(op->handle)
                                                               : fsync(op->handle));
     case BACKEND_ALLOCATE:
-        return zero_or_errno(fallocate(op->handle, 0, (off_t)op->offset, (off_t)op->bytes));
+        return zero_or_errno(fallocate(op->handle, plain_allocate_mode(op->flags),
+                                       (off_t)op->offset, (off_t)op->bytes));
     case BACKEND_TRUNCATE:
         return zero_or_errno(ftruncate(op->handle, (off_t)op->bytes));
     case BACKEND_STAT:
-        return stat_path(op->path, op->stat);
+        return read_stat(op, op->stat);
     case BACKEND_RENAME:
         return zero_or_errno(rename(op->path, op->path2));
     case BACKEND_UNLINK:
@@ -149,6 +160,14 @@ run_once(struct backend_op *op)
         return zero_or_errno(mkdir(op->path, op->mode));
     case BACKEND_LIST:
         return list_directory(op->path, op->names);
+    case BACKEND_ALIGNMENT:
+        return plain_file_alignment(op->handle, op->alignment);
+    case BACKEND_SEND_FILE:
+        return plain_send_file(op);
+    case BACKEND_MAP:
+        return plain_map(op);
+    case BACKEND_WATCH_ADD:
+        return plain_watch_add(op);
     case BACKEND_WORK:
         return op->work(op->work_arg);
     case BACKEND_LOCK:
@@ -169,6 +188,9 @@ run_once(struct backend_op *op)
     case BACKEND_LEAVE:
     case BACKEND_SEND_MESSAGES:
     case BACKEND_RECV_MESSAGES:
+    case BACKEND_WATCH_OPEN:
+    case BACKEND_WATCH_REMOVE:
+    case BACKEND_WATCH_READ:
         skein_unreachable();
     }
     skein_unreachable();

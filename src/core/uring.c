@@ -87,7 +87,8 @@ static bool
 is_for_helpers(enum backend_op_kind kind)
 {
     return kind == BACKEND_LIST || kind == BACKEND_STAT || kind == BACKEND_TRUNCATE ||
-           kind == BACKEND_WORK;
+           kind == BACKEND_WORK || kind == BACKEND_ALIGNMENT || kind == BACKEND_SEND_FILE ||
+           kind == BACKEND_MAP || kind == BACKEND_WATCH_ADD;
 }
 
 static void

@@ -88,7 +88,8 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
                             op->flags & SKEIN_FILE_DATA_ONLY ? IORING_FSYNC_DATASYNC : 0);
         break;
     case BACKEND_ALLOCATE:
-        io_uring_prep_fallocate(sqe, op->handle, 0, (off_t)op->offset, (off_t)op->bytes);
+        io_uring_prep_fallocate(sqe, op->handle, plain_allocate_mode(op->flags), (off_t)op->offset,
+                                (off_t)op->bytes);
         break;
     case BACKEND_RENAME:
         io_uring_prep_renameat(sqe, AT_FDCWD, op->path, AT_FDCWD, op->path2, 0);
@@ -126,6 +127,13 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     case BACKEND_SEND_MESSAGES:
     case BACKEND_RECV_MESSAGES:
     case BACKEND_SHUTDOWN:
+    case BACKEND_ALIGNMENT:
+    case BACKEND_SEND_FILE:
+    case BACKEND_MAP:
+    case BACKEND_WATCH_OPEN:
+    case BACKEND_WATCH_ADD:
+    case BACKEND_WATCH_REMOVE:
+    case BACKEND_WATCH_READ:
     case BACKEND_WORK:
         skein_unreachable();
     }

@@ -25,6 +25,13 @@ struct backend_suite_case {
     void (*fn)(struct backend_suite_run *run);
 };
 
+/* Those of backend_suite_file.c. */
+void backend_suite_vectored_files(struct backend_suite_run *run);
+void backend_suite_allocation(struct backend_suite_run *run);
+void backend_suite_durable_names(struct backend_suite_run *run);
+void backend_suite_bad_handles(struct backend_suite_run *run);
+void backend_suite_files_to_sockets(struct backend_suite_run *run);
+void backend_suite_watches(struct backend_suite_run *run);
 /* Those of backend_suite_net.c. */
 void backend_suite_bad_sockets(struct backend_suite_run *run);
 void backend_suite_options(struct backend_suite_run *run);
