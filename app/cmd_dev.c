@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,8 +107,7 @@ stop(struct dev *dev)
 {
     if (dev->stopping) {
         for (uint32_t i = 0; i < dev->options.nodes; i++)
-            if (dev->nodes[i].pid != 0)
-                kill(dev->nodes[i].pid, SIGKILL);
+            dev_node_kill(&dev->nodes[i]);
         return;
     }
     dev_event(dev, "stopping (again: at once)");
@@ -123,17 +121,9 @@ static void
 watch_signals(void *arg)
 {
     struct dev *dev = arg;
-    for (;;) {
-        struct signalfd_siginfo info;
-        if (skein_wait_readable(dev->signal_fd, SKEIN_NEVER) < 0)
-            return;
-        if (read(dev->signal_fd, &info, sizeof(info)) != sizeof(info))
-            continue;
-        if (info.ssi_signo == SIGCHLD)
-            dev_node_reap(dev);
-        else
-            stop(dev);
-    }
+    struct skein_signal signal;
+    while (skein_signals_next(dev->signals, &signal, SKEIN_NEVER) == 0)
+        stop(dev);
 }
 
 static int
@@ -166,7 +156,7 @@ dev_main(void *arg)
 int
 cmd_dev(int argc, char **argv)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     struct dev dev = {0};
     char **arguments;
     int count;
@@ -174,18 +164,13 @@ cmd_dev(int argc, char **argv)
         flags_parse(&dev_command, argc - 1, argv + 1, &dev.options, &arguments, &count);
     if (outcome != FLAGS_RUN)
         return flags_exit(outcome);
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < BASE_COUNT_OF(signals); i++)
-        sigaddset(&set, signals[i]);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    dev.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (dev.signal_fd < 0) {
-        fprintf(stderr, "skein dev: signalfd: %s\n", skein_error_text(-errno));
+    int rc = skein_signals_open(&dev.signals, signals, BASE_COUNT_OF(signals));
+    if (rc < 0) {
+        fprintf(stderr, "skein dev: signals: %s\n", skein_error_text(rc));
         return 1;
     }
     dev.terminal = isatty(STDOUT_FILENO) == 1;
     int status = world_run("dev", dev_main, &dev);
-    close(dev.signal_fd);
+    skein_signals_close(dev.signals);
     return status;
 }

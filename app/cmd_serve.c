@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "app/commands.h"
@@ -14,7 +13,7 @@
 #include "net/addr.h"
 #include "replica/link_tcp.h"
 #include "skein/error.h"
-#include "skein/file.h"
+#include "skein/process.h"
 
 /* What ends a node: a signal, or its replica's failure. */
 struct serve {
@@ -22,7 +21,7 @@ struct serve {
     struct skein_backend_choice backend;
     struct kv_node *node;
     struct skein_waitq ended;
-    int signal_fd;
+    struct skein_signals *signals;
     int signal;  /* the one that came first; 0: none */
     int failure; /* of the replica */
     char why[512];
@@ -32,20 +31,16 @@ static void
 watch_signals(void *arg)
 {
     struct serve *serve = arg;
-    for (;;) {
-        struct signalfd_siginfo info;
-        if (skein_wait_readable(serve->signal_fd, SKEIN_NEVER) < 0)
-            return;
-        if (read(serve->signal_fd, &info, sizeof(info)) != sizeof(info))
-            continue;
+    struct skein_signal signal;
+    while (skein_signals_next(serve->signals, &signal, SKEIN_NEVER) == 0) {
         if (serve->signal) {
             /* Crash-safe: what is acknowledged is on disk. */
-            obs_log(OBS_WARN, "serve", "second signal, ending at once", "signal=%u",
-                    info.ssi_signo);
+            obs_log(OBS_WARN, "serve", "second signal, ending at once", "signal=%d", signal.number);
             _exit(1);
         }
-        serve->signal = (int)info.ssi_signo;
-        obs_log(OBS_INFO, "serve", "stopping", "signal=%u", info.ssi_signo);
+        serve->signal = signal.number;
+        obs_log(OBS_INFO, "serve", "stopping", "signal=%d from=%d", signal.number,
+                (int)signal.sender);
         skein_wake_all(&serve->ended);
     }
 }
@@ -108,6 +103,101 @@ open_node(struct serve *serve)
     return kv_node_open(&serve->node, options, serve->why);
 }
 
+/* ---- the end ---- */
+
+/* Stopping to accept, the timers and the metrics wait for nobody; the replica at least this long.
+ */
+#define STOP_NS UINT64_C(2000000000)
+
+static int
+stop_accepting(void *arg, uint64_t deadline_ns)
+{
+    kv_node_stop_accepting(arg);
+    return 0;
+}
+
+static int
+drain(void *arg, uint64_t deadline_ns)
+{
+    return kv_node_drain(arg, deadline_ns);
+}
+
+static int
+stop_timers(void *arg, uint64_t deadline_ns)
+{
+    kv_node_stop_timers(arg);
+    return 0;
+}
+
+static int
+stop_metrics(void *arg, uint64_t deadline_ns)
+{
+    kv_node_stop_metrics(arg);
+    return 0;
+}
+
+static int
+stop_replica(void *arg, uint64_t deadline_ns)
+{
+    kv_node_stop_replica(arg, deadline_ns);
+    return 0;
+}
+
+static int
+clean_up(void *arg, uint64_t deadline_ns)
+{
+    kv_node_close(arg);
+    return 0;
+}
+
+static void
+log_shutdown(const struct skein_shutdown *shutdown)
+{
+    struct skein_shutdown_entry entry;
+    for (size_t i = 0; skein_shutdown_entry(shutdown, i, &entry); i++) {
+        bool done = entry.outcome == SKEIN_SHUTDOWN_DONE;
+        obs_log(done ? OBS_DEBUG : OBS_WARN, "serve", "shutdown",
+                "phase=\"%s\" what=\"%s\" outcome=\"%s\" result=%s ms=%" PRIu64,
+                skein_shutdown_phase_name(entry.phase), entry.name,
+                skein_shutdown_outcome_name(entry.outcome),
+                entry.result < 0 ? skein_error_name(entry.result) : "0", entry.took_ns / 1000000);
+    }
+}
+
+/* In order, each within its time; what did not finish is said. */
+static void
+stop_node(struct serve *serve)
+{
+    struct skein_shutdown *shutdown = skein_shutdown_open();
+    uint64_t timeout_ns = serve->config->node.shutdown_timeout_ns;
+    const struct {
+        enum skein_shutdown_phase phase;
+        const char *name;
+        uint64_t timeout_ns;
+        int (*stop)(void *arg, uint64_t deadline_ns);
+    } steps[] = {
+        {SKEIN_SHUTDOWN_ACCEPTING, "port", STOP_NS, stop_accepting},
+        {SKEIN_SHUTDOWN_DRAIN, "clients", timeout_ns, drain},
+        {SKEIN_SHUTDOWN_TIMERS, "expirer", STOP_NS, stop_timers},
+        {SKEIN_SHUTDOWN_METRICS, "metrics", STOP_NS, stop_metrics},
+        {SKEIN_SHUTDOWN_SHARDS, "replica", timeout_ns > STOP_NS ? timeout_ns : STOP_NS,
+         stop_replica},
+        {SKEIN_SHUTDOWN_CLEAN_UP, "node", STOP_NS, clean_up},
+    };
+    for (size_t i = 0; i < BASE_COUNT_OF(steps); i++) {
+        int added = skein_shutdown_add(shutdown, steps[i].phase, steps[i].name, steps[i].timeout_ns,
+                                       steps[i].stop, serve->node);
+        skein_assert(added == 0);
+    }
+    int rc = skein_shutdown_run(shutdown);
+    log_shutdown(shutdown);
+    if (rc == -SKEIN_EBUSY) {
+        obs_log(OBS_ERROR, "serve", "something does not end, ending at once", NULL);
+        _exit(1);
+    }
+    skein_shutdown_close(shutdown);
+}
+
 static int
 serve_main(void *arg)
 {
@@ -138,7 +228,7 @@ serve_main(void *arg)
         rc = serve->failure;
     skein_scope_cancel(&watch);
     skein_scope_join(&watch);
-    kv_node_stop(serve->node);
+    stop_node(serve);
 end:
     if (rc < 0)
         fail(serve, rc);
@@ -167,20 +257,15 @@ cmd_serve(int argc, char **argv)
         return FLAGS_EXIT_USAGE;
     }
     /* Before any thread is started, so that none of them takes the signals. */
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < BASE_COUNT_OF(signals); i++)
-        sigaddset(&set, signals[i]);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    serve.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (serve.signal_fd < 0) {
-        fprintf(stderr, "skein serve: signalfd: %s\n", skein_error_text(-errno));
+    int rc = skein_signals_open(&serve.signals, signals, BASE_COUNT_OF(signals));
+    if (rc < 0) {
+        fprintf(stderr, "skein serve: signals: %s\n", skein_error_text(rc));
         return 1;
     }
     struct obs_sink sink = world_sink(config.log_level);
     obs_set_sink(&sink);
     int status = world_run_on("serve", config.backend, &serve.backend, serve_main, &serve);
     obs_set_sink(NULL);
-    close(serve.signal_fd);
+    skein_signals_close(serve.signals);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "skein/fiber.h"
+#include "skein/process.h"
 #include "replica/link.h"
 
 /*
@@ -16,7 +17,7 @@
  *                 |        skein serve --node 1 --listen 127.0.0.1:7001 --data DIR/node-1
  *                 +-- fiber "node 2" ...
  *                 +-- fiber "status": INFO of every node, once a second
- *                 +-- fiber "signals": Ctrl-C, and children that ended
+ *                 +-- fiber "signals": Ctrl-C
  *
  * Each node is a process in a process group of its own, so that Ctrl-C reaches dev alone, and dies
  * with dev (PR_SET_PDEATHSIG), so that none is left behind by a kill -9 of dev. A node writes its
@@ -46,7 +47,9 @@ struct dev_node {
     struct dev *dev;
     uint32_t number; /* 1 .. nodes */
     pid_t pid;       /* 0: not running */
-    int wait_status; /* of the last run */
+    struct skein_child *child;
+    struct skein_child_status status; /* of the last run */
+    struct skein_scope waiting;       /* the fiber that waits for the end of this run */
     uint64_t started_ns;
     uint32_t restarts;
     uint32_t backoff_ms;
@@ -64,7 +67,7 @@ struct dev {
     struct dev_options options;
     struct dev_node nodes[DEV_NODES_MAX];
     struct skein_waitq changed; /* stopping */
-    int signal_fd;
+    struct skein_signals *signals;
     bool stopping;
     bool terminal;   /* standard output is one: the table is drawn */
     uint32_t drawn;  /* lines of it that stand on the screen */
@@ -77,8 +80,8 @@ struct dev {
 int dev_node_init(struct dev_node *node, struct dev *dev, uint32_t number) SKEIN_MUST_CHECK;
 /* dev_node_run - the fiber of one node (arg: the dev_node): runs until dev is stopping. */
 void dev_node_run(void *arg);
-/* dev_node_reap - take the exit status of every child that ended. */
-void dev_node_reap(struct dev *dev);
+/* dev_node_kill - at once. */
+void dev_node_kill(struct dev_node *node);
 
 /* dev_log.c */
 /* dev_log_open - the node's log, to be a child's standard error. **Returns** a descriptor, -errno.

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/dev.h"
@@ -64,76 +60,77 @@ arguments_init(struct arguments *a, const struct dev_node *node)
     memcpy(a->argv, argv, sizeof(argv));
 }
 
-/* In the child, between fork and exec: system calls only. */
-static _Noreturn void
-become_node(const struct arguments *a, int log_fd, pid_t parent)
+static void
+wait_for_end(void *arg)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
-    int null_fd = open("/dev/null", O_RDWR);
-    if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 ||
-        dup2(log_fd, STDERR_FILENO) < 0)
-        _exit(1);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    execv("/proc/self/exe", (char *const *)a->argv);
-    _exit(1);
+    struct dev_node *node = arg;
+    int rc = skein_child_wait(node->child, &node->status, SKEIN_NEVER);
+    skein_assert(rc == 0); /* nobody cancels it: it ends with the child */
+    node->pid = 0;
+    node->answers = false;
+    skein_wake_all(&node->changed);
+}
+
+/* The child is gone, or never came: nothing of it is left. */
+static void
+forget(struct dev_node *node)
+{
+    skein_scope_join(&node->waiting);
+    skein_child_close(node->child);
+    node->child = NULL;
+    node->pid = 0;
 }
 
 static int
 start(struct dev_node *node)
 {
     struct arguments arguments;
-    pid_t parent = getpid();
     arguments_init(&arguments, node);
     int log_fd = dev_log_open(node);
     if (log_fd < 0)
         return log_fd;
-    pid_t pid = fork();
-    if (pid == 0)
-        become_node(&arguments, log_fd, parent);
-    int rc = pid < 0 ? -errno : 0;
+    const struct skein_child_options options = {
+        .path = "/proc/self/exe",
+        .argv = arguments.argv,
+        .streams = {SKEIN_CHILD_NULL, SKEIN_CHILD_HANDLE, SKEIN_CHILD_HANDLE},
+        .handles = {0, log_fd, log_fd},
+        .group = true,
+        .parent_death_signal = SIGKILL,
+    };
+    int rc = skein_child_open(&node->child, &options);
     close(log_fd);
     if (rc < 0)
         return rc;
-    node->pid = pid;
+    skein_scope_init(&node->waiting);
+    node->pid = skein_child_pid(node->child);
+    rc = skein_spawn(&node->waiting, "child", wait_for_end, node, SKEIN_STACK_SMALL);
+    if (rc < 0) {
+        forget(node);
+        return rc;
+    }
     node->started_ns = skein_now_ns();
     dev_event(node->dev, "node %" PRIu32 ": started, pid %d, clients on 127.0.0.1:%" PRIu32,
-              node->number, (int)pid, node->dev->options.base_port + node->number - 1);
+              node->number, (int)node->pid, node->dev->options.base_port + node->number - 1);
     return 0;
 }
 
 void
-dev_node_reap(struct dev *dev)
+dev_node_kill(struct dev_node *node)
 {
-    int wait_status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        for (uint32_t i = 0; i < dev->options.nodes; i++) {
-            struct dev_node *node = &dev->nodes[i];
-            if (node->pid != pid)
-                continue;
-            node->pid = 0;
-            node->wait_status = wait_status;
-            node->answers = false;
-            skein_wake_all(&node->changed);
-        }
-    }
+    if (node->pid != 0)
+        (void)skein_child_kill(node->child, SIGKILL);
 }
 
 static void
 describe_end(const struct dev_node *node, char *out, size_t out_bytes)
 {
     char tail[256];
-    if (WIFSIGNALED(node->wait_status)) {
-        snprintf(out, out_bytes, "killed by signal %d (%s)", WTERMSIG(node->wait_status),
-                 strsignal(WTERMSIG(node->wait_status)));
+    if (!node->status.exited) {
+        snprintf(out, out_bytes, "killed by signal %d (%s)", node->status.code,
+                 strsignal(node->status.code));
         return;
     }
-    snprintf(out, out_bytes, "ended with exit status %d: %s", WEXITSTATUS(node->wait_status),
+    snprintf(out, out_bytes, "ended with exit status %d: %s", node->status.code,
              dev_log_tail(node, tail, sizeof(tail)));
 }
 
@@ -143,19 +140,20 @@ static void
 stop(struct dev_node *node)
 {
     uint64_t deadline_ns = skein_deadline_in(STOP_NS);
-    if (node->pid == 0)
+    if (!node->child)
         return;
-    kill(node->pid, SIGTERM);
-    kill(node->pid, SIGCONT);
+    (void)skein_child_kill(node->child, SIGTERM);
+    (void)skein_child_kill(node->child, SIGCONT);
     while (node->pid != 0) {
         if (skein_wait(&node->changed, deadline_ns) == 0)
             continue;
         if (node->pid == 0)
             break;
         dev_event(node->dev, "node %" PRIu32 ": does not stop, killing it", node->number);
-        kill(node->pid, SIGKILL);
+        dev_node_kill(node);
         deadline_ns = SKEIN_NEVER;
     }
+    forget(node);
     dev_event(node->dev, "node %" PRIu32 ": stopped", node->number);
 }
 
@@ -188,6 +186,7 @@ dev_node_run(void *arg)
                     break;
             if (dev->stopping)
                 break;
+            forget(node);
             if (skein_now_ns() - node->started_ns > WELL_NS)
                 node->backoff_ms = BACKOFF_MS_MIN;
             describe_end(node, how, sizeof(how));

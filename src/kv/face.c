@@ -188,14 +188,22 @@ wait_empty(struct kv_face *face, uint64_t deadline_ns)
 }
 
 void
+kv_face_stop_accepting(struct kv_face *face)
+{
+    if (face->stopping)
+        return;
+    face->stopping = true;
+    skein_scope_cancel(&face->scope);
+    cancel_conns(face, false);
+}
+
+void
 kv_face_stop(struct kv_face *face, uint64_t deadline_ns)
 {
     if (!face)
         return;
     skein_shield(true);
-    face->stopping = true;
-    skein_scope_cancel(&face->scope);
-    cancel_conns(face, false);
+    kv_face_stop_accepting(face);
     wait_empty(face, deadline_ns);
     if (!list_is_empty(&face->conns))
         obs_log(OBS_WARN, "kv", "clients cut off", "clients=%u", face->conn_count);

@@ -79,6 +79,8 @@ struct kv_face {
  * **Returns** 0, or as net_listen and skein_spawn. **Runs on** a fiber, suspends. */
 int kv_face_open(struct kv_face **out_face, const struct kv_face_options *options,
                  char out_why[512]) SKEIN_MUST_CHECK;
+/* kv_face_stop_accepting - the first phase. Does not suspend; twice does nothing. */
+void kv_face_stop_accepting(struct kv_face *face);
 /* kv_face_stop - both phases, then free. **Runs on** a fiber, suspends, also a cancelled one. */
 void kv_face_stop(struct kv_face *face, uint64_t deadline_ns);
 /* kv_face_count_command - statistics, at @now_ns. */

@@ -137,6 +137,53 @@ kv_node_wait(struct kv_node *node, char out_why[512])
 }
 
 void
+kv_node_stop_accepting(struct kv_node *node)
+{
+    if (node->face)
+        kv_face_stop_accepting(node->face);
+}
+
+int
+kv_node_drain(struct kv_node *node, uint64_t deadline_ns)
+{
+    struct kv_face *face = node->face;
+    node->face = NULL;
+    kv_face_stop(face, deadline_ns);
+    return skein_now_ns() < deadline_ns ? 0 : -SKEIN_ETIMEDOUT;
+}
+
+void
+kv_node_stop_timers(struct kv_node *node)
+{
+    skein_scope_cancel(&node->expirer_scope);
+    skein_scope_join(&node->expirer_scope);
+}
+
+void
+kv_node_stop_metrics(struct kv_node *node)
+{
+    struct kv_scrape *scrape = node->scrape;
+    node->scrape = NULL;
+    kv_scrape_stop(scrape);
+}
+
+void
+kv_node_stop_replica(struct kv_node *node, uint64_t deadline_ns)
+{
+    replica_stop(node->replica, deadline_ns);
+    node->replica = NULL;
+    skein_scope_cancel(&node->replica_scope);
+    skein_scope_join(&node->replica_scope);
+}
+
+void
+kv_node_close(struct kv_node *node)
+{
+    skein_assert(!node->face && !node->scrape && !node->replica);
+    mem_free(node);
+}
+
+void
 kv_node_stop(struct kv_node *node)
 {
     if (!node)
@@ -144,13 +191,12 @@ kv_node_stop(struct kv_node *node)
     uint64_t deadline_ns = skein_deadline_in(node->options.shutdown_timeout_ns);
     skein_shield(true);
     skein_scope_cancel(&node->expirer_scope);
-    kv_face_stop(node->face, deadline_ns);
-    skein_scope_join(&node->expirer_scope);
+    kv_node_stop_accepting(node);
+    (void)kv_node_drain(node, deadline_ns);
+    kv_node_stop_timers(node);
     uint64_t least_ns = skein_deadline_in(REPLICA_STOP_NS_MIN);
-    replica_stop(node->replica, deadline_ns > least_ns ? deadline_ns : least_ns);
-    skein_scope_cancel(&node->replica_scope);
-    skein_scope_join(&node->replica_scope);
-    kv_scrape_stop(node->scrape);
+    kv_node_stop_replica(node, deadline_ns > least_ns ? deadline_ns : least_ns);
+    kv_node_stop_metrics(node);
     skein_shield(false);
-    mem_free(node);
+    kv_node_close(node);
 }

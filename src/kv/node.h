@@ -47,8 +47,25 @@ struct skein_addr kv_node_metrics_addr(const struct kv_node *node);
 /* kv_node_wait - park until the replica failed (its code; why in @out_why) or the fiber is
  * cancelled. */
 int kv_node_wait(struct kv_node *node, char out_why[512]);
-/* kv_node_stop - stop accepting, let commands under way finish (within shutdown_timeout_ns), close
- * the clients, stop the replica, free. */
+/*
+ * The node's end in steps, in this order, for skein_shutdown (skein/process.h); each once. Those
+ * with a deadline suspend, and return -SKEIN_ETIMEDOUT when something was cut off at it.
+ */
+/* kv_node_stop_accepting - no more clients; those that wait for a command are closed. */
+void kv_node_stop_accepting(struct kv_node *node);
+/* kv_node_drain - wait for the commands under way, then close the clients. */
+int kv_node_drain(struct kv_node *node, uint64_t deadline_ns);
+/* kv_node_stop_timers - keys expire no more by this node's doing. Suspends. */
+void kv_node_stop_timers(struct kv_node *node);
+/* kv_node_stop_metrics - they are not served any more. Suspends. */
+void kv_node_stop_metrics(struct kv_node *node);
+/* kv_node_stop_replica - hand leadership over, stop it, close the log. Suspends. */
+void kv_node_stop_replica(struct kv_node *node, uint64_t deadline_ns);
+/* kv_node_close - free what is left. Suspends. */
+void kv_node_close(struct kv_node *node);
+
+/* kv_node_stop - all of it: stop accepting, let commands under way finish (within
+ * shutdown_timeout_ns), close the clients, stop the replica, free. */
 void kv_node_stop(struct kv_node *node);
 
 #endif
