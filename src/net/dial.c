@@ -22,7 +22,7 @@ struct side {
 
 struct attempt {
     struct dial *dial;
-    struct skein_endpoint to;
+    struct skein_addr to;
 };
 
 struct dial {
@@ -65,13 +65,14 @@ try_one(void *arg)
 {
     struct attempt *attempt = arg;
     struct dial *dial = attempt->dial;
-    int rc = skein_net_connect(&attempt->to, &dial->options->net, dial->deadline_ns);
+    struct skein_endpoint endpoint = {.addr = attempt->to};
+    int rc = skein_net_connect(&endpoint, &dial->options->net, dial->deadline_ns);
     dial->live_count--;
     if (rc >= 0 && dial->winner >= 0) {
         skein_close(rc);
     } else if (rc >= 0) {
         dial->winner = rc;
-        dial->info.addr = attempt->to.addr;
+        dial->info.addr = attempt->to;
     } else if (dial->first_error == 0) {
         dial->first_error = rc;
     }
@@ -105,8 +106,8 @@ begin_attempt(struct dial *dial, int which)
     struct attempt *attempt = &dial->attempts[dial->info.attempt_count];
     skein_assert(dial->info.attempt_count < BASE_COUNT_OF(dial->attempts));
     attempt->dial = dial;
-    attempt->to = (struct skein_endpoint){.addr = side->found.list[side->next++]};
-    attempt->to.addr.port = dial->port;
+    attempt->to = side->found.list[side->next++];
+    attempt->to.port = dial->port;
     dial->last_side = which;
     int rc = skein_spawn(&dial->scope, "dial-attempt", try_one, attempt, SKEIN_STACK_SMALL);
     if (rc < 0)

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "net/dial_cases.h"
 #include "net/dns_fake.h"
+#include "net/pool_cases.h"
 #include "sim/net.h"
 #include "sim/world.h"
 
@@ -80,13 +81,24 @@ dialling(void **state)
     run(stagger);
 }
 
+static void
+pools(void **state)
+{
+    run(pool_cases);
+}
+
+static void
+pools_slowly(void **state)
+{
+    run(pool_slow_cases);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),
-        cmocka_unit_test(names_slowly),
-        cmocka_unit_test(dialling),
+        cmocka_unit_test(names), cmocka_unit_test(names_slowly), cmocka_unit_test(dialling),
+        cmocka_unit_test(pools), cmocka_unit_test(pools_slowly),
     };
     return cmocka_run_group_tests_name("net in the simulator", tests, NULL, NULL);
 }
