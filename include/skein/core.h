@@ -23,5 +23,6 @@
 #include "skein/shard.h"
 #include "skein/socket.h"
 #include "skein/sync.h"
+#include "skein/timer.h"
 
 #endif

@@ -82,7 +82,7 @@ fiber_end(struct skein_fiber *fiber)
 }
 
 static void
-timer_fired(struct core_timer *timer)
+timer_fired(struct skein_timer_node *timer)
 {
     struct skein_fiber *fiber = BASE_CONTAINER_OF(timer, struct skein_fiber, timer);
     skein_assert(fiber->state == FIBER_PARKED);

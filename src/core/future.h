@@ -44,7 +44,7 @@ struct skein_future {
         struct skein_future *(*then)(void *arg, void *value);
     } fn;
     void *arg;
-    struct core_timer timer;
+    struct skein_timer_node timer;
     size_t pending_count;
     size_t hook_count;
     struct future_hook sources[];

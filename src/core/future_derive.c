@@ -105,7 +105,7 @@ timeout_settled(struct skein_future *future)
 }
 
 static void
-timeout_fired(struct core_timer *timer)
+timeout_fired(struct skein_timer_node *timer)
 {
     struct skein_future *future = BASE_CONTAINER_OF(timer, struct skein_future, timer);
     struct skein_future *source = skein_future_ref(future->sources[0].source);

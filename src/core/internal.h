@@ -35,7 +35,7 @@ struct skein_fiber {
     struct skein_list link; /* in the ready list, or in the queue it is parked on */
     struct skein_list scope_link;
     struct skein_list shard_link;
-    struct core_timer timer;
+    struct skein_timer_node timer;
     struct skein_scope *scope;
     struct skein_group *group;
     struct core_stack *stack;
@@ -84,7 +84,8 @@ struct skein_shard {
     struct shard_sched sched;
     struct shard_watch watch;
     struct skein_list fibers; /* every live one */
-    struct timer_heap timers;
+    struct timer_wheel timers;
+    uint64_t coarse_now_ns; /* skein_coarse_now_ns; 0: this turn has not asked */
     struct skein_fiber *running;
     struct context scheduler;
     int *errno_at;                 /* the thread's errno */

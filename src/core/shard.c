@@ -43,7 +43,7 @@ skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_option
         options->fiber_count_max ? options->fiber_count_max : FIBER_COUNT_MAX_DEFAULT;
     list_init(&shard->fibers);
     list_init(&shard->future_work);
-    timer_heap_init(&shard->timers);
+    timer_wheel_init(&shard->timers, shard->backend->ops->now_ns(shard->backend));
     skein_scope_init(&shard->main_scope);
     skein_scope_init(&shard->root_scope);
     shard_metrics_open(shard);
@@ -95,11 +95,13 @@ skein_shard_turn(struct skein_shard *shard)
     if (shard->port)
         port_awake(shard->port);
     uint64_t now_ns = shard->backend->ops->now_ns(shard->backend);
+    shard->coarse_now_ns = now_ns;
     for (int round = 0; round < TURN_ROUND_COUNT_MAX; round++) {
         shard->stats.turns++;
         sched_run_round(shard);
         bool moved = shard->port && port_turn(shard->port);
         now_ns = shard->backend->ops->now_ns(shard->backend);
+        shard->coarse_now_ns = now_ns;
         timer_fire_due(&shard->timers, now_ns);
         if (sched_is_idle(shard) && !moved && (!shard->port || port_rest(shard->port)))
             break;
@@ -148,8 +150,9 @@ skein_shard_run(struct skein_shard *shard, int (*main_fn)(void *arg), void *arg)
             wait_for_something(shard);
         else
             ops->wait(shard->backend, 0);
-        if (timer_next_ns(&shard->timers) != SKEIN_NEVER)
-            timer_fire_due(&shard->timers, ops->now_ns(shard->backend));
+        shard->coarse_now_ns = 0;
+        if (shard->timers.count > 0)
+            timer_fire_due(&shard->timers, skein_coarse_now_ns());
     }
     watch_close(shard->watch.watch);
     shard->watch.watch = NULL;
@@ -174,7 +177,6 @@ skein_shard_close(struct skein_shard *shard)
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(shard->fiber_count == 0);
     skein_assert(shard != shard_current);
-    timer_heap_deinit(&shard->timers);
     sched_deinit(shard);
     skein_metrics_close(shard->metrics);
     shard->magic = 0;

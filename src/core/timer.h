@@ -6,41 +6,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
+#include "skein/timer.h"
+
 /*
- * A shard's timers: a binary heap ordered by (deadline, order of arming), so that timers of the
- * same instant fire in the order in which they were armed, on every run. A timer is embedded in
- * what waits; a zeroed one is disarmed; disarming twice does nothing.
+ * A shard's timers: a hierarchical wheel (Varghese and Lauck, scheme 7), with the exact order of a
+ * sorted list.
+ *
+ *   tick = deadline / 1024 ns, in digits of 6 bits      level 0: 64 slots of one tick
+ *   wheel->tick: everything before it has fired         level 1: 64 slots of 64 ticks
+ *                                                       ...      9 levels are all of 64 bits
+ *
+ * A timer is in the level of the highest digit in which its tick differs from the wheel's, in the
+ * slot of that digit. So whatever is in a lower level is due earlier, and the first slot in use of
+ * the lowest level in use has the earliest of all. When time reaches a slot its timers move to
+ * lower levels; what is due is taken out and sorted by (deadline, order of arming) before it fires.
+ *
+ * Arming and disarming are O(1); each timer moves down at most 8 times in its life. A slot's order
+ * means nothing. A zeroed node is disarmed; disarming twice does nothing.
  */
 
-struct core_timer {
-    uint64_t deadline_ns;
-    uint64_t sequence;
-    size_t position; /* in the heap, from 1; 0: disarmed */
-    void (*fire)(struct core_timer *timer);
-};
+#define TIMER_TICK_SHIFT 10
+#define TIMER_DIGIT_BITS 6
+#define TIMER_SLOT_COUNT 64
+#define TIMER_LEVEL_COUNT 9
 
-struct timer_heap {
-    struct core_timer **timers; /* [1 .. count] */
-    size_t count;
-    size_t capacity;
+struct timer_wheel {
+    uint64_t tick;
+    uint64_t next_ns;                 /* none is due earlier */
+    bool next_is_known;               /* and it is what timer_next_ns says */
+    uint16_t levels_used;             /* bit l: a slot of level l is in use */
+    uint64_t used[TIMER_LEVEL_COUNT]; /* bit s: slot s is */
     uint64_t sequence_next;
+    size_t count;
+    struct skein_list slots[TIMER_LEVEL_COUNT][TIMER_SLOT_COUNT];
 };
 
-void timer_heap_init(struct timer_heap *heap);
-void timer_heap_deinit(struct timer_heap *heap);
+/* timer_wheel_init - nothing is armed; time is @now_ns. */
+void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ns);
 /* timer_arm - @timer is disarmed; fire(@timer) will be called once, by timer_fire_due. */
-void timer_arm(struct timer_heap *heap, struct core_timer *timer, uint64_t deadline_ns,
-               void (*fire)(struct core_timer *timer));
-void timer_disarm(struct timer_heap *heap, struct core_timer *timer);
+void timer_arm(struct timer_wheel *wheel, struct skein_timer_node *timer, uint64_t deadline_ns,
+               void (*fire)(struct skein_timer_node *timer));
+void timer_disarm(struct timer_wheel *wheel, struct skein_timer_node *timer);
 /* timer_deadline_ns - when it will fire, UINT64_MAX when it is not armed. */
 static inline uint64_t
-timer_deadline_ns(const struct core_timer *timer)
+timer_deadline_ns(const struct skein_timer_node *timer)
 {
-    return timer->position ? timer->deadline_ns : UINT64_MAX;
+    return list_is_linked(&timer->link) ? timer->deadline_ns : UINT64_MAX;
 }
-/* timer_next_ns - the earliest deadline, UINT64_MAX when nothing is armed. */
-uint64_t timer_next_ns(const struct timer_heap *heap);
-/* timer_fire_due - fire what is due at @now_ns, in order. fire may disarm timers, and arm none. */
-void timer_fire_due(struct timer_heap *heap, uint64_t now_ns);
+/*
+ * timer_next_ns - the earliest deadline, UINT64_MAX when nothing is armed. When many timers share
+ * the earliest slot and time is not near it, the slot's beginning instead: earlier, never later.
+ */
+uint64_t timer_next_ns(struct timer_wheel *wheel);
+/*
+ * timer_fire_due - fire what is due at @now_ns, in order. fire may arm and disarm timers; what it
+ * arms fires in the next call at the earliest, also when it is due.
+ */
+void timer_fire_due(struct timer_wheel *wheel, uint64_t now_ns);
 
 #endif
