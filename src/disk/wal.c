@@ -239,6 +239,8 @@ log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found
         rc = spare_make(wal, found);
     if (rc == 0)
         rc = wal_batch_begin(wal);
+    if (rc == 0 && wal->compact_due)
+        rc = wal_start_put(wal);
     if (rc == 0)
         rc = wal_batch_flush(wal);
     if (rc < 0)

@@ -104,6 +104,8 @@ void wal_keeper(void *arg);
 /* wal_batch_begin, wal_batch_flush - a batch that holds only the carry, when nothing is put. */
 int wal_batch_begin(struct wal *wal) SKEIN_MUST_CHECK;
 int wal_batch_flush(struct wal *wal) SKEIN_MUST_CHECK;
+/* wal_start_put - a WAL_FRAME_START of compact_index into the batch. */
+int wal_start_put(struct wal *wal) SKEIN_MUST_CHECK;
 void wal_writer(void *arg);
 
 /* wal_metrics_open / close - in the shard's registry (wal_metrics.c). */

@@ -93,10 +93,10 @@ survey_all(struct wal *wal, const struct wal_found *found, struct wal_survey *su
 
 /* The highest goes first, so that no gap can appear. */
 static int
-set_aside(struct wal *wal, uint32_t keep, uint32_t last)
+set_aside(struct wal *wal, uint32_t first, uint32_t last)
 {
     char path[WAL_PATH_BYTES], aside[WAL_PATH_BYTES];
-    for (uint32_t number = last; number > keep; number--) {
+    for (uint32_t number = last; number >= first; number--) {
         wal_path(wal, number, "", path);
         wal_path(wal, number, ".damaged", aside);
         int rc = skein_file_rename(path, aside);
@@ -116,8 +116,10 @@ wal_salvage(struct wal *wal, struct wal_scan *scan, struct wal_found *found, cha
     if (rc < 0)
         return disk_explain(rc, "cannot read the damaged log in", wal->dir, out_why);
     const struct wal_frames *frames = &scan->frames;
-    bool prefix_whole =
-        frames->entry_count == 0 || frames->entries[0].index <= frames->state.start_index + 1;
+    const struct wal_state *state = &survey.mark.state;
+    bool later_start = state->start_index > frames->state.start_index;
+    uint64_t start_index = later_start ? state->start_index : frames->state.start_index;
+    bool prefix_whole = frames->entry_count == 0 || frames->entries[0].index <= start_index + 1;
     if (!wal_survey_certain(&survey) || !prefix_whole)
         return -SKEIN_ECORRUPT;
     const struct wal_mark *mark = &survey.mark;
@@ -142,15 +144,25 @@ wal_salvage(struct wal *wal, struct wal_scan *scan, struct wal_found *found, cha
         scan->end = (struct wal_position){0, 0};
         scan->batch_next = 1;
     }
-    rc = set_aside(wal, scan->end.segment, found->last_number);
+    uint32_t keep = scan->end.segment;
+    rc = set_aside(wal, keep < found->first_number ? found->first_number : keep + 1,
+                   found->last_number);
     if (rc < 0)
         return disk_explain(rc, "cannot set the damaged part aside in", wal->dir, out_why);
     if (scan->generation_max < survey.generation_max)
         scan->generation_max = survey.generation_max;
     scan->torn_blocks = 0;
-    found->last_number = scan->end.segment;
+    found->last_number = keep;
+    if (keep == 0)
+        found->first_number = 0;
     found->spare_usable = false;
     wal->keeps_tail = true;
+    if (later_start) {
+        /* Older segments went because of it: without it the log would seem to have a gap. */
+        wal->compact_index = state->start_index;
+        wal->compact_term = state->start_term;
+        wal->compact_due = true;
+    }
     return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/prng.h"
@@ -166,6 +167,49 @@ headers_main(void *arg)
     return 0;
 }
 
+/* What was kept begins behind an older start: the newer one, in the damaged part, says why. */
+static int
+compacted_main(void *arg)
+{
+    struct test_log log = {0};
+    struct told told = {0};
+    char path[512];
+    (void)arg;
+    test_log_open(&log, dir, SEGMENT_BYTES);
+    for (uint64_t index = 1; index <= 100; index++)
+        test_log_append(&log, 1, index, 1, 5000);
+    test_log_compact(&log, 60);
+    test_log_append(&log, 1, 101, 1, 5000);
+    test_log_settle(&log, 3);
+    test_log_close(&log);
+    uint32_t lowest = 1;
+    for (path_of(lowest, "", path); access(path, F_OK) != 0; path_of(lowest, "", path))
+        lowest++;
+    assert_true(lowest > 1);
+    disk_test_flip(path, 9 * WAL_BLOCK_BYTES + 5, 1);
+    assert_int_equal(try_open(&log, &told), 0);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.damage.start_index, 60);
+    assert_int_equal(told.damage.last_index, 101);
+    test_log_close(&log);
+    told.count = 0;
+    assert_int_equal(try_open(&log, &told), 0);
+    assert_int_equal(told.count, 0);
+    assert_int_equal(log.recovery.start_index, 60);
+    test_log_close(&log);
+    /* Nothing of it is left when its first header is gone, and its number is not 1. */
+    disk_test_flip(path, 2, 1);
+    assert_int_equal(try_open(&log, &told), 0);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(log.recovery.entry_count, 0);
+    assert_int_equal(log.recovery.start_index, 0);
+    test_log_close(&log);
+    assert_int_equal(try_open(&log, &told), 0);
+    assert_int_equal(told.count, 1);
+    test_log_close(&log);
+    return 0;
+}
+
 /* The last block that says anything is unreadable: it may have held a vote. */
 static int
 end_main(void *arg)
@@ -242,6 +286,7 @@ many_main(void *arg)
 CASE(middle)
 CASE(refused)
 CASE(headers)
+CASE(compacted)
 CASE(end)
 CASE(many)
 
@@ -249,8 +294,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_end),  cmocka_unit_test(test_middle),
-        cmocka_unit_test(test_headers), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_compacted), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_end),       cmocka_unit_test(test_middle),
+        cmocka_unit_test(test_headers),   cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

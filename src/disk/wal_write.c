@@ -11,7 +11,6 @@
 static int round_write(struct wal *wal);
 static void latch(struct wal *wal, int code);
 static int write_put(struct wal *wal, struct wal_write *write);
-static int start_put(struct wal *wal);
 static int put(struct wal *wal, const void *data, size_t count);
 static int room(struct wal *wal);
 
@@ -56,7 +55,7 @@ wal_writer(void *arg)
 static int
 round_write(struct wal *wal)
 {
-    int rc = wal->compact_due ? start_put(wal) : 0;
+    int rc = wal->compact_due ? wal_start_put(wal) : 0;
     while (rc == 0 && !list_is_empty(&wal->queue)) {
         struct wal_write *write = LIST_ENTRY(wal->queue.next, struct wal_write, link);
         rc = write_put(wal, write);
@@ -148,8 +147,8 @@ write_put(struct wal *wal, struct wal_write *write)
     return 0;
 }
 
-static int
-start_put(struct wal *wal)
+int
+wal_start_put(struct wal *wal)
 {
     uint8_t head[WAL_FRAME_HEAD_BYTES];
     int rc = room(wal);

@@ -5,7 +5,7 @@
  * and an emptied follower is brought back by a snapshot while writes go on.
  *
  *   kill_drill --skein build/skein [--rounds 50] [--seed 1] [--serve-within-ms 2000] [--wipe]
- * [--keep]
+ * [--damage N] [--keep]
  *
  * Exit code: 0 passed, 1 not linearizable or a node misbehaved, 2 the cluster did not serve in
  * time, 64 usage.
@@ -30,12 +30,14 @@ struct drill {
     uint32_t rounds;
     uint64_t seed;
     uint64_t serve_within_ms;
+    uint32_t damage; /* rounds of damage */
     bool wipe, keep;
     struct procs procs;
     struct load load;
     struct prng prng;
     uint64_t worst_ns;
     uint64_t over_count;
+    uint32_t repairs; /* damaged logs that were made whole (and not only void parts hit) */
 };
 
 enum fault { KILL_LEADER, KILL_FOLLOWER, KILL_ALL, FREEZE_LEADER, FAULT_COUNT };
@@ -167,6 +169,43 @@ wipe_round(struct drill *drill)
     return 2;
 }
 
+/* One in a hundred blocks of a follower's log cannot be read: its peers repair it, under load. */
+static int
+damage_round(struct drill *drill)
+{
+    struct procs *procs = &drill->procs;
+    uint32_t leader = await_leader(drill);
+    if (!leader)
+        return 2;
+    uint32_t victim = prng_below(&drill->prng, 3) == 0 ? leader : leader % procs->count + 1;
+    (void)skein_sleep(skein_deadline_in(prng_range(&drill->prng, 200, 700) * MS));
+    procs_kill(procs, victim);
+    int blocks = procs_damage(procs, victim, 100, &drill->prng);
+    if (blocks < 0 || start(drill, victim) < 0)
+        return 1;
+    uint64_t begun_ns = skein_now_ns();
+    for (int i = 0; i < 300; i++) {
+        int status;
+        if (procs_died(procs, &status)) {
+            fprintf(stderr, "drill: node %u with %d damaged blocks ended, status 0x%x\n", victim,
+                    blocks, status);
+            return 1;
+        }
+        if (procs_info(procs, victim, "applied") > 0 &&
+            procs_info(procs, victim, "log_repairing") == 0) {
+            printf("damaged node %u (%d blocks%s): whole again after %" PRIu64 " ms, %" PRId64
+                   " repairs\n",
+                   victim, blocks, victim == leader ? ", was leader" : "",
+                   (skein_now_ns() - begun_ns) / MS, procs_info(procs, victim, "log_repairs"));
+            drill->repairs += procs_info(procs, victim, "log_repairs") > 0;
+            return 0;
+        }
+        (void)skein_sleep(skein_deadline_in(100 * MS));
+    }
+    fprintf(stderr, "drill: damaged node %u is not whole within 30 s\n", victim);
+    return 2;
+}
+
 /* Through a file, as anybody else would: what is checked is what skein check-history would read. */
 static enum skein_linear_verdict
 check_history(struct drill *drill)
@@ -250,6 +289,12 @@ drill_main(void *arg)
     load_start(load);
     for (uint32_t round = 0; round < drill->rounds && rc == 0; round++)
         rc = one_round(drill, round);
+    for (uint32_t round = 0; round < drill->damage && rc == 0; round++)
+        rc = damage_round(drill);
+    if (rc == 0 && drill->damage >= 4 && drill->repairs == 0) {
+        fprintf(stderr, "drill: no damage ever had to be repaired\n");
+        rc = 1;
+    }
     if (rc == 0 && drill->wipe)
         rc = wipe_round(drill);
     if (rc == 0)
@@ -268,28 +313,28 @@ drill_main(void *arg)
 static _Noreturn void
 usage(int code)
 {
-    fprintf(code ? stderr : stdout,
-            "usage: kill_drill --skein PROGRAM [--rounds N] [--seed N] [--serve-within-ms MS] "
-            "[--wipe] [--keep] [--history FILE]\n"
-            "  --history  leave what the clients saw in FILE, for skein check-history\n"
-            "  --wipe   at the end empty a follower's data directory and wait until a snapshot has "
-            "brought it back\n"
-            "  --keep   keep the temporary folder (kept anyway when the drill fails)\n");
+    fprintf(
+        code ? stderr : stdout,
+        "usage: kill_drill --skein PROGRAM [--rounds N] [--seed N] [--serve-within-ms MS] "
+        "[--wipe] [--damage N] [--keep] [--history FILE]\n"
+        "  --history  leave what the clients saw in FILE, for skein check-history\n"
+        "  --damage  N times, damage one in a hundred blocks of a node's log and wait until its "
+        "peers have repaired it\n"
+        "  --wipe   at the end empty a follower's data directory and wait until a snapshot has "
+        "brought it back\n"
+        "  --keep   keep the temporary folder (kept anyway when the drill fails)\n");
     exit(code);
 }
 
 int
 main(int argc, char **argv)
 {
-    static const struct option options[] = {{"skein", required_argument, NULL, 's'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"seed", required_argument, NULL, 'e'},
-                                            {"serve-within-ms", required_argument, NULL, 'w'},
-                                            {"wipe", no_argument, NULL, 'W'},
-                                            {"keep", no_argument, NULL, 'k'},
-                                            {"history", required_argument, NULL, 'H'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"skein", required_argument, NULL, 's'}, {"rounds", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 'e'},  {"serve-within-ms", required_argument, NULL, 'w'},
+        {"wipe", no_argument, NULL, 'W'},        {"damage", required_argument, NULL, 'd'},
+        {"keep", no_argument, NULL, 'k'},        {"history", required_argument, NULL, 'H'},
+        {"help", no_argument, NULL, 'h'},        {0}};
     struct drill drill = {.rounds = 50, .seed = 1, .serve_within_ms = 2000};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
@@ -304,6 +349,9 @@ main(int argc, char **argv)
             break;
         case 'w':
             drill.serve_within_ms = strtoull(optarg, NULL, 10);
+            break;
+        case 'd':
+            drill.damage = (uint32_t)strtoul(optarg, NULL, 10);
             break;
         case 'W':
             drill.wipe = true;

@@ -141,6 +141,58 @@ procs_wipe(const struct procs *procs, uint32_t n)
     return remove_tree(data);
 }
 
+#define BLOCK_BYTES 4096
+
+static bool
+is_zero(const char *data, size_t count)
+{
+    return data[0] == 0 && memcmp(data, data + 1, count - 1) == 0;
+}
+
+/* Visits the log's blocks that were written, in order: with @at, flips a bit in the given ones. */
+static int
+walk_log(const char *folder, uint32_t last, uint32_t one_in, struct prng *prng, uint32_t *out_count)
+{
+    char path[400], block[BLOCK_BYTES];
+    uint32_t seen = 0;
+    int hit = 0;
+    for (uint32_t number = 1; number < 1000000; number++) {
+        snprintf(path, sizeof(path), "%s/%08u.wal", folder, number);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd < 0 && seen == 0 && number < 10000)
+            continue;
+        if (fd < 0)
+            break;
+        for (off_t at = 0; pread(fd, block, sizeof(block), at) == BLOCK_BYTES; at += BLOCK_BYTES) {
+            if (is_zero(block, sizeof(block)))
+                continue;
+            seen += at > 0; /* a header says nothing of what was promised */
+            bool chosen = last && seen < last &&
+                          (prng_below(prng, one_in) == 0 || (hit == 0 && seen == last / 2));
+            if (!chosen)
+                continue;
+            uint64_t byte = prng_below(prng, BLOCK_BYTES);
+            block[byte] ^= (char)(1u << prng_below(prng, 8));
+            hit += pwrite(fd, &block[byte], 1, at + (off_t)byte) == 1;
+        }
+        close(fd);
+    }
+    *out_count = seen;
+    return hit;
+}
+
+int
+procs_damage(const struct procs *procs, uint32_t n, uint32_t one_in, struct prng *prng)
+{
+    char folder[300];
+    uint32_t count;
+    skein_assert(procs->pid[n] == 0);
+    snprintf(folder, sizeof(folder), "%s/node-%u/wal", procs->folder, n);
+    (void)walk_log(folder, 0, one_in, prng, &count);
+    int hit = count > 2 ? walk_log(folder, count, one_in, prng, &count) : 0;
+    return hit > 0 ? hit : -ENOENT;
+}
+
 uint32_t
 procs_died(struct procs *procs, int *out_status)
 {

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "base/prng.h"
 #include "core/backend.h"
 
 /*
@@ -39,6 +40,10 @@ void procs_signal(struct procs *procs, uint32_t n, int signal);
 int procs_stop_all(struct procs *procs);
 /* procs_wipe - remove the data directory of a dead node. */
 int procs_wipe(const struct procs *procs, uint32_t n);
+/* procs_damage - flip a bit in about one of @one_in of the log's blocks of a dead node, at least in
+ * one; not in the last one that was written, without which nobody can tell what it promised (it
+ * would refuse). Returns their number, or -errno. */
+int procs_damage(const struct procs *procs, uint32_t n, uint32_t one_in, struct prng *prng);
 /* procs_died - a node that ended by itself, 0: none. */
 uint32_t procs_died(struct procs *procs, int *out_status);
 /* procs_deinit - kill what is left and, unless @keep, remove the folder. */
