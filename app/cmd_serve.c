@@ -13,6 +13,7 @@
 #include "net/addr.h"
 #include "replica/link_tcp.h"
 #include "skein/error.h"
+#include "skein/metrics.h"
 #include "skein/process.h"
 
 /* What ends a node: a signal, or its replica's failure. */
@@ -22,6 +23,7 @@ struct serve {
     struct kv_node *node;
     struct skein_waitq ended;
     struct skein_signals *signals;
+    struct obs_sink *sink;
     int signal;  /* the one that came first; 0: none */
     int failure; /* of the replica */
     char why[512];
@@ -86,6 +88,23 @@ fail(struct serve *serve, int rc)
             obs_quote(quoted, sizeof(quoted), serve->why, strlen(serve->why)));
     fprintf(stderr, "skein serve: %s\n", serve->why);
     return 1;
+}
+
+static void
+count_log_lines(struct obs_sink *sink)
+{
+    static const struct skein_metric lines = {"skein_log_lines_total", "Lines logged, by level.",
+                                              SKEIN_COUNTER, 0, sizeof(uint64_t)};
+    static const struct skein_metric suppressed = {
+        "skein_log_suppressed_total", "Lines not logged: too many of one event in a second.",
+        SKEIN_COUNTER, 0, sizeof(uint64_t)};
+    struct skein_metrics *metrics = skein_shard_metrics();
+    /* A registry that is full has counted it. */
+    for (int level = 0; level < SKEIN_LOG_OFF; level++) {
+        struct skein_label label = {"level", skein_log_level_name((enum skein_log_level)level)};
+        (void)!skein_metrics_add(metrics, &sink->counts.lines[level], &lines, 1, &label, 1);
+    }
+    (void)!skein_metrics_add(metrics, &sink->counts.suppressed, &suppressed, 1, NULL, 0);
 }
 
 static int
@@ -209,6 +228,7 @@ serve_main(void *arg)
     skein_waitq_init(&serve->ended);
     log_backend(&serve->backend);
     raise_descriptor_limit(serve->config->node.client_count_max);
+    count_log_lines(serve->sink);
     int rc = skein_spawn(&scope, "signals", watch_signals, serve, SKEIN_STACK_SMALL);
     if (rc == 0)
         rc = open_node(serve);
@@ -243,7 +263,7 @@ int
 cmd_serve(int argc, char **argv)
 {
     static const int signals[] = {SIGTERM, SIGINT};
-    struct serve_config config = {.log_level = OBS_INFO};
+    struct serve_config config = {.log_levels.fallback = SKEIN_LOG_INFO};
     struct serve serve = {.config = &config};
     char **arguments, why[256];
     int count;
@@ -262,7 +282,8 @@ cmd_serve(int argc, char **argv)
         fprintf(stderr, "skein serve: signals: %s\n", skein_error_text(rc));
         return 1;
     }
-    struct obs_sink sink = world_sink(config.log_level);
+    struct obs_sink sink = world_sink(&config.log_levels);
+    serve.sink = &sink;
     obs_set_sink(&sink);
     int status = world_run_on("serve", config.backend, &serve.backend, serve_main, &serve);
     obs_set_sink(NULL);

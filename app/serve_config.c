@@ -74,8 +74,11 @@ static const struct flags_row rows[] = {
      "Serve metrics over HTTP: GET /metrics, in Prometheus' format or ?format=openmetrics, json, "
      "csv or influx. Port 0: any free one. Without it they are not served.",
      serve_parse_metrics, FIELD(metrics)},
-    {"log-level", "LEVEL", "info", "debug, info, warn or error; logs go to standard error.",
-     serve_parse_level, FIELD(log_level)},
+    {"log-level", "LEVELS", "info",
+     "debug, info, warn, error or off; and module=level for some, separated by commas: "
+     "info,raft=debug,kv=warn. CONFIG SET loglevel changes it. Logs go to standard error, at most "
+     "100 lines a second of one event.",
+     serve_parse_levels, FIELD(log_levels)},
     {"backend", "NAME", "auto",
      "auto, io_uring, epoll or poll. auto: io_uring, or epoll with a note in the log when the "
      "kernel refuses that.",
@@ -98,15 +101,14 @@ const struct flags_command serve_command = {
 };
 
 int
-serve_parse_level(const struct flags_row *row, const char *text, void *field, char out_why[256])
+serve_parse_levels(const struct flags_row *row, const char *text, void *field, char out_why[256])
 {
-    int level = obs_level_find(text);
-    if (level < 0) {
-        snprintf(out_why, 256, "one of debug, info, warn, error");
-        return -SKEIN_EINVALID;
-    }
-    *(enum obs_level *)field = (enum obs_level)level;
-    return 0;
+    /* Without a level of all, that is info. */
+    struct skein_log_levels levels = {.fallback = SKEIN_LOG_INFO};
+    int rc = skein_log_levels_parse(&levels, text, out_why);
+    if (rc == 0)
+        *(struct skein_log_levels *)field = levels;
+    return rc;
 }
 
 int

@@ -25,7 +25,7 @@ struct serve_metrics {
 struct serve_config {
     struct kv_node_options node;
     struct serve_peers peers;
-    enum obs_level log_level;
+    struct skein_log_levels log_levels;
     struct serve_metrics metrics;
     enum skein_backend_kind backend;
     bool allow_plaintext; /* peers or clients that are not on loopback */
@@ -35,7 +35,7 @@ extern const struct flags_command serve_command;
 
 /* serve_parse_peers - "1=127.0.0.1:7101,2=127.0.0.1:7102": numbers 1 to 65535, each once. */
 flags_parse_fn serve_parse_peers;
-flags_parse_fn serve_parse_level;
+flags_parse_fn serve_parse_levels;
 flags_parse_fn serve_parse_metrics;
 flags_parse_fn serve_parse_backend;
 

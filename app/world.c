@@ -10,6 +10,8 @@
 
 /* Listing directories, work ops and the log's zero-filling: rarely two at once. */
 #define HELPER_COUNT 2
+/* Of one event. */
+#define LINES_PER_SECOND 100
 
 int
 world_run(const char *command, int (*main_fn)(void *arg), void *arg)
@@ -66,7 +68,10 @@ sink_write(void *owner, const char *line, uint64_t line_bytes)
 }
 
 struct obs_sink
-world_sink(enum obs_level level)
+world_sink(const struct skein_log_levels *levels)
 {
-    return (struct obs_sink){.level = level, .wall_ns = sink_wall_ns, .write = sink_write};
+    return (struct obs_sink){.levels = *levels,
+                             .wall_ns = sink_wall_ns,
+                             .write = sink_write,
+                             .lines_per_second = LINES_PER_SECOND};
 }

@@ -19,7 +19,8 @@ int world_run(const char *command, int (*main_fn)(void *arg), void *arg);
 int world_run_on(const char *command, enum skein_backend_kind kind,
                  struct skein_backend_choice *out_choice, int (*main_fn)(void *arg), void *arg);
 
-/* world_sink - log lines of @level and above to standard error, with the system's clock. */
-struct obs_sink world_sink(enum obs_level level);
+/* world_sink - log lines of @levels to standard error, with the system's clock, at most 100 a
+ * second of one event. */
+struct obs_sink world_sink(const struct skein_log_levels *levels);
 
 #endif

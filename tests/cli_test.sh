@@ -148,6 +148,14 @@ done
     fault "metrics: not two commands"
 refused 1 "skein serve --metrics" metrics --connect "127.0.0.1:$peer_port"
 refused 64 "one of prometheus" metrics --format xml
+# levels of modules, while it runs
+checks=$((checks + 1))
+refused 64 "module=level" serve "${least[@]}" --data "$dir/never" --log-level loud
+if command -v redis-cli >/dev/null; then
+    redis-cli -p "$port" config set loglevel info,kv=debug >/dev/null
+    [ "$(redis-cli -p "$port" config get loglevel | tail -n 1)" = "info,kv=debug" ] || fault "loglevel"
+    grep -q 'kv "log levels changed"' "$dir/one.log" || fault "the change is not logged"
+fi
 if command -v redis-cli >/dev/null; then
     [ "$(redis-cli -p "$port" incr n)" = 1 ] || fault "redis-cli incr"
     [ "$(redis-cli -p "$port" get kept)" = yes ] || fault "redis-cli get"

@@ -16,6 +16,7 @@
 #include "skein/file_watch.h"
 #include "skein/future.h"
 #include "skein/group.h"
+#include "skein/log.h"
 #include "skein/metrics.h"
 #include "skein/process.h"
 #include "skein/runtime.h"

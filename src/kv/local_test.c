@@ -96,9 +96,23 @@ client(void **state)
 static void
 config_body(struct fake *fake)
 {
-    fake_exchange(fake, "config get\r\nconfig set a b\r\n",
+    fake_exchange(fake, "config get\r\nconfig set a\r\nconfig reset\r\n",
                   "-ERR wrong number of arguments for 'config|get' command\r\n"
-                  "-ERR unknown subcommand 'set'. Try CONFIG HELP.\r\n");
+                  "-ERR wrong number of arguments for 'config|set' command\r\n"
+                  "-ERR unknown subcommand 'reset'. Try CONFIG HELP.\r\n");
+    fake_exchange(fake, "config set a b\r\nconfig set port 1\r\nconfig set loglevel a b c\r\n",
+                  "-ERR Unknown option or number of arguments for CONFIG SET - 'a'\r\n"
+                  "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set "
+                  "immutable config\r\n"
+                  "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - can't set "
+                  "immutable config\r\n");
+    /* The test's thread has no sink: nothing is logged. */
+    fake_exchange(fake, "config get loglevel\r\nconfig set loglevel raft=debug\r\n",
+                  "*2\r\n$8\r\nloglevel\r\n$3\r\noff\r\n+OK\r\n");
+    fake_exchange(fake, "config set loglevel verbose\r\n",
+                  "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument "
+                  "must be debug, info, warn, error or off, and module=level for at most 32 "
+                  "modules, separated by commas\r\n");
     fake_exchange(fake, "config get nothing\r\n", "*0\r\n");
     fake_exchange(fake, "CONFIG GET save\r\nconfig get APP*nly\r\n",
                   "*2\r\n$4\r\nsave\r\n$0\r\n\r\n*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");

@@ -10,10 +10,8 @@
 
 #define LINE_BYTES_MAX 1024
 
-static _Thread_local struct obs_sink *thread_sink;
-
-static const char *const level_names[] = {
-    [OBS_DEBUG] = "debug", [OBS_INFO] = "info", [OBS_WARN] = "warn", [OBS_ERROR] = "error"};
+static __thread struct skein_log_sink *thread_sink;
+__thread uint8_t skein_log_threshold = SKEIN_LOG_OFF;
 
 /* A line under construction; what does not fit is cut and marked. */
 struct line {
@@ -22,36 +20,43 @@ struct line {
     bool cut;
 };
 
-struct obs_sink *
-obs_set_sink(struct obs_sink *sink)
+static void
+update_threshold(void)
 {
-    struct obs_sink *previous = thread_sink;
+    skein_log_threshold = (uint8_t)(thread_sink ? log_levels_lowest(thread_sink) : SKEIN_LOG_OFF);
+}
+
+struct skein_log_sink *
+skein_log_set_sink(struct skein_log_sink *sink)
+{
+    struct skein_log_sink *previous = thread_sink;
     skein_assert(!sink || (sink->wall_ns && sink->write));
     thread_sink = sink;
+    update_threshold();
     return previous;
 }
 
-bool
-obs_enabled(enum obs_level level)
-{
-    return thread_sink && level >= thread_sink->level;
-}
-
-const char *
-obs_level_name(enum obs_level level)
-{
-    skein_assert((size_t)level < BASE_COUNT_OF(level_names));
-    return level_names[level];
-}
-
 int
-obs_level_find(const char *name)
+skein_log_set_levels(const struct skein_log_levels *levels)
 {
-    for (size_t i = 0; i < BASE_COUNT_OF(level_names); i++) {
-        if (strcmp(name, level_names[i]) == 0)
-            return (int)i;
-    }
-    return -1;
+    if (!thread_sink)
+        return -SKEIN_ENOTFOUND;
+    /* What the sink began with does not hold it back. */
+    thread_sink->level = SKEIN_LOG_DEBUG;
+    thread_sink->levels = *levels;
+    update_threshold();
+    return 0;
+}
+
+bool
+skein_log_get_levels(struct skein_log_levels *out_levels)
+{
+    if (!thread_sink)
+        return false;
+    *out_levels = thread_sink->levels;
+    if (thread_sink->level > out_levels->fallback)
+        out_levels->fallback = thread_sink->level;
+    return true;
 }
 
 /* One byte as it stands between quotes: itself, \n and the like, or \x1b. Returns its length. */
@@ -73,7 +78,7 @@ escape(uint8_t byte, char out[5])
 }
 
 const char *
-obs_quote(char *out, uint64_t out_bytes, const void *text, uint64_t text_bytes)
+skein_log_quote(char *out, uint64_t out_bytes, const void *text, uint64_t text_bytes)
 {
     const uint8_t *from = text;
     uint64_t at = 0, wanted = 3; /* two quotes and the zero */
@@ -157,7 +162,7 @@ line_put_event(struct line *line, const char *event)
             bare = false;
     }
     char quoted[256];
-    line_printf(line, " %s", bare ? event : obs_quote(quoted, sizeof(quoted), event, bytes));
+    line_printf(line, " %s", bare ? event : skein_log_quote(quoted, sizeof(quoted), event, bytes));
 }
 
 /* A value that was not quoted must not be able to start a line of its own. */
@@ -175,15 +180,23 @@ line_end(struct line *line)
 }
 
 void
-obs_log(enum obs_level level, const char *module, const char *event, const char *format, ...)
+skein_log_line(enum skein_log_level level, const char *module, const char *event,
+               const char *format, ...)
 {
-    if (!obs_enabled(level))
+    struct skein_log_sink *sink = thread_sink;
+    uint32_t suppressed;
+    skein_assert(level < SKEIN_LOG_OFF);
+    if (!sink || !log_levels_allow(sink, level, module))
         return;
-    struct obs_sink *sink = thread_sink;
+    uint64_t wall_ns = sink->wall_ns(sink->owner);
+    if (!log_limit_allows(sink, module, event, wall_ns, &suppressed))
+        return;
     struct line line = {.count = 0};
-    line_put_time(&line, sink->wall_ns(sink->owner));
-    line_printf(&line, " %s %s", obs_level_name(level), module);
+    line_put_time(&line, wall_ns);
+    line_printf(&line, " %s %s", skein_log_level_name(level), module);
     line_put_event(&line, event);
+    if (suppressed > 0)
+        line_printf(&line, " suppressed=%" PRIu32, suppressed);
     if (format && *format) {
         va_list arguments;
         line_printf(&line, " ");
@@ -192,5 +205,6 @@ obs_log(enum obs_level level, const char *module, const char *event, const char 
         va_end(arguments);
     }
     line_end(&line);
+    sink->counts.lines[level]++;
     sink->write(sink->owner, line.text, line.count);
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -137,10 +138,126 @@ static void
 names_and_levels_agree(void **state)
 {
     for (int level = OBS_DEBUG; level <= OBS_ERROR; level++)
-        assert_int_equal(obs_level_find(obs_level_name((enum obs_level)level)), level);
-    assert_int_equal(obs_level_find(""), -1);
-    assert_int_equal(obs_level_find("INFO"), -1);
-    assert_int_equal(obs_level_find("verbose"), -1);
+        assert_int_equal(skein_log_level_find(skein_log_level_name((enum obs_level)level)), level);
+    assert_int_equal(skein_log_level_find(""), -1);
+    assert_int_equal(skein_log_level_find("INFO"), -1);
+    assert_int_equal(skein_log_level_find("verbose"), -1);
+}
+
+static void
+levels_are_read_and_written(void **state)
+{
+    static const struct {
+        const char *text, *written;
+    } good[] = {
+        {"info", "info"},
+        {"off", "off"},
+        {"raft=debug", "debug,raft=debug"},
+        {"warn,raft=debug,kv=off", "warn,raft=debug,kv=off"},
+        {"kv=off,error,kv=info", "error,kv=info"},
+        {"a-b_9=warn", "debug,a-b_9=warn"},
+    };
+    static const char *const bad[] = {
+        "",       ",",        "info,",       "verbose",
+        "INFO",   "raft=",    "=debug",      "raft=loud",
+        "R=info", "a b=info", "raft==debug", "abcdefghijklmnopqrstuvwx=info"};
+    char why[256], text[SKEIN_LOG_LEVELS_BYTES];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct skein_log_levels levels = {0}, again = {0};
+        assert_int_equal(skein_log_levels_parse(&levels, good[i].text, why), 0);
+        assert_string_equal(skein_log_levels_text(&levels, text), good[i].written);
+        assert_int_equal(skein_log_levels_parse(&again, text, why), 0);
+        assert_memory_equal(&again, &levels, sizeof(levels));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct skein_log_levels levels = {.fallback = SKEIN_LOG_WARN};
+        assert_int_equal(skein_log_levels_parse(&levels, bad[i], why), -SKEIN_EINVALID);
+        assert_non_null(strstr(why, "module=level"));
+        assert_string_equal(skein_log_levels_text(&levels, text), "warn");
+    }
+    /* As many modules as there may be, with the longest names, have room; one more has not. */
+    struct skein_log_levels levels = {0};
+    char item[64];
+    for (int i = 0; i <= SKEIN_LOG_MODULES_MAX; i++) {
+        snprintf(item, sizeof(item), "module-with-long-nam-%02d=debug", i);
+        assert_int_equal(skein_log_levels_parse(&levels, item, why),
+                         i < SKEIN_LOG_MODULES_MAX ? 0 : -SKEIN_EINVALID);
+    }
+    skein_log_levels_text(&levels, text);
+}
+
+static int
+must_not_be_called(void)
+{
+    fail();
+    return 0;
+}
+
+static void
+modules_have_levels_of_their_own(void **state)
+{
+    struct recorder r = {0};
+    struct obs_sink sink = sink_of(&r);
+    struct skein_log_levels levels = {0}, got;
+    char why[256], text[SKEIN_LOG_LEVELS_BYTES];
+    assert_int_equal(skein_log_set_levels(&levels), -SKEIN_ENOTFOUND);
+    assert_false(skein_log_get_levels(&got));
+    obs_set_sink(&sink);
+    assert_int_equal(skein_log_levels_parse(&levels, "warn,raft=debug,net=off", why), 0);
+    assert_int_equal(skein_log_set_levels(&levels), 0);
+    obs_log(OBS_DEBUG, "raft", "a", NULL);
+    assert_int_equal(r.lines, 1);
+    obs_log(OBS_INFO, "kv", "b", NULL);
+    assert_int_equal(r.lines, 1);
+    obs_log(OBS_WARN, "kv", "b", NULL);
+    assert_int_equal(r.lines, 2);
+    obs_log(OBS_ERROR, "net", "c", NULL);
+    assert_int_equal(r.lines, 2);
+    assert_true(skein_log_get_levels(&got));
+    assert_string_equal(skein_log_levels_text(&got, text), "warn,raft=debug,net=off");
+    /* Nobody logs it: not even the arguments are looked at. */
+    assert_int_equal(skein_log_levels_parse(&levels, "raft=error", why), 0);
+    assert_int_equal(skein_log_set_levels(&levels), 0);
+    obs_log(OBS_INFO, "kv", "d", "x=%d", must_not_be_called());
+    assert_int_equal(sink.counts.lines[SKEIN_LOG_WARN], 1);
+    assert_int_equal(sink.counts.lines[SKEIN_LOG_DEBUG], 1);
+    obs_set_sink(NULL);
+    obs_log(OBS_ERROR, "kv", "d", "x=%d", must_not_be_called());
+}
+
+static void
+repetitions_are_counted_instead(void **state)
+{
+    struct recorder r = {.now_ns = 1000 * 1000000000ull};
+    struct obs_sink sink = sink_of(&r);
+    sink.lines_per_second = 3;
+    obs_set_sink(&sink);
+    for (int i = 0; i < 10; i++)
+        obs_log(OBS_WARN, "kv", "full", "n=%d", i);
+    assert_int_equal(r.lines, 3);
+    assert_non_null(strstr(r.text, "kv full n=2\n"));
+    obs_log(OBS_WARN, "kv", "other", NULL);
+    obs_log(OBS_WARN, "net", "full", NULL);
+    assert_int_equal(r.lines, 5);
+    r.now_ns += 999999999; /* the same second */
+    obs_log(OBS_WARN, "kv", "full", "n=10");
+    assert_int_equal(r.lines, 5);
+    r.now_ns += 1;
+    obs_log(OBS_WARN, "kv", "full", "n=11");
+    assert_int_equal(r.lines, 6);
+    assert_non_null(strstr(r.text, "kv full suppressed=8 n=11\n"));
+    obs_log(OBS_WARN, "kv", "full", "n=12");
+    assert_non_null(strstr(r.text, "kv full n=12\n"));
+    assert_int_equal(sink.counts.suppressed, 8);
+    /* More events than there is room for: some go on unlimited, none is lost by it. */
+    int before = r.lines;
+    for (int i = 0; i < 1000; i++) {
+        char event[16];
+        snprintf(event, sizeof(event), "event%d", i);
+        obs_log(OBS_WARN, "kv", event, NULL);
+    }
+    assert_int_equal(r.lines, before + 1000);
+    obs_set_sink(NULL);
 }
 
 int
@@ -153,6 +270,9 @@ main(void)
         cmocka_unit_test(time_is_a_utc_date),
         cmocka_unit_test(quoting_is_bounded_at_every_size),
         cmocka_unit_test(names_and_levels_agree),
+        cmocka_unit_test(levels_are_read_and_written),
+        cmocka_unit_test(modules_have_levels_of_their_own),
+        cmocka_unit_test(repetitions_are_counted_instead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
