@@ -5,7 +5,8 @@ bool
 raft_promotable(const struct raft *raft)
 {
     return raft_config_is(&raft->config, raft->id, RAFT_VOTER | RAFT_OUTGOING) &&
-           !raft_snapshot_pending(raft) && !raft_repairing(raft);
+           !raft->was_witness && !raft->log.witnessed && !raft_snapshot_pending(raft) &&
+           !raft_repairing(raft);
 }
 
 static void

@@ -20,7 +20,9 @@ raft_refusal_text(enum raft_refusal refusal)
     case RAFT_REFUSAL_MORE_THAN_ONE:
         return "more than one voter would come or go without a joint configuration";
     case RAFT_REFUSAL_NO_VOTERS_LEFT:
-        return "no voter would be left";
+        return "no voter with the data would be left";
+    case RAFT_REFUSAL_WITNESS:
+        return "a witness stays one, and a member with data does not become one";
     case RAFT_REFUSAL_TOO_MANY:
         return "there would be too many members";
     }
@@ -87,7 +89,9 @@ roles_after(uint8_t roles, enum raft_change_type type)
     case RAFT_CHANGE_ADD_VOTER:
         return outgoing | RAFT_VOTER;
     case RAFT_CHANGE_REMOVE:
-        return outgoing;
+        return outgoing ? roles & (RAFT_OUTGOING | RAFT_WITNESS) : 0;
+    case RAFT_CHANGE_ADD_WITNESS:
+        return outgoing | RAFT_VOTER | RAFT_WITNESS;
     case RAFT_CHANGE_ADD_LEARNER:
         return outgoing ? outgoing | RAFT_LEARNER_NEXT : RAFT_LEARNER;
     case RAFT_CHANGE_UPDATE:
@@ -95,6 +99,16 @@ roles_after(uint8_t roles, enum raft_change_type type)
         break;
     }
     return roles;
+}
+
+/* Its log has no data, and a log that has must not lose it. */
+static bool
+mixes_up_witnesses(uint8_t roles, enum raft_change_type type)
+{
+    if (type == RAFT_CHANGE_ADD_WITNESS)
+        return roles && !(roles & RAFT_WITNESS);
+    bool becomes = type == RAFT_CHANGE_ADD_VOTER || type == RAFT_CHANGE_ADD_LEARNER;
+    return becomes && (roles & RAFT_WITNESS);
 }
 
 static enum raft_refusal
@@ -107,13 +121,18 @@ carry_out(struct raft_next *next, const struct raft_change *changes, uint32_t co
         int at = place_of(next, change->node);
         if (at < 0)
             return RAFT_REFUSAL_TOO_MANY;
+        if (mixes_up_witnesses(next->config.roles[at], change->type))
+            return RAFT_REFUSAL_WITNESS;
         next->config.roles[at] = roles_after(next->config.roles[at], change->type);
         drop_if_none(next, (uint32_t)at);
     }
-    if (!raft_config_count(&next->config, RAFT_VOTER))
-        return RAFT_REFUSAL_NO_VOTERS_LEFT;
     if (raft_config_count(&next->config, RAFT_VOTER) > RAFT_VOTERS_MAX)
         return RAFT_REFUSAL_TOO_MANY;
+    bool full = false;
+    for (uint32_t i = 0; i < next->config.count; i++)
+        full |= (next->config.roles[i] & (RAFT_VOTER | RAFT_WITNESS)) == RAFT_VOTER;
+    if (!full)
+        return RAFT_REFUSAL_NO_VOTERS_LEFT;
     skein_assert(raft_config_valid(&next->config));
     return RAFT_REFUSAL_NONE;
 }
@@ -175,7 +194,8 @@ raft_next_leave_joint(const struct raft_config *config, struct raft_next *out_ne
     next.config.auto_leave = false;
     for (uint32_t i = config->count; i-- > 0;) {
         uint8_t *roles = &next.config.roles[i];
-        *roles = *roles & RAFT_LEARNER_NEXT ? RAFT_LEARNER : *roles & (RAFT_VOTER | RAFT_LEARNER);
+        uint8_t kept = *roles & RAFT_VOTER ? RAFT_VOTER | RAFT_WITNESS : RAFT_LEARNER;
+        *roles = *roles & RAFT_LEARNER_NEXT ? RAFT_LEARNER : *roles & kept;
         drop_if_none(&next, i);
     }
     skein_assert(raft_config_valid(&next.config));

@@ -38,6 +38,7 @@ enum raft_change_type {
     RAFT_CHANGE_REMOVE = 1,
     RAFT_CHANGE_UPDATE = 2,      /* nothing for the configuration: the context says it */
     RAFT_CHANGE_ADD_LEARNER = 3, /* a voter becomes a learner */
+    RAFT_CHANGE_ADD_WITNESS = 4, /* a voter without data, of a node that is no member */
     RAFT_CHANGE_TYPE_END
 };
 
@@ -74,8 +75,9 @@ enum raft_refusal {
     RAFT_REFUSAL_NOT_JOINT,          /* leave joint, not in one */
     RAFT_REFUSAL_SIMPLE_WHILE_JOINT, /* simple, in a joint configuration */
     RAFT_REFUSAL_MORE_THAN_ONE,      /* simple, and more than one voter comes or goes */
-    RAFT_REFUSAL_NO_VOTERS_LEFT,
-    RAFT_REFUSAL_TOO_MANY /* RAFT_VOTERS_MAX, RAFT_MEMBERS_MAX */
+    RAFT_REFUSAL_NO_VOTERS_LEFT,     /* none that holds the data */
+    RAFT_REFUSAL_WITNESS,            /* a witness stays one, and nobody else becomes one */
+    RAFT_REFUSAL_TOO_MANY            /* RAFT_VOTERS_MAX, RAFT_MEMBERS_MAX */
 };
 /* raft_refusal_text - a sentence's end for a person; total. */
 const char *raft_refusal_text(enum raft_refusal refusal);

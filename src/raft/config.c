@@ -18,9 +18,16 @@ raft_unapplied_config(const struct raft *raft)
     const struct raft_log *log = &raft->log;
     uint64_t from = log->applied > log->base_index ? log->applied + 1 : log->base_index + 1;
     for (uint64_t i = from; i <= log->commit; i++)
-        if (raft_log_at(log, i)->type != RAFT_ENTRY_NORMAL && i > raft->config_index)
+        if (raft_entry_is_config(raft_log_at(log, i)->type) && i > raft->config_index)
             return true;
     return false;
+}
+
+static void
+set_kind(struct raft_progress *p, uint8_t roles)
+{
+    p->learner = roles & RAFT_LEARNER;
+    p->witness = roles & RAFT_WITNESS;
 }
 
 /* Peers and ballots stand beside the members: move what stays, start what is new. */
@@ -51,7 +58,7 @@ rearrange(struct raft *raft, const struct raft_next *next)
         raft->peers[i].recent_active = true;
     }
     for (uint32_t i = 0; i < next->config.count; i++)
-        raft->peers[i].learner = next->config.roles[i] & RAFT_LEARNER;
+        set_kind(&raft->peers[i], next->config.roles[i]);
     for (uint32_t i = 0; i < RAFT_MEMBERS_MAX; i++)
         raft_progress_deinit(&old_peers[i]);
 }
@@ -61,6 +68,7 @@ raft_config_set(struct raft *raft, const struct raft_next *next, uint64_t index)
 {
     skein_assert(raft_config_valid(&next->config));
     rearrange(raft, next);
+    raft->was_witness |= raft_config_is(&raft->config, raft->id, RAFT_WITNESS);
     raft->config_index = index;
 }
 
@@ -102,7 +110,7 @@ take_effect(struct raft *raft)
 int
 raft_apply_config(struct raft *raft, const struct raft_entry *entry)
 {
-    skein_assert(entry->type != RAFT_ENTRY_NORMAL);
+    skein_assert(raft_entry_is_config(entry->type));
     if (entry->index <= raft->config_index)
         return 0;
     skein_assert(entry->index <= raft->log.applying);

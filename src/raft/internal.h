@@ -49,7 +49,8 @@ struct raft_log {
     uint64_t commit;   /* known committed */
     uint64_t applying; /* handed out for apply */
     uint64_t applied;
-    uint64_t bytes; /* payload of all entries */
+    uint64_t bytes;     /* payload of all entries */
+    uint64_t witnessed; /* how many of them are RAFT_ENTRY_WITNESSED */
     /* Handed out for apply and not applied: its size, and whether that is enough for now. */
     uint64_t applying_bytes;
     bool applying_paused;
@@ -124,6 +125,7 @@ struct raft_progress {
     enum raft_send send; /* what raft_flush is to do */
     bool recent_active;
     bool learner;
+    bool witness;
     bool paused;         /* PROBE: one is on its way; REPLICATE: as much as may be is on its way */
     bool needs_snapshot; /* said so itself */
     struct raft_inflights inflights;
@@ -178,6 +180,7 @@ struct raft {
     struct raft_snapshot snapshot; /* the newest complete one, to send */
     struct raft_config config;     /* in force: as of config_index */
     uint64_t config_index;
+    bool was_witness; /* in a configuration that this core has seen: what it holds has no data */
 
     uint32_t election_elapsed;
     uint32_t heartbeat_elapsed;

@@ -53,6 +53,7 @@ raft_log_push(struct raft_log *log, struct raft_entry entry)
     mem_grow(&log->entries, &log->capacity, log->head + log->count, sizeof(*log->entries));
     log->entries[log->head + log->count++] = entry;
     log->bytes += entry.data.count;
+    log->witnessed += entry.type == RAFT_ENTRY_WITNESSED;
 }
 
 static void
@@ -60,6 +61,7 @@ drop_slots(struct raft_log *log, size_t from, size_t count)
 {
     for (size_t i = from; i < from + count; i++) {
         log->bytes -= log->entries[i].data.count;
+        log->witnessed -= log->entries[i].type == RAFT_ENTRY_WITNESSED;
         bytes_unref(&log->entries[i].data);
     }
 }

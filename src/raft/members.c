@@ -6,7 +6,19 @@ static bool
 roles_valid(uint8_t roles)
 {
     return roles == RAFT_VOTER || roles == RAFT_OUTGOING || roles == (RAFT_VOTER | RAFT_OUTGOING) ||
-           roles == RAFT_LEARNER || roles == (RAFT_OUTGOING | RAFT_LEARNER_NEXT);
+           roles == RAFT_LEARNER || roles == (RAFT_OUTGOING | RAFT_LEARNER_NEXT) ||
+           roles == (RAFT_VOTER | RAFT_WITNESS) || roles == (RAFT_OUTGOING | RAFT_WITNESS) ||
+           roles == (RAFT_VOTER | RAFT_OUTGOING | RAFT_WITNESS);
+}
+
+/* Voters of @half that hold the data. */
+static uint32_t
+full_voters(const struct raft_config *config, unsigned half)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->count; i++)
+        count += (config->roles[i] & half) && !(config->roles[i] & RAFT_WITNESS);
+    return count;
 }
 
 bool
@@ -24,7 +36,9 @@ raft_config_valid(const struct raft_config *config)
     uint32_t outgoing = raft_config_count(config, RAFT_OUTGOING);
     if (voters > RAFT_VOTERS_MAX || outgoing > RAFT_VOTERS_MAX)
         return false;
-    return (voters || !config->count) && (outgoing || !config->auto_leave);
+    if (outgoing && !full_voters(config, RAFT_OUTGOING))
+        return false;
+    return (full_voters(config, RAFT_VOTER) || !config->count) && (outgoing || !config->auto_leave);
 }
 
 struct raft_config

@@ -129,7 +129,7 @@ replay_config(struct raft *raft, const struct raft_options *o)
         const struct raft_entry *e = raft_log_at(&raft->log, i);
         struct raft_conf_change change;
         struct raft_next after;
-        if (e->type != RAFT_ENTRY_NORMAL && !raft_decode_conf_change(e->type, e->data, &change) &&
+        if (raft_entry_is_config(e->type) && !raft_decode_conf_change(e->type, e->data, &change) &&
             !raft_next(&next.config, &change, &after))
             next.config = after.config;
     }

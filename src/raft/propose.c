@@ -67,7 +67,7 @@ lead_entries(struct raft *raft, const struct raft_entry *entries, size_t count)
     struct raft_entry *kept = mem_alloc(count * sizeof(*kept));
     for (size_t i = 0; i < count; i++) {
         kept[i] = entries[i];
-        if (entries[i].type == RAFT_ENTRY_NORMAL)
+        if (!raft_entry_is_config(entries[i].type))
             continue;
         if (config_may_enter(raft, &entries[i]))
             raft->pending_config_index = raft_log_last(&raft->log) + i + 1;

@@ -50,8 +50,16 @@ enum raft_entry_type {
     RAFT_ENTRY_NORMAL,    /* empty data: the no-op of a new leader */
     RAFT_ENTRY_CONFIG,    /* data: an encoded struct raft_conf_change of version 1 */
     RAFT_ENTRY_CONFIG_V2, /* of version 2; empty data: leave the joint configuration */
+    RAFT_ENTRY_WITNESSED, /* a normal one in a witness's log: that it was, not what; never applied
+                           */
     RAFT_ENTRY_TYPE_END
 };
+
+static inline bool
+raft_entry_is_config(enum raft_entry_type type)
+{
+    return type == RAFT_ENTRY_CONFIG || type == RAFT_ENTRY_CONFIG_V2;
+}
 
 struct raft_entry {
     uint64_t term;
@@ -70,10 +78,15 @@ struct raft_hard_state {
 
 /* What a member is; the bits of raft_config.roles. */
 enum raft_member {
-    RAFT_VOTER = 1,       /* of the configuration, or of its incoming half while it is joint */
-    RAFT_OUTGOING = 2,    /* voter of the outgoing half: there is one exactly while it is joint */
-    RAFT_LEARNER = 4,     /* gets the log and does not vote; neither of the two above */
-    RAFT_LEARNER_NEXT = 8 /* with OUTGOING alone: a learner as soon as the joint one is left */
+    RAFT_VOTER = 1,        /* of the configuration, or of its incoming half while it is joint */
+    RAFT_OUTGOING = 2,     /* voter of the outgoing half: there is one exactly while it is joint */
+    RAFT_LEARNER = 4,      /* gets the log and does not vote; neither of the two above */
+    RAFT_LEARNER_NEXT = 8, /* with OUTGOING alone: a learner as soon as the joint one is left */
+    /* With VOTER or OUTGOING: it votes and remembers terms and indices of the log, but has neither
+     * the entries' data nor state, and never leads. One witness and two full voters bear the loss
+     * of any one of them with two copies of the data. It stays one: what is to hold the data is
+     * another disk, with an id of its own. */
+    RAFT_WITNESS = 16
 };
 
 /*
@@ -87,7 +100,7 @@ struct raft_config {
     bool auto_leave;                 /* joint, and the leader leaves it by itself */
 };
 
-/* raft_config_valid - every sentence above holds, and the limits do. */
+/* raft_config_valid - every sentence above holds, each half has a full voter, and the limits do. */
 bool raft_config_valid(const struct raft_config *config);
 /* raft_config_of - plain voters: @ids, ascending. */
 struct raft_config raft_config_of(const uint64_t *ids, uint32_t count);
@@ -415,6 +428,7 @@ struct raft_peer_status {
     enum raft_progress_state state;
     bool recent_active;
     bool learner;
+    bool witness;
     bool paused;               /* nothing is sent until it answers */
     uint64_t pending_snapshot; /* RAFT_SNAPSHOTTING: the index of the one it was sent */
     uint32_t inflight_count;   /* unacknowledged appends */

@@ -47,6 +47,23 @@ take_entries(struct raft *raft, struct raft_message *m, uint64_t from)
     }
 }
 
+static bool
+witnesses(const struct raft_message *m)
+{
+    for (size_t i = 0; i < m->entry_count; i++)
+        if (m->entries[i].type == RAFT_ENTRY_WITNESSED)
+            return true;
+    return false;
+}
+
+/* A witness may be one without knowing it yet; whoever is known as something else is none. */
+static bool
+may_need_data(const struct raft *raft)
+{
+    int at = raft_config_find(&raft->config, raft->id);
+    return at >= 0 && !(raft->config.roles[at] & RAFT_WITNESS);
+}
+
 /* Section 5.3. Nothing is ever cut off for being longer than the message (row 21). */
 int
 raft_on_append(struct raft *raft, struct raft_message *m)
@@ -68,6 +85,8 @@ raft_on_append(struct raft *raft, struct raft_message *m)
         raft_repair_ask(raft, m->from);
         return 0;
     }
+    if (witnesses(m) && may_need_data(raft))
+        return -SKEIN_EPROTO;
     uint64_t matched = m->index + m->entry_count;
     uint64_t from = first_new(raft, m);
     if (from <= raft->log.commit && from <= matched)

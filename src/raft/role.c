@@ -30,6 +30,7 @@ reset(struct raft *raft, uint64_t term)
         raft_progress_deinit(p);
         p->id = raft->config.ids[i];
         p->learner = raft->config.roles[i] & RAFT_LEARNER;
+        p->witness = raft->config.roles[i] & RAFT_WITNESS;
         p->next = raft_log_last(&raft->log) + 1;
         if (p->id == raft->id)
             p->match = raft_log_last(&raft->log);

@@ -81,6 +81,18 @@ send_snapshot(struct raft *raft, struct raft_progress *p)
     return true;
 }
 
+/* A witness is told that there is an entry; what configurations say it has to know. */
+static void
+strip(struct raft_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (raft_entry_is_config(entries[i].type))
+            continue;
+        bytes_unref(&entries[i].data);
+        entries[i].type = RAFT_ENTRY_WITNESSED;
+    }
+}
+
 /* One append, or a snapshot. Returns whether anything was sent. */
 static bool
 send_append(struct raft *raft, struct raft_progress *p, bool even_empty)
@@ -98,6 +110,8 @@ send_append(struct raft *raft, struct raft_progress *p, bool even_empty)
                                 raft->options.append_bytes_max, &count);
     if (!count && !even_empty)
         return false;
+    if (p->witness)
+        strip(entries, count);
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += raft_entry_charge(raft, &entries[i]);

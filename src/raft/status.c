@@ -29,6 +29,7 @@ peer_status(const struct raft *raft, struct raft_status *out)
             .state = p->state,
             .recent_active = p->recent_active,
             .learner = p->learner,
+            .witness = p->witness,
             .paused = raft_progress_is_paused(p),
             .pending_snapshot = p->pending_snapshot,
             .inflight_count = p->inflights.count,

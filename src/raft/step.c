@@ -24,7 +24,7 @@ static bool
 proposals_make_sense(const struct raft_message *m)
 {
     for (size_t i = 0; m->entries && i < m->entry_count; i++)
-        if ((unsigned)m->entries[i].type >= RAFT_ENTRY_TYPE_END ||
+        if ((unsigned)m->entries[i].type >= RAFT_ENTRY_WITNESSED ||
             m->entries[i].data.count > UINT32_MAX)
             return false;
     return m->entries && m->entry_count;

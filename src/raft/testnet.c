@@ -189,23 +189,26 @@ apply(struct testnet *net, uint64_t id, const struct raft_entry *e)
 {
     struct testnet_node *node = &net->nodes[id];
     skein_assert(e->index == node->applied + 1);
-    if (e->index > net->truth_count) {
+    bool witnessed = e->type == RAFT_ENTRY_WITNESSED;
+    if (e->index > net->truth_count && !witnessed) {
         skein_assert(e->index == net->truth_count + 1);
         mem_grow(&net->truth, &net->truth_capacity, net->truth_count, sizeof(*e));
         net->truth[net->truth_count] = *e;
         net->truth[net->truth_count++].data = bytes_ref(e->data);
     }
-    const struct raft_entry *truth = &net->truth[e->index - 1];
-    skein_assert(truth->term == e->term);
-    skein_assert(truth->data.count == e->data.count);
-    skein_assert(!e->data.count || !memcmp(truth->data.data, e->data.data, e->data.count));
+    if (e->index <= net->truth_count) {
+        const struct raft_entry *truth = &net->truth[e->index - 1];
+        skein_assert(truth->term == e->term);
+        skein_assert(witnessed || truth->data.count == e->data.count);
+        skein_assert(!e->data.count || !memcmp(truth->data.data, e->data.data, e->data.count));
+    }
     node->applied = e->index;
-    if (e->type != RAFT_ENTRY_NORMAL)
+    if (raft_entry_is_config(e->type))
         (void)raft_apply_config(node->raft, e);
     raft_applied(node->raft, e->index);
     say(net, id, "apply %llu/%llu %s\"%.*s\"", (unsigned long long)e->index,
-        (unsigned long long)e->term, e->type != RAFT_ENTRY_NORMAL ? "config " : "",
-        e->type != RAFT_ENTRY_NORMAL ? 0 : (int)e->data.count, (const char *)e->data.data);
+        (unsigned long long)e->term, raft_entry_is_config(e->type) ? "config " : "",
+        raft_entry_is_config(e->type) ? 0 : (int)e->data.count, (const char *)e->data.data);
 }
 
 /* Election safety. */

@@ -9,7 +9,7 @@ best_target(const struct raft *raft)
     const struct raft_progress *best = NULL;
     for (uint32_t i = 0; i < raft->config.count; i++) {
         const struct raft_progress *p = &raft->peers[i];
-        if (p->id == raft->id || !(raft->config.roles[i] & RAFT_VOTER))
+        if (p->id == raft->id || p->witness || !(raft->config.roles[i] & RAFT_VOTER))
             continue;
         bool better = best && p->recent_active != best->recent_active
                           ? p->recent_active
@@ -24,8 +24,8 @@ static int
 lead_transfer(struct raft *raft, uint64_t target)
 {
     struct raft_progress *p = raft_peer(raft, target);
-    if (!p || !raft_config_is(&raft->config, target, RAFT_VOTER | RAFT_OUTGOING))
-        return -SKEIN_EINVALID; /* a learner cannot lead (row 25) */
+    if (!p || p->witness || !raft_config_is(&raft->config, target, RAFT_VOTER | RAFT_OUTGOING))
+        return -SKEIN_EINVALID; /* neither a learner (row 25) nor a witness can lead */
     if (raft->transferee == target)
         return 0;
     raft->transferee = RAFT_NONE;

@@ -99,9 +99,9 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
         const struct raft_entry *entry = &entries[i];
         skein_assert(entry->index == replica->applied_index + 1);
         struct proposal *proposal = claim(replica, entry);
-        if (entry->type != RAFT_ENTRY_NORMAL)
+        if (raft_entry_is_config(entry->type))
             apply_config(replica, entry);
-        else
+        else if (entry->type == RAFT_ENTRY_NORMAL)
             apply_commands(replica, entry, proposal);
         replica->applied_index = entry->index;
         replica->applied_term = entry->term;

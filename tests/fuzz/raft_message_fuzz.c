@@ -18,7 +18,7 @@ drain(struct raft *raft, bool sync)
             if (ready.responses[r].to == 1)
                 (void)raft_step(raft, &ready.responses[r]);
         for (size_t a = 0; a < ready.apply_count; a++) {
-            if (ready.apply[a].type != RAFT_ENTRY_NORMAL)
+            if (raft_entry_is_config(ready.apply[a].type))
                 (void)raft_apply_config(raft, &ready.apply[a]);
             raft_applied(raft, ready.apply[a].index);
         }

@@ -123,6 +123,7 @@ refusal_message(enum raft_refusal refusal)
         return "more than one voter changed without entering joint config";
     case RAFT_REFUSAL_NO_VOTERS_LEFT:
         return "removed all voters";
+    case RAFT_REFUSAL_WITNESS:
     case RAFT_REFUSAL_TOO_MANY:
     case RAFT_REFUSAL_NONE:
         break;

@@ -210,7 +210,8 @@ describe_change(struct text *out, const struct raft_entry *entry)
     static const char letters[RAFT_CHANGE_TYPE_END] = {[RAFT_CHANGE_ADD_VOTER] = 'v',
                                                        [RAFT_CHANGE_REMOVE] = 'r',
                                                        [RAFT_CHANGE_UPDATE] = 'u',
-                                                       [RAFT_CHANGE_ADD_LEARNER] = 'l'};
+                                                       [RAFT_CHANGE_ADD_LEARNER] = 'l',
+                                                       [RAFT_CHANGE_ADD_WITNESS] = 'w'};
     struct raft_conf_change change;
     if (raft_decode_conf_change(entry->type, entry->data, &change)) {
         text_printf(out, " undecodable");
@@ -223,15 +224,16 @@ describe_change(struct text *out, const struct raft_entry *entry)
 static void
 describe_entry(struct text *out, const struct raft_entry *entry)
 {
-    static const char *const names[RAFT_ENTRY_TYPE_END] = {[RAFT_ENTRY_NORMAL] = "EntryNormal",
-                                                           [RAFT_ENTRY_CONFIG] = "EntryConfChange",
-                                                           [RAFT_ENTRY_CONFIG_V2] =
-                                                               "EntryConfChangeV2"};
+    static const char *const names[RAFT_ENTRY_TYPE_END] = {
+        [RAFT_ENTRY_NORMAL] = "EntryNormal",
+        [RAFT_ENTRY_CONFIG] = "EntryConfChange",
+        [RAFT_ENTRY_CONFIG_V2] = "EntryConfChangeV2",
+        [RAFT_ENTRY_WITNESSED] = "EntryWitnessed"};
     text_printf(out, "%" PRIu64 "/%" PRIu64 " %s", entry->term, entry->index, names[entry->type]);
     if (entry->type == RAFT_ENTRY_NORMAL) {
         text_printf(out, " ");
         describe_quoted(out, entry->data);
-    } else {
+    } else if (raft_entry_is_config(entry->type)) {
         describe_change(out, entry);
     }
 }

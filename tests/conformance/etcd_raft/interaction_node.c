@@ -63,7 +63,7 @@ apply(struct node *node, const struct raft_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct raft_entry *entry = &entries[i];
-        if (entry->type != RAFT_ENTRY_NORMAL) {
+        if (raft_entry_is_config(entry->type)) {
             struct raft_status status;
             (void)raft_apply_config(node->raft, entry);
             raft_status(node->raft, &status);
