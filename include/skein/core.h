@@ -17,6 +17,7 @@
 #include "skein/future.h"
 #include "skein/group.h"
 #include "skein/log.h"
+#include "skein/memory.h"
 #include "skein/metrics.h"
 #include "skein/process.h"
 #include "skein/runtime.h"

@@ -101,6 +101,7 @@ struct skein_shard {
     struct shard_stats stats;
     struct skein_metrics *metrics;
     struct shard_port *port; /* NULL: no other shards (core/mailbox_port.h) */
+    struct pool *pool;       /* NULL: nothing was allocated yet (core/pool.h) */
 };
 
 /* The thread's shard; skein_shard_current returns it. */

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "core/internal.h"
+#include "core/pool.h"
 
 #define INBOX_TAKE_COUNT_MAX 64u
 
@@ -202,6 +203,8 @@ port_turn(struct shard_port *port)
         moved_count += receive(port, i);
     moved_count += take_inbox(port);
     moved_count += take_returned(port);
+    if (port->shard->pool && pool_has_remote(port->shard->pool))
+        pool_take_remote(port->shard->pool);
     return moved_count > 0;
 }
 

@@ -249,3 +249,9 @@ placement_order(struct placement *placement, bool spread)
     for (unsigned i = 0; i < placement->cpu_count; i++)
         cpus[i] = turned[i].cpu;
 }
+
+int
+placement_memory_node(const struct placement *placement, struct placement_cpu cpu)
+{
+    return placement->node_count > 1 ? (int)cpu.node : -1;
+}

@@ -52,4 +52,8 @@ int placement_read(struct placement *out_placement, const char *root, const char
  * in turn), then by number. Shard i gets cpus[i % cpu_count]. */
 void placement_order(struct placement *placement, bool spread);
 
+/* placement_memory_node - the node to which the memory of a shard on @cpu is bound; -1: there is no
+ * choice. */
+int placement_memory_node(const struct placement *placement, struct placement_cpu cpu);
+
 #endif

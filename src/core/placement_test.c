@@ -110,6 +110,11 @@ whole_cores_come_first(void **state)
     assert_order(&placement, "0 1 2 3 4 5 6 7 ");
     placement_order(&placement, true);
     assert_order(&placement, "0 2 1 3 4 6 5 7 ");
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(placement_memory_node(&placement, placement.cpus[i]), i % 2);
+    assert_int_equal(placement_read(&placement, fake.root, "2,7", why), 0);
+    assert_int_equal(placement.node_count, 1);
+    assert_int_equal(placement_memory_node(&placement, placement.cpus[0]), -1);
     remove_fake(&fake);
 }
 

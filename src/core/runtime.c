@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/pool.h"
 
 #define HELPER_COUNT_DEFAULT 2
 #define HELPER_COUNT_MAX 64
@@ -52,7 +53,7 @@ open_shard(struct launch_shard *mine)
 {
     const struct skein_runtime_options *options = mine->launch->options;
     unsigned helper_count = options->helper_count ? options->helper_count : HELPER_COUNT_DEFAULT;
-    int rc = options->pin ? launch_pin(mine->cpu) : 0;
+    int rc = options->pin ? launch_pin(mine->cpu, mine->memory_node) : 0;
     if (rc < 0) {
         say(mine->launch, mine->index, "cannot be pinned to its processor", rc,
             "run with pin = false");
@@ -72,6 +73,7 @@ open_shard(struct launch_shard *mine)
         return rc;
     }
     skein_waitq_init(&mine->changed);
+    mine->shard->pool = pool_open(mine->index, mine->memory_node, options->memory_bytes_max);
     mine->port =
         port_open(mine->launch->runtime, mine->index, mine->shard, options->inbox_count_max);
     mine->port->idle_poll_ns_max = mine->launch->idle_poll_ns;
@@ -157,6 +159,9 @@ place(struct launch *launch, char why[SKEIN_WHY_BYTES])
     for (unsigned i = 0; i < launch->count; i++)
         launch->shards[i] = (struct launch_shard){
             .launch = launch, .index = i, .cpu = placement->cpus[i % placement->cpu_count]};
+    for (unsigned i = 0; i < launch->count; i++)
+        launch->shards[i].memory_node =
+            options->pin ? placement_memory_node(placement, launch->shards[i].cpu) : -1;
     bool alone = options->pin && launch->count <= placement->cpu_count;
     launch->idle_poll_ns = options->idle_poll_ns;
     if (options->idle_poll_ns == SKEIN_IDLE_POLL_AUTO)

@@ -23,6 +23,7 @@ struct launch_shard {
     struct launch *launch;
     unsigned index;
     struct placement_cpu cpu;
+    int memory_node;  /* -1: no binding */
     pthread_t thread; /* not shard 0's */
     bool has_thread;
     struct skein_stack_pool *stacks;
@@ -67,13 +68,16 @@ void launch_drain(struct launch_shard *mine);
 /* ---- runtime_thread.c ---- */
 /* launch_meet - wait until all threads of the run have come here. */
 void launch_meet(struct launch *launch);
-/* launch_pin - the calling thread to one processor, its memory to that one's node first.
- * **Returns** 0 or -errno. */
-int launch_pin(struct placement_cpu cpu) SKEIN_MUST_CHECK;
+/* launch_pin - the calling thread to one processor, and, if @memory_node >= 0, its memory to that
+ * node first. **Returns** 0 or -errno. */
+int launch_pin(struct placement_cpu cpu, int memory_node) SKEIN_MUST_CHECK;
 
 struct launch_affinity {
     cpu_set_t cpus;
     bool known;
+    int memory_mode;
+    unsigned long memory_nodes[PLACEMENT_NODE_MAX / 64];
+    bool memory_known;
 };
 
 void launch_affinity_save(struct launch_affinity *affinity);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -31,18 +34,28 @@ launch_meet(struct launch *launch)
 }
 
 int
-launch_pin(struct placement_cpu cpu)
+launch_pin(struct placement_cpu cpu, int memory_node)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(cpu.number, &set);
-    return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
+    if (sched_setaffinity(0, sizeof(set), &set) < 0)
+        return -errno;
+    if (memory_node >= 0) {
+        unsigned long nodes = 1ul << memory_node;
+        /* Refused (a container without the right): memory is where it is first touched. */
+        (void)!syscall(SYS_set_mempolicy, MPOL_PREFERRED, &nodes, sizeof(nodes) * 8);
+    }
+    return 0;
 }
 
 void
 launch_affinity_save(struct launch_affinity *affinity)
 {
     affinity->known = sched_getaffinity(0, sizeof(affinity->cpus), &affinity->cpus) == 0;
+    affinity->memory_known =
+        syscall(SYS_get_mempolicy, &affinity->memory_mode, affinity->memory_nodes,
+                sizeof(affinity->memory_nodes) * 8, NULL, 0) == 0;
 }
 
 void
@@ -50,6 +63,9 @@ launch_affinity_restore(const struct launch_affinity *affinity)
 {
     if (affinity->known)
         (void)sched_setaffinity(0, sizeof(affinity->cpus), &affinity->cpus);
+    if (affinity->memory_known)
+        (void)!syscall(SYS_set_mempolicy, affinity->memory_mode, affinity->memory_nodes,
+                       sizeof(affinity->memory_nodes) * 8);
 }
 
 static bool

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "core/internal.h"
 #include "core/mailbox_port.h"
+#include "core/pool.h"
 #include "core/run_queue.h"
 #include "skein/metrics.h"
 
@@ -177,6 +178,7 @@ skein_shard_close(struct skein_shard *shard)
     skein_assert(shard->magic == SHARD_MAGIC);
     skein_assert(shard->fiber_count == 0);
     skein_assert(shard != shard_current);
+    pool_close(shard->pool);
     sched_deinit(shard);
     skein_metrics_close(shard->metrics);
     shard->magic = 0;

@@ -419,6 +419,59 @@ foreign_pointers_are_freed_at_home(struct check *check)
     }
 }
 
+/* ---- memory ---- */
+
+struct parcel {
+    void *objects[100];
+    unsigned owner;
+};
+
+static int64_t
+fill_parcel(void *arg)
+{
+    struct parcel *parcel = arg;
+    for (int i = 0; i < 100; i++) {
+        size_t bytes = (size_t)i * i * i; /* to 970 KB: of every kind */
+        parcel->objects[i] = skein_alloc(bytes);
+        if (!parcel->objects[i])
+            return -SKEIN_ENOMEM;
+        memset(parcel->objects[i], i, bytes);
+    }
+    parcel->owner = skein_owner(parcel->objects[7]);
+    return 0;
+}
+
+static int64_t
+used_here(void *arg)
+{
+    skein_yield(); /* a turn, in which what others freed comes home */
+    skein_yield();
+    struct skein_memory_stats stats;
+    skein_memory_stats_read(&stats);
+    return (int64_t)stats.used_bytes;
+}
+
+static void
+objects_are_freed_at_home(struct check *check)
+{
+    struct parcel parcel;
+    for (int round = 0; round < 3; round++) {
+        CHECK(check, skein_call(1, fill_parcel, &parcel, SKEIN_NEVER) == 0);
+        CHECK(check, parcel.owner == 1);
+        CHECK(check, skein_call(1, used_here, NULL, SKEIN_NEVER) > 25000000);
+        for (int i = 0; i < 100; i++) {
+            size_t bytes = (size_t)i * i * i;
+            unsigned char *object = parcel.objects[i];
+            CHECK(check, skein_owner(object) == 1);
+            CHECK(check, skein_usable_bytes(object) >= bytes);
+            CHECK(check, bytes == 0 || (object[0] == i && object[bytes - 1] == i));
+            skein_free(object);
+        }
+        CHECK(check, skein_call(1, used_here, NULL, SKEIN_NEVER) == 0);
+    }
+    CHECK(check, used_here(NULL) == 0);
+}
+
 /* ---- services ---- */
 
 struct counter {
@@ -555,6 +608,7 @@ const struct shards_suite_case shards_suite_cases[] = {
     {"two full rings do not deadlock", two_full_rings_do_not_deadlock},
     {"map-reduce folds in order", map_reduce_folds_in_order},
     {"foreign pointers are freed at home", foreign_pointers_are_freed_at_home},
+    {"objects are freed at home", objects_are_freed_at_home},
     {"a service has an instance everywhere", a_service_has_an_instance_everywhere},
     {"a service that fails to start leaves nothing", a_service_that_fails_to_start_leaves_nothing},
     {NULL, NULL},

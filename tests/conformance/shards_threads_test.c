@@ -217,6 +217,39 @@ stopping_cancels_the_calls_that_run(void **state)
     assert_true((late.rc == 0 && late.seen == -SKEIN_ECANCELED) || late.rc == -SKEIN_ECLOSED);
 }
 
+static int64_t
+fill_the_heap(void *arg)
+{
+    void *objects[64];
+    int count = 0;
+    while (count < 64 && (objects[count] = skein_alloc(200000)))
+        count++;
+    for (int i = 0; i < count; i++)
+        skein_free(objects[i]);
+    return count;
+}
+
+static int
+fill_heaps(void *arg)
+{
+    return skein_call(0, fill_the_heap, NULL, SKEIN_NEVER) == 16 &&
+                   skein_call(1, fill_the_heap, NULL, SKEIN_NEVER) == 16
+               ? 0
+               : -1;
+}
+
+static void
+a_heap_has_the_runtimes_limit(void **state)
+{
+    struct skein_runtime_options options = SKEIN_RUNTIME_OPTIONS_INIT;
+    char why[SKEIN_WHY_BYTES];
+    int result = 1;
+    options.shard_count = 2;
+    options.memory_bytes_max = 4u << 20;
+    assert_int_equal(skein_runtime_run(&options, fill_heaps, NULL, &result, why), 0);
+    assert_int_equal(result, 0);
+}
+
 /* ---- what cannot start ---- */
 
 static int
@@ -293,6 +326,7 @@ main(void)
         cmocka_unit_test(conforms_without_io_uring),
         cmocka_unit_test(threads_that_are_no_shards_post_and_call),
         cmocka_unit_test(stopping_cancels_the_calls_that_run),
+        cmocka_unit_test(a_heap_has_the_runtimes_limit),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(too_few_descriptors_are_an_error_with_a_remedy),
         cmocka_unit_test(the_callers_affinity_comes_back),
