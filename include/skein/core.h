@@ -3,13 +3,17 @@
 #define SKEIN_CORE_H
 
 /*
- * The runtime, whole: shards and their fibers, files, sockets and metrics. Each header says its own
+ * The runtime, whole: shards and their fibers, files, sockets, names and metrics. Each header says its own
  * part and can be included alone; skein/shard.h is where a program begins.
  */
 
 #include "skein/backend.h"
+#include "skein/balancer.h"
+#include "skein/breaker.h"
 #include "skein/call.h"
 #include "skein/channel.h"
+#include "skein/dial.h"
+#include "skein/dns.h"
 #include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
@@ -19,6 +23,8 @@
 #include "skein/log.h"
 #include "skein/memory.h"
 #include "skein/metrics.h"
+#include "skein/net.h"
+#include "skein/pool.h"
 #include "skein/process.h"
 #include "skein/runtime.h"
 #include "skein/service.h"

@@ -150,15 +150,6 @@ struct skein_credentials {
 /* skein_net_credentials - **Returns** 0; -EOPNOTSUPP: no Unix stream; -ENOTCONN. */
 int skein_net_credentials(int handle, struct skein_credentials *out_credentials) SKEIN_MUST_CHECK;
 
-/*
- * skein_net_send_file - send @count bytes of an open file from @offset, through a buffer of 64 KiB
- * (one copy; a socket's sendfile would block the shard, because its handle is in blocking mode).
- * **Returns** 0; -SKEIN_EEOF: the file ended first (what there was has been sent); else as
- * skein_file_pread and skein_socket_send.
- */
-int skein_net_send_file(int handle, int file, uint64_t offset, uint64_t count,
-                        uint64_t deadline_ns) SKEIN_MUST_CHECK;
-
 /* ---- readiness, for foreign libraries that do their own calls ---- */
 #define SKEIN_READABLE 1u
 #define SKEIN_WRITABLE 2u

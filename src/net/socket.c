@@ -2,12 +2,8 @@
 #include <errno.h>
 
 #include "base/assert.h"
-#include "base/mem.h"
 #include "core/await.h"
-#include "skein/file.h"
 #include "skein/net.h"
-
-#define FILE_BUFFER_BYTES 65536u
 
 static const struct skein_net_options no_options = SKEIN_NET_OPTIONS_INIT;
 
@@ -179,27 +175,4 @@ skein_datagram_recv(int handle, struct skein_datagram *messages, int message_cou
 {
     return transfer(BACKEND_RECV_MESSAGES, SKEIN_READABLE, handle, messages, message_count,
                     deadline_ns);
-}
-
-int
-skein_net_send_file(int handle, int file, uint64_t offset, uint64_t count, uint64_t deadline_ns)
-{
-    int rc = 0;
-    char *buffer = mem_alloc(FILE_BUFFER_BYTES);
-    while (count > 0 && rc == 0) {
-        size_t wanted = count < FILE_BUFFER_BYTES ? (size_t)count : FILE_BUFFER_BYTES;
-        ssize_t got = skein_file_pread(file, buffer, wanted, offset);
-        if (got < 0)
-            rc = (int)got;
-        else if (got == 0)
-            rc = -SKEIN_EEOF;
-        else
-            rc = skein_socket_send(handle, buffer, (size_t)got, deadline_ns);
-        if (rc == 0) {
-            offset += (uint64_t)got;
-            count -= (uint64_t)got;
-        }
-    }
-    mem_free(buffer);
-    return rc;
 }

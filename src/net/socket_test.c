@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Goal: what the kernel does with sockets' options, batches of datagrams, Unix paths, sends of
- * files and a shortage of descriptors is what skein/net.h says. What all backends do alike is in
- * the conformance suite. */
+/* Goal: what the kernel does with sockets' options, batches of datagrams and Unix paths is what
+ * skein/net.h says. What all backends do alike is in the conformance suite. */
 #include "net/net_test.h"
 
 #include <errno.h>
@@ -352,58 +351,6 @@ unix_paths(void *arg)
     return 0;
 }
 
-/* ---- files ---- */
-
-#define FILE_BYTES 300000
-
-struct sender {
-    struct check *check;
-    int handle, file, result;
-};
-
-static void
-send_the_file(void *arg)
-{
-    struct sender *sender = arg;
-    sender->result =
-        skein_net_send_file(sender->handle, sender->file, 1000, FILE_BYTES, net_test_soon());
-    CHECK(sender->check, skein_socket_shutdown(sender->handle) == 0);
-}
-
-static int
-sends_files(void *arg)
-{
-    char path[] = "/tmp/skein-net-XXXXXX";
-    static char data[FILE_BYTES], piece[40000];
-    struct link link;
-    struct skein_scope scope;
-    int fd = mkstemp(path);
-    for (size_t i = 0; i < sizeof(data); i++)
-        data[i] = (char)(i * 7 + (i >> 9));
-    CHECK(arg, write(fd, data, sizeof(data)) == sizeof(data));
-    CHECK(arg, unlink(path) == 0);
-    if (!open_link(arg, &link, NULL))
-        return 0;
-    struct sender sender = {.check = arg, .handle = link.client, .file = fd};
-    skein_scope_init(&scope);
-    CHECK(arg, skein_spawn(&scope, "sender", send_the_file, &sender, SKEIN_STACK_SMALL) == 0);
-    size_t at = 1000;
-    ssize_t n;
-    while ((n = skein_socket_recv(link.server, piece, sizeof(piece), net_test_soon())) > 0) {
-        CHECK(arg, at + (size_t)n <= sizeof(data) && memcmp(piece, data + at, (size_t)n) == 0);
-        at += (size_t)n;
-    }
-    skein_scope_join(&scope);
-    CHECK(arg, n == 0 && at == sizeof(data));
-    CHECK(arg, sender.result == -SKEIN_EEOF); /* 1000 bytes more were asked for than there are */
-    CHECK(arg, skein_net_send_file(link.server, fd, 0, 10, net_test_soon()) == 0);
-    CHECK(arg, skein_socket_recv(link.client, piece, 10, net_test_soon()) == 10);
-    CHECK(arg, skein_net_send_file(link.server, 1000000, 0, 10, net_test_soon()) == -EBADF);
-    CHECK(arg, skein_close(fd) == 0);
-    close_link(arg, &link);
-    return 0;
-}
-
 static void
 run_stream_options(void **state)
 {
@@ -452,12 +399,6 @@ run_unix_paths(void **state)
     net_test_run(unix_paths);
 }
 
-static void
-run_sends_files(void **state)
-{
-    net_test_run(sends_files);
-}
-
 int
 main(void)
 {
@@ -466,7 +407,6 @@ main(void)
         cmocka_unit_test(run_v6_only),        cmocka_unit_test(run_gso_and_gro),
         cmocka_unit_test(run_bursts),         cmocka_unit_test(run_packet_info),
         cmocka_unit_test(run_multicast),      cmocka_unit_test(run_unix_paths),
-        cmocka_unit_test(run_sends_files),
     };
     return cmocka_run_group_tests_name("socket", tests, NULL, NULL);
 }
