@@ -17,6 +17,8 @@
 #include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
+#include "skein/file_map.h"
+#include "skein/file_stream.h"
 #include "skein/file_watch.h"
 #include "skein/future.h"
 #include "skein/group.h"

@@ -31,9 +31,10 @@ extern "C" {
 #define SKEIN_WATCH_CLOSED 8u      /* closed by somebody who had it open for writing */
 #define SKEIN_WATCH_ATTRIBUTES 16u /* mode, owner, times, number of links */
 /* Only told. */
-#define SKEIN_WATCH_LOST 32u  /* events were dropped; number is -1 */
-#define SKEIN_WATCH_ENDED 64u /* this number is watched no more: removed, unmounted, or asked for \
-                               */
+#define SKEIN_WATCH_LOST 32u /* events were dropped; number is -1 */
+#define SKEIN_WATCH_ENDED                                                   \
+    64u /* this number is watched no more: removed, unmounted, or asked for \
+         */
 #define SKEIN_WATCH_DIRECTORY 128u /* beside others: the name is a directory's */
 
 #define SKEIN_WATCH_NAME_BYTES 256

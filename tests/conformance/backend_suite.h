@@ -32,6 +32,10 @@ void backend_suite_durable_names(struct backend_suite_run *run);
 void backend_suite_bad_handles(struct backend_suite_run *run);
 void backend_suite_files_to_sockets(struct backend_suite_run *run);
 void backend_suite_watches(struct backend_suite_run *run);
+/* Those of backend_suite_stream.c. */
+void backend_suite_file_streams(struct backend_suite_run *run);
+void backend_suite_file_stream_errors(struct backend_suite_run *run);
+void backend_suite_maps(struct backend_suite_run *run);
 /* Those of backend_suite_net.c. */
 void backend_suite_bad_sockets(struct backend_suite_run *run);
 void backend_suite_options(struct backend_suite_run *run);
