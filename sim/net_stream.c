@@ -134,7 +134,8 @@ finish_send(struct sim_end *end)
         for (int v = 0; v < sop->op->iov_count && segment->bytes < bytes; v++) {
             size_t n = sop->op->iov[v].iov_len;
             n = n < bytes - segment->bytes ? n : bytes - segment->bytes;
-            memcpy(segment->data + segment->bytes, sop->op->iov[v].iov_base, n);
+            if (n > 0)
+                memcpy(segment->data + segment->bytes, sop->op->iov[v].iov_base, n);
             segment->bytes += n;
         }
         push_segment(end, SEGMENT_DATA, segment);
