@@ -11,12 +11,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "conformance/backend_suite.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
+#include "skein/file_stream.h"
+#include "skein/socket.h"
 #include "core/backend.h"
 #include "skein/backend.h"
 #include "skein/error.h"
@@ -187,6 +190,98 @@ foreign_descriptors_are_waited_for(void **state)
     assert_int_equal(check.failed_count, 0);
 }
 
+/* ---- no descriptors left ---- */
+
+#define STARVED_COUNT 12
+
+struct starved {
+    struct check check;
+    struct skein_addr addr;
+    int listener, clients[STARVED_COUNT], servers[STARVED_COUNT];
+    int accepted_count;
+};
+
+static rlim_t
+set_descriptor_limit(rlim_t count)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = count;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static int
+starved_main(void *arg)
+{
+    struct starved *starved = arg;
+    struct check *check = &starved->check;
+    uint64_t deadline_ns = skein_deadline_in(20000000000ull);
+    starved->listener = skein_socket_listen(&starved->addr, STARVED_COUNT);
+    CHECK(check, skein_socket_local_addr(starved->listener, &starved->addr) == 0);
+    for (int i = 0; i < STARVED_COUNT; i++)
+        starved->clients[i] = skein_socket_connect(&starved->addr, deadline_ns);
+    /* Room for three of them. */
+    rlim_t before = set_descriptor_limit((rlim_t)starved->clients[STARVED_COUNT - 1] + 1 + 3);
+    int *count = &starved->accepted_count, rc = 0;
+    while (*count < STARVED_COUNT &&
+           (rc = skein_socket_accept(starved->listener, NULL, deadline_ns)) >= 0)
+        starved->servers[(*count)++] = rc;
+    CHECK(check, *count == 3);
+    CHECK(check, rc == -EMFILE);
+    CHECK(check, skein_socket_accept(starved->listener, NULL, deadline_ns) == -EMFILE);
+    CHECK(check, skein_socket_connect(&starved->addr, deadline_ns) == -EMFILE);
+    /* One comes back, then all: the connections that waited are served. */
+    CHECK(check, skein_close(starved->servers[--*count]) == 0);
+    rc = skein_socket_accept(starved->listener, NULL, deadline_ns);
+    CHECK(check, rc >= 0);
+    starved->servers[(*count)++] = rc;
+    set_descriptor_limit(before);
+    while (*count < STARVED_COUNT - 1) {
+        rc = skein_socket_accept(starved->listener, NULL, deadline_ns);
+        if (!CHECK(check, rc >= 0))
+            break;
+        starved->servers[(*count)++] = rc;
+    }
+    for (int i = 0; i < STARVED_COUNT; i++)
+        CHECK(check, skein_close(starved->clients[i]) == 0);
+    for (int i = 0; i < *count; i++)
+        CHECK(check, skein_close(starved->servers[i]) == 0);
+    return skein_close(starved->listener);
+}
+
+static void
+accepts_again_when_descriptors_come_back(void **state)
+{
+    struct starved starved = {.addr = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}}};
+    assert_int_equal(run_in_kernel(NULL, starved_main, &starved), 0);
+    assert_int_equal(starved.check.failed_count, 0);
+}
+
+/* A full disk is told, and nothing is written in part and called whole. */
+static int
+full_main(void *arg)
+{
+    struct check *check = arg;
+    char data[8192] = {0};
+    int handle = skein_file_open("/dev/full", SKEIN_FILE_RDWR, 0);
+    CHECK(check, handle >= 0);
+    CHECK(check, skein_file_pwrite(handle, data, sizeof(data), 0, 0) == -ENOSPC);
+    struct skein_file_writer *writer = skein_file_writer_open(handle, NULL);
+    CHECK(check, skein_file_writer_write(writer, data, sizeof(data), NULL, SKEIN_NEVER) == 0);
+    CHECK(check, skein_file_writer_close(writer) == -ENOSPC);
+    return skein_close(handle);
+}
+
+static void
+full_disks_are_told(void **state)
+{
+    struct check check = {0};
+    assert_int_equal(run_in_kernel(NULL, full_main, &check), 0);
+    assert_int_equal(check.failed_count, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -199,6 +294,8 @@ main(int argc, char **argv)
         cmocka_unit_test(a_wake_from_another_thread_ends_the_wait),
         cmocka_unit_test(more_operations_than_the_ring_has_room_for),
         cmocka_unit_test(foreign_descriptors_are_waited_for),
+        cmocka_unit_test(accepts_again_when_descriptors_come_back),
+        cmocka_unit_test(full_disks_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
