@@ -128,56 +128,14 @@ serve_parse_backend(const struct flags_row *row, const char *text, void *field, 
     return rc;
 }
 
-/* One "7=127.0.0.1:7101" of the list. */
-static int
-parse_peer(const char *text, size_t bytes, struct serve_peers *peers, char out_why[256])
-{
-    char one[128], reason[128], *equals, *end;
-    struct replica_peer *peer = &peers->list[peers->count];
-    if (bytes >= sizeof(one) || peers->count == REPLICA_NODES_MAX) {
-        snprintf(out_why, 256, "a list of at most %d nodes", REPLICA_NODES_MAX);
-        return -SKEIN_EINVALID;
-    }
-    memcpy(one, text, bytes);
-    one[bytes] = '\0';
-    equals = strchr(one, '=');
-    unsigned long number = one[0] >= '1' && one[0] <= '9' ? strtoul(one, &end, 10) : 0;
-    if (!equals || number == 0 || number > 65535 || end != equals) {
-        snprintf(out_why, 256, "a list like 1=127.0.0.1:7101,2=127.0.0.1:7102: at \"%.40s\"", one);
-        return -SKEIN_EINVALID;
-    }
-    if (net_addr_parse(equals + 1, &peer->addr, reason) < 0 || peer->addr.port == 0) {
-        snprintf(out_why, 256, "a list of addresses with ports: at \"%.40s\"", one);
-        return -SKEIN_EINVALID;
-    }
-    peer->node = (uint32_t)number;
-    for (uint32_t i = 0; i < peers->count; i++) {
-        bool same_addr = memcmp(&peers->list[i].addr.ip, &peer->addr.ip, 16) == 0 &&
-                         peers->list[i].addr.port == peer->addr.port;
-        if (peers->list[i].node == peer->node || same_addr) {
-            snprintf(out_why, 256, "a list with each node and address once: at \"%.40s\"", one);
-            return -SKEIN_EINVALID;
-        }
-    }
-    peers->count++;
-    return 0;
-}
-
 int
 serve_parse_peers(const struct flags_row *row, const char *text, void *field, char out_why[256])
 {
-    struct serve_peers peers = {.count = 0};
-    for (;;) {
-        size_t bytes = strcspn(text, ",");
-        int rc = parse_peer(text, bytes, &peers, out_why);
-        if (rc < 0)
-            return rc;
-        if (text[bytes] == '\0')
-            break;
-        text += bytes + 1;
-    }
-    *(struct serve_peers *)field = peers;
-    return 0;
+    struct replica_peers peers;
+    int rc = replica_peers_parse(text, &peers, out_why);
+    if (rc == 0)
+        *(struct replica_peers *)field = peers;
+    return rc;
 }
 
 static int
@@ -212,7 +170,7 @@ int
 serve_config_check(struct serve_config *config, char out_why[256])
 {
     struct kv_node_options *node = &config->node;
-    const struct serve_peers *peers = &config->peers;
+    const struct replica_peers *peers = &config->peers;
     uint32_t self = 0;
     while (self < peers->count && peers->list[self].node != node->replica.node)
         self++;

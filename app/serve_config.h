@@ -4,17 +4,13 @@
 
 #include "app/flags.h"
 #include "kv/node.h"
+#include "replica/peers.h"
 #include "skein/backend.h"
 
 /*
  * What `skein serve` is told. The rows of its flags fill the node's options in place, so a flag
  * that is parsed is a flag that counts.
  */
-
-struct serve_peers {
-    struct replica_peer list[REPLICA_NODES_MAX];
-    uint32_t count;
-};
 
 /* Where metrics are served, if anywhere. */
 struct serve_metrics {
@@ -24,7 +20,7 @@ struct serve_metrics {
 
 struct serve_config {
     struct kv_node_options node;
-    struct serve_peers peers;
+    struct replica_peers peers;
     struct skein_log_levels log_levels;
     struct serve_metrics metrics;
     enum skein_backend_kind backend;
