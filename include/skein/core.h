@@ -10,6 +10,7 @@
 #include "skein/backend.h"
 #include "skein/balancer.h"
 #include "skein/breaker.h"
+#include "skein/bytes.h"
 #include "skein/call.h"
 #include "skein/channel.h"
 #include "skein/dial.h"

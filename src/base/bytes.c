@@ -11,8 +11,7 @@ bytes_try_new(size_t capacity_bytes)
     struct bytes_buf *buf = mem_try_alloc(sizeof(*buf) + capacity_bytes);
     if (!buf)
         return NULL;
-    buf->refs = 1;
-    buf->capacity_bytes = capacity_bytes;
+    *buf = (struct bytes_buf){.refs = 1, .capacity_bytes = capacity_bytes};
     return buf;
 }
 
@@ -72,6 +71,12 @@ bytes_unref(struct bytes *view)
     if (!buf)
         return;
     skein_assert(buf->refs > 0);
-    if (--buf->refs == 0)
+    if (--buf->refs > 0)
+        return;
+    if (buf->capacity_bytes != BYTES_OWNED) {
         mem_free(buf);
+        return;
+    }
+    struct bytes_owned *owned = BASE_CONTAINER_OF(buf, struct bytes_owned, buf);
+    owned->drop(owned);
 }

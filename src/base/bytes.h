@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "skein/bytes.h"
 
 /*
  * Reference-counted immutable bytes.
@@ -20,12 +21,24 @@
  *     bytes_unref(&b);                         drops one and clears the view
  *
  * One shard only: the count is not atomic.
+ *
+ * The public skein_bytes (skein/bytes.h) is a view of the same buffers; bytes_of_public and
+ * bytes_to_public turn one into the other. A buffer that is not from bytes_new begins a struct
+ * bytes_owned: its views point wherever the bytes are.
  */
 
 struct bytes_buf {
     size_t refs;
-    size_t capacity_bytes;
+    size_t capacity_bytes; /* BYTES_OWNED: see below */
     uint8_t data[];
+};
+
+#define BYTES_OWNED SIZE_MAX
+
+struct bytes_owned {
+    struct bytes_buf buf;                    /* capacity_bytes is BYTES_OWNED */
+    void (*drop)(struct bytes_owned *owned); /* with the last reference */
+    void *context;                           /* drop's */
 };
 
 struct bytes {
@@ -51,5 +64,18 @@ struct bytes bytes_ref(struct bytes view);
 struct bytes bytes_slice(struct bytes view, size_t offset, size_t count);
 /* bytes_unref - drop the reference and clear the view. Idempotent. */
 void bytes_unref(struct bytes *view);
+
+/* bytes_of_public / bytes_to_public - the same reference, in the other type. */
+static inline struct bytes
+bytes_of_public(struct skein_bytes view)
+{
+    return (struct bytes){.buf = view.buf, .data = view.data, .count = view.count};
+}
+
+static inline struct skein_bytes
+bytes_to_public(struct bytes view)
+{
+    return (struct skein_bytes){.buf = view.buf, .data = view.data, .count = view.count};
+}
 
 #endif

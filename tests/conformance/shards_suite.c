@@ -472,6 +472,74 @@ objects_are_freed_at_home(struct check *check)
     CHECK(check, used_here(NULL) == 0);
 }
 
+struct delivery {
+    struct skein_parcel *parcel;
+    struct skein_bytes kept; /* there */
+};
+
+static int64_t
+take_delivery(void *arg)
+{
+    struct delivery *delivery = arg;
+    struct skein_bytes bytes;
+    if (skein_bytes_unpack(delivery->parcel, &bytes) < 0)
+        return -SKEIN_ENOMEM;
+    int64_t sum = 0;
+    for (size_t i = 0; i < bytes.count; i++)
+        sum += bytes.data[i];
+    delivery->kept = skein_bytes_split(&bytes, 10);
+    skein_bytes_unref(&bytes);
+    return sum;
+}
+
+static int64_t
+let_go(void *arg)
+{
+    struct delivery *delivery = arg;
+    bool same = delivery->kept.count == 10 && delivery->kept.data[9] == 9;
+    skein_bytes_unref(&delivery->kept);
+    return same ? 0 : -1;
+}
+
+static void
+dropped_at_home(void *context)
+{
+    int *dropped_on = context;
+    *dropped_on = (int)skein_shard_index();
+}
+
+static void
+slices_travel_without_copying(struct check *check)
+{
+    uint8_t data[200];
+    int dropped_on = -1;
+    for (unsigned i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)i;
+    for (unsigned shard = 0; shard < SHARDS_SUITE_COUNT; shard++) {
+        struct delivery delivery = {0};
+        struct skein_bytes bytes;
+        dropped_on = -1;
+        CHECK(check, skein_bytes_wrap(data, 200, dropped_at_home, &dropped_on, &bytes) == 0);
+        delivery.parcel = skein_bytes_pack(&bytes);
+        CHECK(check, delivery.parcel && bytes.buf == NULL);
+        CHECK(check, skein_call(shard, take_delivery, &delivery, SKEIN_NEVER) == 199 * 100);
+        CHECK(check, delivery.kept.data == data); /* the bytes have not moved */
+        CHECK(check, dropped_on == -1);
+        CHECK(check, skein_call(shard, let_go, &delivery, SKEIN_NEVER) == 0);
+        while (dropped_on == -1)
+            CHECK(check, skein_sleep(skein_deadline_in(MS)) == 0);
+        CHECK(check, dropped_on == 0);
+    }
+    struct skein_bytes unwanted;
+    dropped_on = -1;
+    CHECK(check, skein_bytes_wrap(data, 1, dropped_at_home, &dropped_on, &unwanted) == 0);
+    skein_parcel_drop(skein_bytes_pack(&unwanted));
+    skein_parcel_drop(NULL);
+    while (dropped_on == -1)
+        CHECK(check, skein_sleep(skein_deadline_in(MS)) == 0);
+    CHECK(check, used_here(NULL) == 0);
+}
+
 /* ---- services ---- */
 
 struct counter {
@@ -609,6 +677,7 @@ const struct shards_suite_case shards_suite_cases[] = {
     {"map-reduce folds in order", map_reduce_folds_in_order},
     {"foreign pointers are freed at home", foreign_pointers_are_freed_at_home},
     {"objects are freed at home", objects_are_freed_at_home},
+    {"slices travel without copying", slices_travel_without_copying},
     {"a service has an instance everywhere", a_service_has_an_instance_everywhere},
     {"a service that fails to start leaves nothing", a_service_that_fails_to_start_leaves_nothing},
     {NULL, NULL},
