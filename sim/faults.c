@@ -4,13 +4,14 @@
 #include <stdio.h>
 
 #include "replica/envelope.h"
+#include "replica/state.h"
 #include "sim/cluster.h"
 
 #define MS SIM_MS
 
 static const char *const names[SIM_FAULT_COUNT] = {
-    "crash", "crash-all",   "stop",      "pause",     "split", "one-way", "isolate-leader",
-    "link",  "disk-errors", "disk-full", "disk-slow", "flip",  "wipe",    "clock"};
+    "crash",       "crash-all", "stop",      "pause", "split", "one-way", "isolate-leader", "link",
+    "disk-errors", "disk-full", "disk-slow", "flip",  "wipe",  "clock",   "transfer"};
 _Static_assert(SIM_FAULT_COUNT <= 16, "a plan has room for the weights");
 
 const char *
@@ -203,6 +204,24 @@ begin_on_disk(struct sim_cluster *cluster, enum sim_fault fault, struct sim_node
     return true;
 }
 
+/* The old leader hands over; half the time it hears nothing of what comes of it. */
+static bool
+transfer(struct sim_cluster *cluster, struct sim_node *leader)
+{
+    struct replica *replica = kv_node_replica(leader->kv);
+    if (sim_host_paused(leader->host) || replica->phase != REPLICA_RUNNING)
+        return false;
+    struct sim_context context = sim_host_enter(leader->host);
+    bool begun = raft_transfer(replica->raft, RAFT_NONE) == 0;
+    driver_signal(replica);
+    sim_host_leave(context);
+    bool deaf = sim_chance(&cluster->world, 500);
+    sim_host_turn(leader->host);
+    if (begun && deaf)
+        isolate(cluster, leader->host->number, true, false);
+    return begun;
+}
+
 static bool
 begin(struct sim_cluster *cluster, enum sim_fault fault)
 {
@@ -250,6 +269,8 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
     case SIM_FAULT_FLIP:
     case SIM_FAULT_WIPE:
         return begin_on_disk(cluster, fault, node);
+    case SIM_FAULT_TRANSFER:
+        return leader && transfer(cluster, leader);
     case SIM_FAULT_COUNT:
         break;
     }

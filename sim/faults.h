@@ -23,6 +23,7 @@ enum sim_fault {
     SIM_FAULT_FLIP,
     SIM_FAULT_WIPE,
     SIM_FAULT_CLOCK,
+    SIM_FAULT_TRANSFER, /* leadership is handed over, and the old leader may not hear of it */
     SIM_FAULT_COUNT
 };
 

@@ -12,15 +12,38 @@
 
 enum mutation {
     MUTATION_NONE,
-    MUTATION_VOTE_BEFORE_SYNC,    /* a vote is answered before term and vote are durable */
-    MUTATION_COMMIT_OLD_TERM,     /* an older term's entry is committed by counting (Fig. 8) */
-    MUTATION_NO_TRUNCATE,         /* a conflicting suffix is not truncated */
-    MUTATION_READ_BEFORE_COMMIT,  /* ReadIndex answered before a commit in the leader's term */
-    MUTATION_BELIEVE_SENDER,      /* a message's claimed sender is believed over the link's peer */
-    MUTATION_CORRUPT_IS_TORN,     /* a damaged middle of the log is treated as a torn tail */
-    MUTATION_SNAPSHOT_KEEPS_LOG,  /* a snapshot is installed without resetting the log behind it */
-    MUTATION_SYNC_FAILURE_HIDDEN, /* a failed sync is reported as success */
-    MUTATION_SKIP_SYNC,           /* log writes are acknowledged without being synced */
+    MUTATION_VOTE_BEFORE_SYNC,     /* a vote is answered before term and vote are durable */
+    MUTATION_COMMIT_OLD_TERM,      /* an older term's entry is committed by counting (Fig. 8) */
+    MUTATION_NO_TRUNCATE,          /* a conflicting suffix is not truncated */
+    MUTATION_READ_BEFORE_COMMIT,   /* ReadIndex answered before a commit in the leader's term */
+    MUTATION_BELIEVE_SENDER,       /* a message's claimed sender is believed over the link's peer */
+    MUTATION_CORRUPT_IS_TORN,      /* a damaged middle of the log is treated as a torn tail */
+    MUTATION_SNAPSHOT_KEEPS_LOG,   /* a snapshot is installed without resetting the log behind it */
+    MUTATION_SYNC_FAILURE_HIDDEN,  /* a failed sync is reported as success */
+    MUTATION_SKIP_SYNC,            /* log writes are acknowledged without being synced */
+    MUTATION_LEASE_AFTER_HANDOVER, /* reads are answered unasked while leadership is handed over */
+    MUTATION_INDEX_WITHOUT_DATA,   /* a checkpoint's index and its data are not of one moment */
+    MUTATION_PRE_VOTE_IS_CONTACT,  /* granting a pre-vote counts as having heard from a leader */
+    MUTATION_ACK_WHOLE_LOG,        /* an append is acknowledged up to the log's end (row 45) */
+    MUTATION_CUT_BEHIND_APPEND, /* what lies behind an append is cut off although it fits (row 21)
+                                 */
+    MUTATION_VOTE_FOR_SHORTER,  /* a vote is granted whatever the candidate's log is */
+    MUTATION_VOTE_TWICE,        /* a vote is granted to whoever asks, in one term */
+    MUTATION_VOTE_FORGOTTEN,    /* the vote is forgotten at a restart */
+    MUTATION_COMMIT_BEYOND_APPEND,  /* commit goes beyond what the leader's append covered */
+    MUTATION_COMMIT_WITHOUT_QUORUM, /* an entry is committed when one of them all has it (row 20) */
+    MUTATION_ACK_BEFORE_SYNC,       /* an append is acknowledged before it is durable */
+    MUTATION_COUNT_OWN_UNSYNCED,    /* a leader counts its own log before it is durable (row 29) */
+    MUTATION_ABA_GUARD_OFF,  /* any finished write makes the log durable up to its index (row 33) */
+    MUTATION_STALE_SNAPSHOT, /* a snapshot older than what is committed is installed */
+    MUTATION_READ_WITHOUT_ROUND,  /* a leader answers reads without asking whether it still leads
+                                     (row 19) */
+    MUTATION_READ_OWN_STATE,      /* a follower answers reads out of its own state */
+    MUTATION_DEDUPE_FORGOTTEN,    /* a repeated hand-over of a write is carried out again */
+    MUTATION_FORWARD_RESENT,      /* a write of unknown outcome is handed on once more */
+    MUTATION_CARRY_FORGOTTEN,     /* term and vote are not carried into a new segment */
+    MUTATION_CHECKPOINT_UNSYNCED, /* a checkpoint gets its name before it is durable */
+    MUTATION_LOCAL_CLOCK, /* keys expire by each node's own clock instead of the log's time */
     MUTATION_COUNT
 };
 

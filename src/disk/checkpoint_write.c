@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "disk/checkpoint_block.h"
@@ -125,7 +126,7 @@ checkpoint_commit(struct checkpoint_writer *writer)
         writer->block_at += CHECKPOINT_UNIT_BYTES;
         rc = buffer_flush(writer);
     }
-    if (rc == 0)
+    if (rc == 0 && !mutation_on(MUTATION_CHECKPOINT_UNSYNCED))
         rc = skein_file_sync(writer->handle, 0);
     checkpoint_path(writer->dir, writer->index, final, sizeof(final));
     if (rc == 0)

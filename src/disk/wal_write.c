@@ -190,6 +190,8 @@ wal_batch_begin(struct wal *wal)
         struct wal_carry carry = {.state = wal->state,
                                   .continuing_bytes = wal->frame_left_bytes,
                                   .after = wal->frame_left_bytes ? wal->after : wal->state};
+        if (mutation_on(MUTATION_CARRY_FORGOTTEN))
+            carry.state.hard_state = carry.after.hard_state = (struct raft_hard_state){0};
         wal_carry_encode(block_at(wal, 0) + WAL_BLOCK_HEAD_BYTES, &carry);
         wal->payload_bytes = WAL_PAYLOAD_BYTES;
     }

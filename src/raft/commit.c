@@ -26,6 +26,8 @@ raft_maybe_commit(struct raft *raft)
     for (uint32_t i = 0; i < raft->config.count; i++)
         matched[i] = raft->peers[i].match;
     uint64_t index = raft_quorum_committed(&raft->config, matched);
+    for (uint32_t i = 0; i < raft->config.count && mutation_on(MUTATION_COMMIT_WITHOUT_QUORUM); i++)
+        index = matched[i] > index ? matched[i] : index;
     if (!raft->config.count || index <= raft->log.commit)
         return false;
     /* Section 5.4.2: only entries of the own term commit by counting (Figure 8; row 1). */

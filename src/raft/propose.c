@@ -2,6 +2,7 @@
 #include <skein/error.h>
 
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "raft/codec.h"
 #include "raft/internal.h"
 
@@ -24,6 +25,9 @@ raft_append_own(struct raft *raft, const struct raft_entry *entries, size_t coun
         raft->uncommitted_bytes += raft_entry_charge(raft, &entry);
         raft_log_push(&raft->log, entry);
     }
+    struct raft_progress *own = raft_peer(raft, raft->id);
+    if (mutation_on(MUTATION_COUNT_OWN_UNSYNCED) && own)
+        raft_progress_update(own, raft_log_last(&raft->log));
     /* The leader's own acknowledgement waits for the write. Else the word of the write itself is it
      * (recv_storage.c). */
     if (raft->options.eager_sends)

@@ -92,7 +92,10 @@ raft_reads_start(struct raft *raft)
         raft->reads[i].index = read_index_now(raft);
         raft->read_round_wanted = true;
     }
-    if (raft->options.lease_reads || raft_votes_alone(raft))
+    bool unasked = raft->options.lease_reads || raft_votes_alone(raft) ||
+                   mutation_on(MUTATION_READ_WITHOUT_ROUND) ||
+                   (mutation_on(MUTATION_LEASE_AFTER_HANDOVER) && raft->transferee != RAFT_NONE);
+    if (unasked)
         answer_to(raft, raft_reads_seq(raft));
     else if (raft->options.eager_sends && raft->read_round_wanted)
         raft_send_heartbeats(raft);

@@ -95,8 +95,12 @@ raft_on_append(struct raft *raft, struct raft_message *m)
         from = raft_log_last(&raft->log) + 1;
     if (from <= matched)
         take_entries(raft, m, from);
-    raft_commit_to(raft, m->commit < matched ? m->commit : matched);
+    if (mutation_on(MUTATION_CUT_BEHIND_APPEND) && matched >= raft->log.commit)
+        raft_log_truncate(&raft->log, matched + 1);
+    uint64_t covered =
+        mutation_on(MUTATION_COMMIT_BEYOND_APPEND) ? raft_log_last(&raft->log) : matched;
+    raft_commit_to(raft, m->commit < covered ? m->commit : covered);
     /* Only what this message vouches for, however long our log is (row 45). */
-    answer(raft, m, matched);
+    answer(raft, m, mutation_on(MUTATION_ACK_WHOLE_LOG) ? raft_log_last(&raft->log) : matched);
     return 0;
 }

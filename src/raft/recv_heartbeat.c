@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <skein/error.h>
 
+#include "base/mutation.h"
 #include "raft/internal.h"
 
 int
@@ -19,9 +20,12 @@ raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
         raft_repair_ask(raft, m->from);
         return 0;
     }
-    if (m->commit > raft_log_last(&raft->log))
+    uint64_t commit = m->commit;
+    if (mutation_on(MUTATION_COMMIT_BEYOND_APPEND) && commit > raft_log_last(&raft->log))
+        commit = raft_log_last(&raft->log);
+    if (commit > raft_log_last(&raft->log))
         return -SKEIN_EPROTO;
-    raft_commit_to(raft, m->commit);
+    raft_commit_to(raft, commit);
     return 0;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mutation.h"
 #include "raft/internal.h"
 
 /* Section 5.4.1: the later last term, then the longer log. */
@@ -8,6 +9,8 @@ up_to_date(const struct raft *raft, const struct raft_message *m)
     uint64_t last_term = raft_log_last_term(&raft->log);
     if (raft_repair_refuses(raft, m->log_term, m->index))
         return false;
+    if (mutation_on(MUTATION_VOTE_FOR_SHORTER))
+        return true;
     if (m->log_term != last_term)
         return m->log_term > last_term;
     return m->index >= raft_log_last(&raft->log);
@@ -17,7 +20,7 @@ int
 raft_on_vote(struct raft *raft, const struct raft_message *m)
 {
     bool pre = m->type == RAFT_PRE_VOTE;
-    bool may_vote = raft->vote == m->from ||
+    bool may_vote = raft->vote == m->from || mutation_on(MUTATION_VOTE_TWICE) ||
                     (raft->vote == RAFT_NONE && raft->leader == RAFT_NONE) ||
                     (pre && m->term > raft->term);
     /* Without a configuration this disk is nobody's memory yet: its vote would vouch for nothing.
@@ -35,6 +38,8 @@ raft_on_vote(struct raft *raft, const struct raft_message *m)
         answer.index = raft->log.commit;
         answer.log_term = raft_log_term(&raft->log, raft->log.commit);
     }
+    if (granted && pre && mutation_on(MUTATION_PRE_VOTE_IS_CONTACT))
+        raft->election_elapsed = 0;
     if (granted && !pre) {
         raft->election_elapsed = 0;
         raft->vote = m->from;

@@ -18,6 +18,7 @@ waits_for_append(const struct raft *raft, const struct raft_message *m)
     case RAFT_VOTE_RESPONSE:
         return !mutation_on(MUTATION_VOTE_BEFORE_SYNC) || m->to == raft->id;
     case RAFT_APPEND_RESPONSE:
+        return !mutation_on(MUTATION_ACK_BEFORE_SYNC) || m->to == raft->id;
     case RAFT_PRE_VOTE_RESPONSE:
         return true;
     /* A candidate that forgot its term would ask once more in the same term, with what is left of
@@ -59,7 +60,8 @@ raft_send_heartbeats(struct raft *raft)
         struct raft_progress *p = &raft->peers[i];
         if (p->id == raft->id)
             continue;
-        p->sent_commit = raft->log.commit < p->match ? raft->log.commit : p->match;
+        bool unbounded = mutation_on(MUTATION_COMMIT_BEYOND_APPEND) || raft->log.commit < p->match;
+        p->sent_commit = unbounded ? raft->log.commit : p->match;
         raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT,
                                               .to = p->id,
                                               .index = raft->options.lease_ns ? raft->now_ns : 0,

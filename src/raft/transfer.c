@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <skein/error.h>
 
+#include "base/mutation.h"
 #include "raft/internal.h"
 
 static uint64_t
@@ -67,7 +68,7 @@ raft_transfer_maybe_finish(struct raft *raft, const struct raft_progress *p)
     if (p->id != raft->transferee || p->match != raft_log_last(&raft->log))
         return;
     /* Those who vote for it break their promise; what is under way cannot be called back. */
-    raft->lease_void = true;
+    raft->lease_void = !mutation_on(MUTATION_LEASE_AFTER_HANDOVER);
     raft_send(raft, (struct raft_message){.type = RAFT_TIMEOUT_NOW, .to = p->id});
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Committed entries reach the machine, and their replies whoever waits for them. */
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/entry.h"
@@ -68,6 +69,8 @@ apply_commands(struct replica *replica, const struct raft_entry *entry, struct p
     for (uint32_t ordinal = 0; reader.left > 0; ordinal++) {
         struct replica_command command = {
             .index = entry->index, .time_ms = replica->log_time_ms, .data = entry_next(&reader)};
+        if (mutation_on(MUTATION_LOCAL_CLOCK))
+            command.time_ms = skein_wall_ns() / 1000000;
         struct request *waiter = waiter_of(proposal, ordinal);
         replica->options.machine_ops->apply(replica->machine, &command, waiter ? out : NULL);
         if (waiter)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints in the background, and the log cut behind them. */
+#include "base/mutation.h"
 #include "skein/fiber.h"
 #include "skein/shard.h"
 #include "obs/log.h"
@@ -120,6 +121,8 @@ take(struct replica *replica)
         sink.info.cluster[i] = replica->identity.map.cluster[i];
     replica->checkpoint_wanted = false;
     uint64_t log_bytes = replica->log_bytes, begun_ns = skein_now_ns();
+    if (mutation_on(MUTATION_INDEX_WITHOUT_DATA))
+        (void)!skein_sleep(skein_deadline_in(20 * PIECE_PAUSE_NS));
     int rc = save(replica, &sink);
     if (rc < 0)
         return rc;

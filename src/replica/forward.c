@@ -7,6 +7,7 @@
  * for an attempt that carried no token (the leader's process takes none of those).
  */
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "skein/shard.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -91,7 +92,7 @@ hand_on_again(struct replica *replica, struct request *request)
 static void
 read_again_or(struct replica *replica, struct request *request, int write_status)
 {
-    if (request->kind == REPLICA_READ)
+    if (request->kind == REPLICA_READ || mutation_on(MUTATION_FORWARD_RESENT))
         hand_on_again(replica, request);
     else
         request_finish(replica, request, write_status, NULL, 0);
@@ -201,7 +202,8 @@ forward_give_up(struct replica *replica, uint64_t now_ns)
     for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
         list_for_each_safe (link, &replica->forwards[i]) {
             struct request *request = LIST_ENTRY(link, struct request, link);
-            if (request->target != leader && request->kind == REPLICA_READ)
+            bool again = request->kind == REPLICA_READ || mutation_on(MUTATION_FORWARD_RESENT);
+            if (request->target != leader && again)
                 request_requeue(replica, request);
             else if (request->target != leader)
                 request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);

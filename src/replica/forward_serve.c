@@ -7,6 +7,7 @@
  * repeat is never carried out, and never answered with "not applied" either.
  */
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "skein/shard.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -158,7 +159,7 @@ forward_on_request(struct replica *replica, uint32_t from, struct bytes message)
     }
     session->used_ns = skein_now_ns();
     while ((rc = envelope_next_forward(&items, &item)) == 0)
-        if (window_take(session->window, item.id))
+        if (window_take(session->window, item.id) || mutation_on(MUTATION_DEDUPE_FORGOTTEN))
             take_request(replica, peer, &items, &item);
     if (rc != -SKEIN_ENOTFOUND)
         replica->counters.undecodable_dropped++;

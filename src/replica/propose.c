@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the queue into the log, the read index or the leader's hands. */
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "skein/shard.h"
 #include "replica/entry.h"
 #include "replica/state.h"
@@ -140,12 +141,33 @@ hand_on(struct replica *replica, uint32_t leader, uint64_t now_ns)
     }
 }
 
+/* A known bug (base/mutation.h): what is applied here may be old. */
+static void
+read_own_state(struct replica *replica)
+{
+    struct read_batch *batch = mem_zalloc(sizeof *batch);
+    list_init(&batch->requests);
+    batch->index = replica->applied_index;
+    list_for_each_safe (link, &replica->queue) {
+        struct request *request = LIST_ENTRY(link, struct request, link);
+        if (request->kind != REPLICA_READ)
+            continue;
+        list_remove(&request->link);
+        request->state = REQUEST_READING;
+        list_push_back(&batch->requests, &request->link);
+    }
+    list_push_back(&replica->reads, &batch->link);
+    apply_reads(replica);
+}
+
 void
 propose_queue(struct replica *replica)
 {
     if (!replica->raft || list_is_empty(&replica->queue))
         return;
     uint64_t now_ns = skein_now_ns();
+    if (mutation_on(MUTATION_READ_OWN_STATE))
+        read_own_state(replica);
     if (!replica_is_leader(replica)) {
         uint64_t leader = raft_leader(replica->raft);
         hand_on(replica, leader == replica->raft_id ? 0 : replica_raft_node(leader), now_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what the disk holds to a running core. */
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/shard.h"
@@ -174,6 +175,8 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                  replica->wal_dir, replica->promise.start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }
+    if (mutation_on(MUTATION_VOTE_FORGOTTEN))
+        log->hard_state.vote = RAFT_NONE;
     bool promised = repair_merge(replica, &log->hard_state);
     raise_hard_state(&log->hard_state, snapshot);
     size_t entry_count = log->entry_count;
