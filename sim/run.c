@@ -57,6 +57,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     static const uint64_t segments[] = {64 << 10, 128 << 10, 256 << 10};
     static const uint64_t checkpoints[] = {256, 2 << 10, 8 << 10, 32 << 10, 128 << 10};
     static const uint64_t keeps[] = {0, 4 << 10, 32 << 10};
+    static const uint64_t appends[] = {1, 1000, 1 << 20, 1 << 20};
     uint64_t seconds = options->seconds ? options->seconds : PHASE_SECONDS;
     *plan = (struct sim_plan){.seed = options->seed};
     plan->node_count = prng_chance(random, 1, 5) ? 5 : 3;
@@ -69,6 +70,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->segment_bytes = pick(random, segments, BASE_COUNT_OF(segments));
     plan->checkpoint_log_bytes = pick(random, checkpoints, BASE_COUNT_OF(checkpoints));
     plan->keep_log_bytes = pick(random, keeps, BASE_COUNT_OF(keeps));
+    plan->append_bytes_max = pick(random, appends, BASE_COUNT_OF(appends));
     plan->command_timeout_ns = prng_range(random, 500, 3000) * SIM_MS;
     plan->client_timeout_ns = prng_range(random, 500, 4000) * SIM_MS;
     plan->think_ns_max = prng_range(random, 20, 200) * SIM_MS;

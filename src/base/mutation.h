@@ -24,7 +24,6 @@ enum mutation {
     MUTATION_LEASE_AFTER_HANDOVER, /* reads are answered unasked while leadership is handed over */
     MUTATION_INDEX_WITHOUT_DATA,   /* a checkpoint's index and its data are not of one moment */
     MUTATION_PRE_VOTE_IS_CONTACT,  /* granting a pre-vote counts as having heard from a leader */
-    MUTATION_ACK_WHOLE_LOG,        /* an append is acknowledged up to the log's end (row 45) */
     MUTATION_CUT_BEHIND_APPEND, /* what lies behind an append is cut off although it fits (row 21)
                                  */
     MUTATION_VOTE_FOR_SHORTER,  /* a vote is granted whatever the candidate's log is */
@@ -34,15 +33,14 @@ enum mutation {
     MUTATION_COMMIT_WITHOUT_QUORUM, /* an entry is committed when one of them all has it (row 20) */
     MUTATION_ACK_BEFORE_SYNC,       /* an append is acknowledged before it is durable */
     MUTATION_COUNT_OWN_UNSYNCED,    /* a leader counts its own log before it is durable (row 29) */
-    MUTATION_ABA_GUARD_OFF,  /* any finished write makes the log durable up to its index (row 33) */
-    MUTATION_STALE_SNAPSHOT, /* a snapshot older than what is committed is installed */
-    MUTATION_READ_WITHOUT_ROUND,  /* a leader answers reads without asking whether it still leads
-                                     (row 19) */
-    MUTATION_READ_OWN_STATE,      /* a follower answers reads out of its own state */
-    MUTATION_DEDUPE_FORGOTTEN,    /* a repeated hand-over of a write is carried out again */
-    MUTATION_FORWARD_RESENT,      /* a write of unknown outcome is handed on once more */
-    MUTATION_CARRY_FORGOTTEN,     /* term and vote are not carried into a new segment */
-    MUTATION_CHECKPOINT_UNSYNCED, /* a checkpoint gets its name before it is durable */
+    MUTATION_STALE_SNAPSHOT,        /* a snapshot older than what is committed is installed */
+    MUTATION_READ_WITHOUT_ROUND,    /* a leader answers reads without asking whether it still leads
+                                       (row 19) */
+    MUTATION_READ_OWN_STATE,        /* a follower answers reads out of its own state */
+    MUTATION_DEDUPE_FORGOTTEN,      /* a repeated hand-over of a write is carried out again */
+    MUTATION_FORWARD_RESENT,        /* a write of unknown outcome is handed on once more */
+    MUTATION_CARRY_FORGOTTEN,       /* term and vote are not carried into a new segment */
+    MUTATION_CHECKPOINT_UNSYNCED,   /* a checkpoint gets its name before it is durable */
     MUTATION_LOCAL_CLOCK, /* keys expire by each node's own clock instead of the log's time */
     MUTATION_COUNT
 };

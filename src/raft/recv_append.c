@@ -101,6 +101,6 @@ raft_on_append(struct raft *raft, struct raft_message *m)
         mutation_on(MUTATION_COMMIT_BEYOND_APPEND) ? raft_log_last(&raft->log) : matched;
     raft_commit_to(raft, m->commit < covered ? m->commit : covered);
     /* Only what this message vouches for, however long our log is (row 45). */
-    answer(raft, m, mutation_on(MUTATION_ACK_WHOLE_LOG) ? raft_log_last(&raft->log) : matched);
+    answer(raft, m, matched);
     return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <skein/error.h>
 
-#include "base/mutation.h"
 #include "raft/internal.h"
 
 /* A log write is durable. Whether its entries count: raft.h, the ABA guard (row 33). */
@@ -12,11 +11,9 @@ raft_on_storage_appended(struct raft *raft, const struct raft_message *m)
         return -SKEIN_EPROTO;
     if (m->context > raft->durable_seq)
         raft->durable_seq = m->context;
-    bool unguarded = mutation_on(MUTATION_ABA_GUARD_OFF) && m->index <= raft->log.taken;
-    if ((m->term < raft->term && !unguarded) || m->index <= raft->log.stable)
+    if (m->term < raft->term || m->index <= raft->log.stable)
         return 0;
-    if (m->index > raft->log.taken ||
-        (raft_log_term(&raft->log, m->index) != m->log_term && !unguarded))
+    if (m->index > raft->log.taken || raft_log_term(&raft->log, m->index) != m->log_term)
         return 0;
     raft->log.stable = m->index;
     if (raft->role != RAFT_LEADER || raft->options.eager_sends)

@@ -145,17 +145,22 @@ hand_on(struct replica *replica, uint32_t leader, uint64_t now_ns)
 static void
 read_own_state(struct replica *replica)
 {
-    struct read_batch *batch = mem_zalloc(sizeof *batch);
-    list_init(&batch->requests);
-    batch->index = replica->applied_index;
+    struct read_batch *batch = NULL;
     list_for_each_safe (link, &replica->queue) {
         struct request *request = LIST_ENTRY(link, struct request, link);
         if (request->kind != REPLICA_READ)
             continue;
+        if (!batch) {
+            batch = mem_zalloc(sizeof *batch);
+            list_init(&batch->requests);
+            batch->index = replica->applied_index ? replica->applied_index : 1;
+        }
         list_remove(&request->link);
         request->state = REQUEST_READING;
         list_push_back(&batch->requests, &request->link);
     }
+    if (!batch)
+        return;
     list_push_back(&replica->reads, &batch->link);
     apply_reads(replica);
 }

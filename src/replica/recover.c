@@ -197,7 +197,9 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                                    .seed = skein_random(),
                                    .election_ticks = replica->options.election_ticks,
                                    .heartbeat_ticks = 1,
-                                   .append_bytes_max = 1u << 20,
+                                   .append_bytes_max = replica->options.append_bytes_max
+                                                           ? replica->options.append_bytes_max
+                                                           : 1u << 20,
                                    .inflight_count_max = 256,
                                    .inflight_bytes_max = 16u << 20,
                                    .uncommitted_bytes_max = 64u << 20,

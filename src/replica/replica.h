@@ -59,6 +59,7 @@ struct replica_options {
     uint64_t checkpoint_log_bytes; /* 64 MiB: take a checkpoint when the log has grown by this since
                                       the last */
     uint64_t keep_log_bytes;    /* 16 MiB of entries kept behind a checkpoint for slow followers */
+    uint64_t append_bytes_max;  /* of entries in one message to a follower; 0: 1 MiB */
     uint64_t pending_bytes_max; /* 64 MiB of requests waiting here; beyond it -SKEIN_EBUSY */
     uint64_t command_bytes_max; /* 16 MiB; a larger command is -SKEIN_ETOOBIG */
 };
