@@ -4,9 +4,10 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 SEEDS  ?= 100
 SEED   ?=
+SOAK_SEEDS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check sim bench fuzz fmt docs install clean deps-% configure-tests
+.PHONY: help run build test check sim soak bench fuzz fmt docs install clean deps-% configure-tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +32,11 @@ check: deps-check configure-tests  ## format, layers, lint, tests and 100 simula
 
 sim: build  ## simulate one seed (SEED=7), or SEEDS=100 of them
 	@$(BUILD)/skein sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+soak: configure-tests  ## shuffle, cancel and starve everything, SOAK_SEEDS=1000 times
+	@ninja -C $(BUILD) $(NINJA_QUIET) skein tests/inject/inject
+	@$(BUILD)/tests/inject/inject --seeds $(SOAK_SEEDS) --points 20
+	@$(BUILD)/skein sim --seeds $(SOAK_SEEDS) --shuffle
 
 bench: deps-build deps-bench  ## measure beside etcd and Redis
 	@bench/run

@@ -14,7 +14,7 @@
 struct sim_flags {
     uint64_t seed, seeds, start, nodes, seconds, jobs;
     const char *trace, *history, *mutation;
-    bool json, log, first;
+    bool json, log, first, shuffle;
 };
 
 static const struct flags_row rows[] = {
@@ -92,6 +92,10 @@ static const struct flags_row rows[] = {
      .help = "with --seed: the nodes' own log lines, on standard error",
      .parse = flags_parse_switch,
      FLAGS_FIELD(struct sim_flags, log)},
+    {.name = "shuffle",
+     .help = "run ready fibers in an order drawn from the seed, instead of their own",
+     .parse = flags_parse_switch,
+     FLAGS_FIELD(struct sim_flags, shuffle)},
 };
 
 static const struct flags_command sim_command = {
@@ -124,7 +128,7 @@ verdict_name(enum sim_verdict verdict)
 static void
 print_replay(const struct sim_flags *flags, uint64_t seed)
 {
-    printf("  replay: skein sim --seed %" PRIu64, seed);
+    printf("  replay: skein sim%s --seed %" PRIu64, flags->shuffle ? " --shuffle" : "", seed);
     if (flags->nodes)
         printf(" --nodes %" PRIu64, flags->nodes);
     if (flags->seconds != 30)
@@ -308,6 +312,8 @@ cmd_sim(int argc, char **argv)
     }
     if (flags.mutation && !select_mutation(flags.mutation))
         return FLAGS_EXIT_USAGE;
-    struct sim_run_options run = {.node_count = (uint32_t)flags.nodes, .seconds = flags.seconds};
+    struct sim_run_options run = {.node_count = (uint32_t)flags.nodes,
+                                  .seconds = flags.seconds,
+                                  .shuffle = flags.shuffle};
     return flags.seed ? run_one(&flags, &run) : run_many(&flags, &run);
 }

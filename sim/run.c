@@ -91,6 +91,7 @@ open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
     sim_world_open(&cluster->world, options->seed, options->trace);
     cluster->world.owner = cluster;
     cluster->world.log = options->log;
+    cluster->world.shuffle = options->shuffle;
     cluster->world.event_count_max =
         EVENTS_PER_SECOND_MAX * 2 * cluster->plan.safety_ns / SIM_SECOND;
     struct sim_net_options *net = sim_net_options(cluster->world.net);

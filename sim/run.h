@@ -25,6 +25,7 @@ struct sim_run_options {
     uint64_t seconds;    /* with faults; 0: 30. The liveness phase is as long, 30 at least */
     FILE *trace;         /* NULL: none */
     bool log;            /* the nodes' log lines to standard error */
+    bool shuffle;        /* ready fibers run in an order drawn from the seed */
     FILE *history;       /* where the clients' history goes; NULL: nowhere */
     FILE *report;        /* where a history that does not fit is explained; NULL: nowhere */
 };

@@ -155,7 +155,9 @@ static struct skein_shard *
 open_shard(struct sim_world *world, struct backend *backend)
 {
     struct skein_shard *shard;
-    struct skein_shard_options options = {.backend = backend, .stacks = world->stacks};
+    struct sim_host *host = ((struct sim_backend *)(void *)backend)->host;
+    struct skein_shard_options options = {
+        .backend = backend, .stacks = world->stacks, .chaos = host->chaos_on ? &host->chaos : NULL};
     if (skein_shard_open(&shard, &options) < 0)
         base_die(__FILE__, __LINE__, "a simulated shard could not be opened");
     return shard;
@@ -204,6 +206,9 @@ sim_host_start(struct sim_host *host)
     struct sim_world *world = host->world;
     skein_assert(host->state == SIM_HOST_DOWN);
     skein_assert(list_is_empty(&host->backend.ops));
+    if (world->shuffle)
+        host->chaos = (struct skein_chaos){.seed = prng_next(&host->entropy) | 1};
+    host->chaos_on |= world->shuffle;
     host->boot++;
     host->state = SIM_HOST_UP;
     host->paused_until_ns = 0;
@@ -244,6 +249,8 @@ end_life(struct sim_host *host, bool finished, bool power_loss)
             skein_shard_abandon(shard_of(host, i));
     }
     sim_host_leave(context);
+    if (finished)
+        host->leaked_bytes = arena_used_bytes(host->arena);
     arena_deinit(host->arena);
     madvise(host->region, ARENA_REGION_BYTES, MADV_DONTNEED);
     host->arena = NULL;

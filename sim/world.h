@@ -113,7 +113,10 @@ struct sim_host {
     struct sim_shard others[SIM_SHARD_MAX - 1];
     struct launch *launch; /* in the arena */
     struct obs_sink sink;
-    size_t arena_bytes_max; /* high-water mark, sampled */
+    size_t arena_bytes_max;   /* high-water mark, sampled */
+    size_t leaked_bytes;      /* what the last life that ended by itself had not freed */
+    struct skein_chaos chaos; /* of its shards, when chaos_on; the world's shuffle turns it on */
+    bool chaos_on;
     /* What runs on it: called as the shard's main; the result goes to on_exit, outside the arena.
      */
     int (*main_fn)(void *arg);
@@ -132,6 +135,7 @@ struct sim_world {
     uint32_t host_count;
     struct sim_net *net;
     bool log;     /* log lines of the nodes to standard error */
+    bool shuffle; /* ready fibers run in an order drawn from the seed (struct skein_chaos) */
     bool stopped; /* sim_world_stop was called */
     void *owner;
 };

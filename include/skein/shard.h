@@ -32,6 +32,18 @@ struct skein_metrics;
 struct skein_shard;
 struct skein_stack_pool;
 
+/*
+ * For tests of programs: schedules that are allowed and rare. With a seed ready fibers run in an
+ * order drawn from it, and calls that may suspend, but need not, sometimes do; so what relies on an
+ * order that nobody promised fails, and fails again with the same seed. Put into the options of
+ * simulated shards it leaves them deterministic.
+ */
+struct skein_chaos {
+    uint64_t seed;             /* 0: the usual order */
+    uint64_t cancel_at;        /* main is cancelled at the n-th suspension of any fiber; 0: never */
+    uint64_t suspension_count; /* how often a fiber suspended itself so far */
+};
+
 struct skein_shard_options {
     struct backend *backend;         /* borrowed; outlives the shard */
     struct skein_stack_pool *stacks; /* borrowed; may serve several shards of one thread */
@@ -39,6 +51,7 @@ struct skein_shard_options {
     uint32_t group_count_max;        /* scheduling groups; 0: 256 */
     uint64_t stall_ns;               /* a turn that takes longer is reported in the log; 0: 25 ms;
                                         SKEIN_NEVER: none is */
+    struct skein_chaos *chaos;       /* for tests; borrowed; NULL: none */
 };
 
 /* skein_shard_open - a shard for this thread; becomes nobody's current yet. */

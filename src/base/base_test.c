@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/list.h"
@@ -137,6 +138,24 @@ prng_repeats_and_stays_in_range(void **state)
     assert_true(prng_chance(&a, 10, 10));
 }
 
+static void
+an_allocation_fails_when_asked(void **state)
+{
+    mem_fail_at(2);
+    void *first = mem_try_alloc(10);
+    assert_non_null(first);
+    assert_null(mem_try_realloc(first, 20)); /* and first is left alone */
+    void *must = mem_alloc(10);              /* never fails, is not counted */
+    first = mem_try_realloc(first, 20);
+    assert_non_null(first);
+    assert_int_equal(mem_fail_at(0), 3);
+    void *last = mem_try_alloc(1);
+    assert_non_null(last);
+    mem_free(first);
+    mem_free(must);
+    mem_free(last);
+}
+
 int
 main(void)
 {
@@ -148,6 +167,7 @@ main(void)
         cmocka_unit_test(bytes_count_references),
         cmocka_unit_test(list_keeps_order_and_removes_twice),
         cmocka_unit_test(prng_repeats_and_stays_in_range),
+        cmocka_unit_test(an_allocation_fails_when_asked),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

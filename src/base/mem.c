@@ -16,16 +16,35 @@ mem_arena_set_current(struct mem_arena *arena)
     return previous;
 }
 
-void *
-mem_try_alloc(size_t bytes)
+/* Calls that may fail, and the one that does (mem_fail_at). */
+static __thread uint64_t try_count;
+static __thread uint64_t fail_at;
+
+uint64_t
+mem_fail_at(uint64_t nth)
+{
+    uint64_t count = try_count;
+    try_count = 0;
+    fail_at = nth;
+    return count;
+}
+
+static void *
+take(size_t bytes)
 {
     return current_arena ? arena_alloc(current_arena, 16, bytes) : malloc(bytes ? bytes : 1);
 }
 
 void *
+mem_try_alloc(size_t bytes)
+{
+    return ++try_count == fail_at ? NULL : take(bytes);
+}
+
+void *
 mem_alloc(size_t bytes)
 {
-    void *p = mem_try_alloc(bytes);
+    void *p = take(bytes);
     if (!p)
         base_die(__FILE__, __LINE__, "out of memory");
     return p;
@@ -43,8 +62,8 @@ mem_zalloc(size_t bytes)
     return memset(mem_alloc(bytes), 0, bytes);
 }
 
-void *
-mem_try_realloc(void *p, size_t bytes)
+static void *
+retake(void *p, size_t bytes)
 {
     struct mem_arena *owner = p ? arena_owner(p) : current_arena;
     if (!owner)
@@ -59,9 +78,15 @@ mem_try_realloc(void *p, size_t bytes)
 }
 
 void *
+mem_try_realloc(void *p, size_t bytes)
+{
+    return ++try_count == fail_at ? NULL : retake(p, bytes);
+}
+
+void *
 mem_realloc(void *p, size_t bytes)
 {
-    void *grown = mem_try_realloc(p, bytes);
+    void *grown = retake(p, bytes);
     if (!grown)
         base_die(__FILE__, __LINE__, "out of memory");
     return grown;

@@ -47,6 +47,13 @@ void mem_free(void *p);
 /* mem_strdup - a copy of @text. Never NULL. */
 char *mem_strdup(const char *text);
 
+/*
+ * mem_fail_at - for tests: the @nth call of mem_try_alloc or mem_try_realloc on this thread from
+ * now on gives NULL; 0: none does. Returns how many there were since it was called before.
+ * (mem_alloc and its kind do not fail, and do not count.)
+ */
+uint64_t mem_fail_at(uint64_t nth);
+
 /* mem_arena_set_current - the arena the calling thread allocates from; NULL: the C library's.
  * Returns the previous one, so that calls nest. */
 struct mem_arena *mem_arena_set_current(struct mem_arena *arena);

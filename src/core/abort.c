@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 void
@@ -61,5 +61,6 @@ skein_abort_unsubscribe(struct skein_abort_subscription *subscription)
 int
 skein_abort_wait(struct skein_abort *abort_source, uint64_t deadline_ns)
 {
+    chaos_point();
     return abort_source->requested ? 0 : skein_wait(&abort_source->q, deadline_ns);
 }

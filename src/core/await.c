@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/await.h"
 
+#include "core/chaos.h"
 #include "core/internal.h"
 #include "skein/error.h"
 
@@ -53,6 +54,7 @@ submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
 int64_t
 await_op(struct backend_op *op, uint64_t deadline_ns)
 {
+    chaos_point();
     if (skein_cancelled())
         return -SKEIN_ECANCELED;
     return submit_and_park(op, deadline_ns, false);
@@ -61,5 +63,6 @@ await_op(struct backend_op *op, uint64_t deadline_ns)
 int64_t
 await_op_to_end(struct backend_op *op)
 {
+    chaos_point();
     return submit_and_park(op, SKEIN_NEVER, true);
 }

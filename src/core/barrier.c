@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 void
@@ -22,6 +22,7 @@ give_up(struct skein_fiber *fiber, int reason)
 int
 skein_barrier_wait(struct skein_barrier *barrier, uint64_t deadline_ns)
 {
+    chaos_point();
     skein_assert(barrier->waiting_count < barrier->party_count);
     if (barrier->waiting_count + 1 == barrier->party_count) {
         barrier->waiting_count = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 void
@@ -11,6 +11,7 @@ skein_cond_init(struct skein_cond *cond)
 int
 skein_cond_wait(struct skein_cond *cond, struct skein_mutex *mutex, uint64_t deadline_ns)
 {
+    chaos_point();
     skein_assert(mutex->owner == fiber_self());
     skein_mutex_unlock(mutex);
     int rc = skein_wait(&cond->q, deadline_ns);

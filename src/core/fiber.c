@@ -97,6 +97,7 @@ fiber_park_alone(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fib
     struct skein_fiber *fiber = fiber_self();
     skein_assert(fiber->state == FIBER_RUNNING);
     skein_assert_slow(!fiber->shard->future_working); /* what futures call does not park */
+    chaos_suspends(fiber);
     if (deadline_ns != SKEIN_NEVER)
         timer_arm(&fiber->shard->timers, &fiber->timer, deadline_ns, timer_fired);
     fiber->interrupt = interrupt;

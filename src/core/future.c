@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/chaos.h"
 #include "core/future.h"
 
 #include "base/mem.h"
@@ -145,6 +146,7 @@ skein_future_result(const struct skein_future *future, void **out_value)
 int
 skein_future_wait(struct skein_future *future, uint64_t deadline_ns, void **out_value)
 {
+    chaos_point();
     skein_assert(future->magic == FUTURE_MAGIC);
     if (!future->complete) {
         int rc = skein_wait(&future->waiters, deadline_ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 void
@@ -29,6 +29,7 @@ skein_gate_leave(struct skein_gate *gate)
 int
 skein_gate_close(struct skein_gate *gate, uint64_t deadline_ns)
 {
+    chaos_point();
     gate->closed = true;
     return gate->inside_count == 0 ? 0 : skein_wait(&gate->closers, deadline_ns);
 }

@@ -95,6 +95,7 @@ struct skein_shard {
     void *main_arg;
     int main_result;
     bool started;
+    struct chaos_state *chaos;     /* NULL: none (core/chaos.h) */
     struct skein_list future_work; /* futures to deliver or to free: core/future.h */
     bool future_working;
     uint64_t stall_ns;

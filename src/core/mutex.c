@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 void
@@ -22,6 +22,7 @@ skein_mutex_try_lock(struct skein_mutex *mutex)
 int
 skein_mutex_lock(struct skein_mutex *mutex, uint64_t deadline_ns)
 {
+    chaos_point();
     skein_assert(mutex->owner != fiber_self());
     if (skein_mutex_try_lock(mutex))
         return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 void
@@ -12,6 +12,7 @@ skein_once_init(struct skein_once *once)
 int
 skein_once_run(struct skein_once *once, int (*fn)(void *arg), void *arg, uint64_t deadline_ns)
 {
+    chaos_point();
     if (once->running) {
         int rc = skein_wait(&once->q, deadline_ns);
         if (rc < 0)

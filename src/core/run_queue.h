@@ -2,6 +2,7 @@
 #ifndef CORE_RUN_QUEUE_H
 #define CORE_RUN_QUEUE_H
 
+#include "core/chaos.h"
 #include "core/group.h"
 #include "core/internal.h"
 
@@ -22,6 +23,7 @@ sched_push(struct skein_shard *shard, struct skein_fiber *fiber)
     skein_assert_slow(fiber->state == FIBER_READY);
     skein_assert_slow(group->shard == shard);
     list_push_back(&group->ready, &fiber->link);
+    chaos_pushed(shard, &group->ready, &fiber->link);
     if (!group->single && !list_is_linked(&group->active_link))
         group_activate(group);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 /* A waiter's wish; its fiber is in the lock's queue and points here. */
@@ -53,6 +53,7 @@ wait_for(struct skein_rwlock *lock, bool write, uint64_t deadline_ns)
 int
 skein_rwlock_read_lock(struct skein_rwlock *lock, uint64_t deadline_ns)
 {
+    chaos_point();
     skein_assert(lock->writer != fiber_self());
     if (lock->writer || !list_is_empty(&lock->waiters))
         return wait_for(lock, false, deadline_ns);
@@ -72,6 +73,7 @@ skein_rwlock_read_unlock(struct skein_rwlock *lock)
 int
 skein_rwlock_write_lock(struct skein_rwlock *lock, uint64_t deadline_ns)
 {
+    chaos_point();
     skein_assert(lock->writer != fiber_self());
     if (lock->writer || lock->reader_count > 0 || !list_is_empty(&lock->waiters))
         return wait_for(lock, true, deadline_ns);

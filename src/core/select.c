@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include "core/channel_internal.h"
+#include "core/chaos.h"
 
 static void
 leave_queues(struct skein_select_wait *wait)
@@ -30,6 +31,7 @@ give_up(struct skein_fiber *fiber, int reason)
 int
 skein_select(struct skein_select_case *cases, size_t case_count, uint64_t deadline_ns)
 {
+    chaos_point();
     skein_assert(case_count <= INT_MAX);
     for (size_t i = 0; i < case_count; i++)
         if (cases[i].channel && channel_try(&cases[i]))

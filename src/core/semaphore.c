@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 /* A waiter's wish; its fiber is in the semaphore's queue and points here. */
@@ -49,6 +49,7 @@ skein_semaphore_try_acquire(struct skein_semaphore *semaphore, uint64_t units)
 int
 skein_semaphore_acquire(struct skein_semaphore *semaphore, uint64_t units, uint64_t deadline_ns)
 {
+    chaos_point();
     struct wish wish = {semaphore, units};
     if (semaphore->closed)
         return -SKEIN_ECLOSED;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/mem.h"
+#include "core/chaos.h"
 #include "core/internal.h"
 #include "core/mailbox_port.h"
 #include "core/pool.h"
@@ -45,6 +46,7 @@ skein_shard_open(struct skein_shard **out_shard, const struct skein_shard_option
     list_init(&shard->fibers);
     list_init(&shard->future_work);
     timer_wheel_init(&shard->timers, shard->backend->ops->now_ns(shard->backend));
+    chaos_open(shard, options->chaos);
     skein_scope_init(&shard->main_scope);
     skein_scope_init(&shard->root_scope);
     shard_metrics_open(shard);
@@ -180,6 +182,7 @@ skein_shard_close(struct skein_shard *shard)
     skein_assert(shard != shard_current);
     pool_close(shard->pool);
     sched_deinit(shard);
+    chaos_close(shard);
     skein_metrics_close(shard->metrics);
     shard->magic = 0;
     mem_free(shard);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 
 static void
 task_main(void *arg)
@@ -30,6 +30,7 @@ skein_task_spawn(struct skein_task *task, struct skein_scope *scope, const char 
 int
 skein_task_join(struct skein_task *task, uint64_t deadline_ns, int *out_result)
 {
+    chaos_point();
     skein_assert(task->fiber != fiber_self());
     while (task->fiber) {
         int rc = skein_wait(&task->joiners, deadline_ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/internal.h"
+#include "core/chaos.h"
 #include "skein/sync.h"
 
 void
@@ -27,5 +27,6 @@ skein_waitgroup_done(struct skein_waitgroup *group)
 int
 skein_waitgroup_wait(struct skein_waitgroup *group, uint64_t deadline_ns)
 {
+    chaos_point();
     return group->count == 0 ? 0 : skein_wait(&group->q, deadline_ns);
 }
