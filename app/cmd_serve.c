@@ -87,7 +87,8 @@ fail(struct serve *serve, int rc)
     obs_log(OBS_ERROR, "serve", "failed", "code=%s why=%s", skein_error_name(rc),
             obs_quote(quoted, sizeof(quoted), serve->why, strlen(serve->why)));
     fprintf(stderr, "skein serve: %s\n", serve->why);
-    return 1;
+    /* Who was removed is done: nothing should start it again. */
+    return rc == -SKEIN_EREMOVED ? 0 : 1;
 }
 
 static void
@@ -250,13 +251,14 @@ serve_main(void *arg)
     skein_scope_join(&watch);
     stop_node(serve);
 end:
+    int status = 0;
     if (rc < 0)
-        fail(serve, rc);
+        status = fail(serve, rc);
     else
         obs_log(OBS_INFO, "serve", "stopped", NULL);
     skein_scope_cancel(&scope);
     skein_scope_join(&scope);
-    return rc < 0 ? 1 : 0;
+    return status;
 }
 
 int

@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"get", cmd_get, "print the value of a key"},
     {"set", cmd_set, "set a key to a value"},
     {"del", cmd_del, "delete keys"},
+    {"cluster", cmd_cluster, "the members of a cluster, and changes of them"},
     {"status", cmd_status, "the nodes of a cluster, as a table or JSON"},
     {"metrics", cmd_metrics, "the metrics of a node"},
     {"sim", cmd_sim, "simulate whole clusters from seeds"},

@@ -20,7 +20,9 @@ static const struct flags_row rows[] = {
      FIELD(node.replica.node), 1, 65535, .required = true},
     {"peers", "LIST", NULL,
      "Every node of the cluster, this one included: number=address:port, separated by commas, the "
-     "same on every node. This node listens for the others on its own.",
+     "same on every node. This node listens for the others on its own. A node that is added later "
+     "(skein cluster add) names itself and the members; once members were changed, the list that "
+     "the cluster keeps counts.",
      serve_parse_peers, FIELD(peers), .required = true},
     {"data", "DIR", NULL,
      "The data directory: made when absent (its parent has to be there), used by one process.",
@@ -91,7 +93,8 @@ const struct flags_command serve_command = {
     .summary = "one node of a cluster",
     .details = "SIGTERM and SIGINT: finish the commands under way, hand leadership over, exit 0; a "
                "second\n"
-               "one ends the process at once. A node that stops on a failure exits 1, after one "
+               "one ends the process at once. So does a node that was removed from its cluster. A "
+               "node that stops on a failure exits 1, after one "
                "line that\n"
                "says why and what to do.\n\n"
                "One node:    skein serve --node 1 --peers 1=127.0.0.1:7101 --data /var/lib/skein\n"
@@ -194,6 +197,7 @@ serve_config_check(struct serve_config *config, char out_why[256])
                  node->query_bytes_max, largest);
         return -SKEIN_EINVALID;
     }
+    node->allow_plaintext = config->allow_plaintext;
     node->metrics = config->metrics.on;
     node->metrics_listen = config->metrics.addr;
     node->replica.peers = peers->list;

@@ -17,5 +17,6 @@ const struct kv_command kv_local_commands[] = {
     ROW("ping", -1, "fast", kv_local_ping),
     ROW("quit", -1, "noscript loading stale fast no_auth allow_busy", kv_local_quit),
     ROW("select", 2, "loading stale fast", kv_local_select),
+    ROW("skein", -2, "admin noscript loading stale", kv_local_skein),
 };
 const size_t kv_local_command_count = BASE_COUNT_OF(kv_local_commands);

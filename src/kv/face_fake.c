@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kv/face_fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -108,6 +109,50 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
         return fake->rc;
     carry_out_batch(command, out_reply);
     return 0;
+}
+
+int
+replica_change_begin(struct replica *replica, const struct replica_change *change, uint64_t *out_id,
+                     char out_why[512])
+{
+    the_fake->change = *change;
+    *out_id = 0xabc;
+    snprintf(out_why, 512, "because");
+    return the_fake->rc;
+}
+
+int
+replica_transfer(struct replica *replica, uint32_t node, char out_why[512])
+{
+    the_fake->transferred_to = node;
+    snprintf(out_why, 512, "because");
+    return the_fake->rc;
+}
+
+void
+replica_change_status(const struct replica *replica, struct replica_change_status *out_status)
+{
+    *out_status = (struct replica_change_status){
+        .id = 0xabc, .state = REPLICA_CHANGE_RUNNING, .note = "waits: \"for\" node 4"};
+}
+
+const char *
+replica_change_state_name(enum replica_change_state state)
+{
+    return state == REPLICA_CHANGE_RUNNING ? "running" : "?";
+}
+
+uint32_t
+replica_members(const struct replica *replica, struct replica_member out_members[RAFT_MEMBERS_MAX])
+{
+    out_members[0] = (struct replica_member){
+        .node = 4,
+        .raft_id = (UINT64_C(4) << 48) + 1,
+        .roles = RAFT_LEARNER,
+        .addr = {.ip = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}, .port = 7104},
+        .match = 9,
+        .state = RAFT_SNAPSHOTTING};
+    return 1;
 }
 
 void

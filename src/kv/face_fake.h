@@ -6,6 +6,7 @@
 #include "skein/fiber.h"
 #include "kv/client.h"
 #include "kv/face.h"
+#include "replica/members.h"
 
 /*
  * For the tests of the face: a replica and a machine in a few lines, linked in their place, and a
@@ -33,6 +34,8 @@ struct fake {
         struct kv_limits limits;
     } batches[FAKE_BATCHES_MAX];
     uint32_t batch_count;
+    struct replica_change change; /* the last one begun */
+    uint32_t transferred_to;
     uint32_t waiting; /* parked at the gate */
     void (*body)(struct fake *fake);
 };

@@ -16,6 +16,7 @@
  *   local_command.c   COMMAND ...
  *   local_config.c    CONFIG GET
  *   local_info.c      INFO
+ *   local_skein.c     SKEIN ...
  *
  * Each handler appends exactly one reply to @local->out and does not suspend.
  */
@@ -39,6 +40,7 @@ void kv_local_client(struct kv_local *local, const struct kv_arg *argv, uint32_t
 void kv_local_command(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
 void kv_local_config(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
 void kv_local_info(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
+void kv_local_skein(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
 
 /* What the handlers share (local_session.c). */
 /* kv_local_is - whether @arg is @word, in any case. */
@@ -54,6 +56,8 @@ void kv_local_unknown_subcommand(struct kv_local *local, const struct kv_arg *ar
 void kv_local_wrong_arity(struct kv_local *local, const char *command, const char *subcommand);
 /* kv_local_help - an array of lines. */
 void kv_local_help(struct kv_local *local, const char *const *lines, size_t count);
+/* kv_local_progress_name - of a peer's progress (local_skein.c). */
+const char *kv_local_progress_name(enum raft_progress_state state);
 /* kv_local_printf - append formatted text, at most 1 KiB, to a text under construction. */
 void kv_local_printf(struct wire_writer *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -92,20 +92,6 @@ info_keyspace(struct wire_writer *text, const struct view *view)
                         view->machine.key_count, view->machine.expiring_key_count);
 }
 
-static const char *
-progress_name(enum raft_progress_state state)
-{
-    switch (state) {
-    case RAFT_PROBE:
-        return "probe";
-    case RAFT_REPLICATE:
-        return "replicate";
-    case RAFT_SNAPSHOTTING:
-        return "snapshot";
-    }
-    return "?";
-}
-
 static void
 skein_identity(struct wire_writer *text, const struct replica_status *status)
 {
@@ -175,7 +161,7 @@ skein_traffic(struct wire_writer *text, const struct view *view)
     for (uint32_t i = 0; i < status->raft.peer_count; i++) {
         const struct raft_peer_status *peer = &status->raft.peers[i];
         kv_local_printf(text, "peer_%u:state=%s,match=%" PRIu64 ",next=%" PRIu64 ",active=%d\r\n",
-                        replica_raft_node(peer->id), progress_name(peer->state), peer->match,
+                        replica_raft_node(peer->id), kv_local_progress_name(peer->state), peer->match,
                         peer->next, peer->recent_active);
     }
 }

@@ -132,7 +132,7 @@ command_body(struct fake *fake)
 {
     fake_exchange(fake, "command foo\r\n", "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n");
     fake_exchange(fake, "command count\r\ncommand docs\r\ncommand docs get\r\n",
-                  ":14\r\n*0\r\n*0\r\n");
+                  ":15\r\n*0\r\n*0\r\n");
     fake_exchange(fake, "command info get nothing\r\n",
                   "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"
                   "*0\r\n*0\r\n*0\r\n*0\r\n*-1\r\n");
@@ -141,13 +141,13 @@ command_body(struct fake *fake)
     static const char *const all[] = {"COMMAND"};
     struct kv_reply reply = {0};
     CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 2, list) == 0);
-    CHECK(&fake->check, reply.element_count == 14);
+    CHECK(&fake->check, reply.element_count == 15);
     for (size_t i = 1; i < reply.element_count; i++)
         CHECK(&fake->check, strncmp((const char *)reply.elements[i - 1].text.data,
                                     (const char *)reply.elements[i].text.data, 3) < 0);
     kv_reply_deinit(&reply);
     CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 1, all) == 0);
-    CHECK(&fake->check, reply.element_count == 14);
+    CHECK(&fake->check, reply.element_count == 15);
     kv_reply_deinit(&reply);
     kv_client_close(client);
 }
@@ -208,12 +208,68 @@ infos(void **state)
     assert_int_equal(fake_run(info_body, NULL), 0);
 }
 
+static void
+skein_body(struct fake *fake)
+{
+    fake_exchange(fake, "skein\r\nskein nonsense\r\nskein members 1\r\n",
+                  "-ERR wrong number of arguments for 'skein' command\r\n"
+                  "-ERR unknown subcommand 'nonsense'. Try SKEIN HELP.\r\n"
+                  "-ERR wrong number of arguments for 'skein|members' command\r\n");
+    fake_exchange(
+        fake, "skein add 4=127.0.0.1\r\nskein add 0\r\nskein add 4x\r\nskein add 70000\r\n",
+        "-ERR \"127.0.0.1\" is no address with a port\r\n"
+        "-ERR a node is a number from 1 to 65535 or like 4=127.0.0.1:7104: \"0\"\r\n"
+        "-ERR a node is a number from 1 to 65535 or like 4=127.0.0.1:7104: \"4x\"\r\n"
+        "-ERR a node is a number from 1 to 65535 or like 4=127.0.0.1:7104: \"70000\"\r\n");
+    fake_exchange(fake, "skein add 4=192.0.2.1:7104\r\nskein transfer 1 2\r\nskein transfer x\r\n",
+                  "-ERR 192.0.2.1:7104 is not loopback, and nothing is encrypted or authenticated; "
+                  "on a network that you trust start the nodes with --allow-plaintext\r\n"
+                  "-ERR TRANSFER takes the number of one node, or nothing\r\n"
+                  "-ERR TRANSFER takes the number of one node, or nothing\r\n");
+    CHECK(&fake->check, fake->change.peer_count == 0);
+    fake_exchange(fake, "SKEIN replace FORCE 3 4=127.0.0.1:7104\r\n",
+                  "+STARTED 0000000000000abc\r\n");
+    CHECK(&fake->check, fake->change.kind == REPLICA_REPLACE && fake->change.force);
+    CHECK(&fake->check, fake->change.peer_count == 2 && fake->change.peers[0].node == 3);
+    CHECK(&fake->check, fake->change.peers[0].addr.port == 0);
+    CHECK(&fake->check, fake->change.peers[1].node == 4 && fake->change.peers[1].addr.port == 7104);
+    fake_exchange(fake, "skein transfer 2\r\n", "+STARTED\r\n");
+    CHECK(&fake->check, fake->transferred_to == 2);
+    fake_exchange(fake, "skein members\r\n",
+                  "$213\r\nnode:3\r\nleader:2\r\ncommit:0\r\nchange:running\r\n"
+                  "change_id:0000000000000abc\r\nchange_failure:\r\n"
+                  "change_note:waits: \"for\" node 4\r\n"
+                  "member:4 learner 127.0.0.1:7104 0004000000000001 leads=0 answers=0 match=9 "
+                  "state=snapshot\r\n\r\n");
+    static const struct {
+        int rc;
+        const char *answer;
+    } failures[] = {{-SKEIN_ENOTLEADER, "-NOTLEADER because\r\n"},
+                    {-SKEIN_EBUSY, "-BUSY because\r\n"},
+                    {-SKEIN_ENOTFOUND, "-NOMEMBER because\r\n"},
+                    {-SKEIN_EREFUSED, "-REFUSED because\r\n"},
+                    {-SKEIN_EINVALID, "-ERR because\r\n"}};
+    for (size_t i = 0; i < BASE_COUNT_OF(failures); i++) {
+        fake->rc = failures[i].rc;
+        fake_exchange(fake, "skein remove 3\r\n", failures[i].answer);
+        fake_exchange(fake, "skein transfer\r\n", failures[i].answer);
+    }
+    fake->rc = 0;
+}
+
+static void
+skein(void **state)
+{
+    assert_int_equal(fake_run(skein_body, NULL), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(session), cmocka_unit_test(hello),   cmocka_unit_test(client),
         cmocka_unit_test(config),  cmocka_unit_test(command), cmocka_unit_test(infos),
+        cmocka_unit_test(skein),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,8 @@ open_face(struct kv_node *node, char out_why[512])
                                    .command_timeout_ns = options->command_timeout_ns,
                                    .send_timeout_ns = 60 * SECOND_NS,
                                    .client_count_max = options->client_count_max,
-                                   .query_bytes_max = options->query_bytes_max};
+                                   .query_bytes_max = options->query_bytes_max,
+                                   .allow_plaintext = options->allow_plaintext};
     int rc = kv_face_open(&node->face, &face, out_why);
     if (rc < 0)
         return rc;

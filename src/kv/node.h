@@ -25,6 +25,7 @@ struct kv_node_options {
     uint32_t client_count_max;    /* 10000: more connections are refused with an error */
     uint64_t query_bytes_max;     /* 32 MiB: of one client's unparsed command */
     uint64_t shutdown_timeout_ns; /* 5 s */
+    bool allow_plaintext;         /* peers that are not on loopback may be added */
     bool metrics;                 /* serve them over HTTP (kv/scrape.h) on ... */
     struct skein_addr metrics_listen;
 };

@@ -54,7 +54,8 @@ forward_answer(struct replica *replica, struct request *request, int status, con
                size_t reply_bytes)
 {
     struct peer *peer = replica_peer(replica, request->origin);
-    skein_assert(peer != NULL);
+    if (!peer)
+        return; /* it was removed from the cluster since */
     struct envelope_reply item = {.id = request->origin_id, .outcome = outcome_of(status)};
     if (status == 0)
         item.reply = bytes_borrow(reply, reply_bytes);

@@ -167,7 +167,10 @@ take_in(struct replica *replica)
         if (members_find(replica, peer->node) >= 0)
             continue;
         if (!change->candidates[i]) {
-            note(change, "waits for node %u to be started and to ask to be let in", peer->node);
+            note(change,
+                 "waits for node %u to be started, with node %u in its --peers, and to ask to be "
+                 "let in",
+                 peer->node, replica->options.node);
             return 0;
         }
         struct roster roster = *members_roster(replica);

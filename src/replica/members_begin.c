@@ -117,6 +117,23 @@ want_set(struct wanted *wanted, const struct replica_change *change)
     return 0;
 }
 
+/* An earlier leader may have carried it out already. */
+static int
+want_replaced(struct wanted *wanted, const struct replica_peer *old,
+              const struct replica_peer *heir)
+{
+    int at = members_find(wanted->replica, old->node);
+    uint8_t role = RAFT_VOTER;
+    if (at >= 0 && (wanted->replica->config.roles[at] & RAFT_LEARNER))
+        role = RAFT_LEARNER;
+    bool done =
+        !roster_find(&wanted->roster, old->node) && roster_find(&wanted->roster, heir->node);
+    if (done)
+        return 0;
+    int rc = want_removed(wanted, old->node);
+    return rc < 0 ? rc : want_added(wanted, heir, role);
+}
+
 static int
 want_one(struct wanted *wanted, enum replica_change_kind kind, const struct replica_peer *peer)
 {
@@ -150,11 +167,7 @@ want_change(struct wanted *wanted, const struct replica_change *change)
     if (change->kind == REPLICA_SET)
         return want_set(wanted, change);
     if (change->kind == REPLICA_REPLACE) {
-        int at = members_find(wanted->replica, change->peers[0].node);
-        bool learner = at >= 0 && (wanted->replica->config.roles[at] & RAFT_LEARNER);
-        int rc = want_removed(wanted, change->peers[0].node);
-        return rc < 0 ? rc
-                      : want_added(wanted, &change->peers[1], learner ? RAFT_LEARNER : RAFT_VOTER);
+        return want_replaced(wanted, &change->peers[0], &change->peers[1]);
     }
     for (uint32_t i = 0; i < change->peer_count; i++) {
         int rc = want_one(wanted, change->kind, &change->peers[i]);
