@@ -16,6 +16,7 @@ int cmd_del(int argc, char **argv);
 int cmd_cluster(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
+int cmd_log(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_check_history(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"cluster", cmd_cluster, "the members of a cluster, and changes of them"},
     {"status", cmd_status, "the nodes of a cluster, as a table or JSON"},
     {"metrics", cmd_metrics, "the metrics of a node"},
+    {"log", cmd_log, "what a node's log holds, and whether it is whole"},
     {"sim", cmd_sim, "simulate whole clusters from seeds"},
     {"check-history", cmd_check_history, "whether a history of clients is linearizable"},
     {"version", cmd_version, "version, kernel and features"},

@@ -81,7 +81,7 @@ least=(--node 1 --peers "$peers" --listen 127.0.0.1:0)
 
 # --- command lines
 refused 64 "no such command" nonsense
-for command in serve dev get set del status version; do
+for command in serve dev get set del status log version; do
     refused 64 "\-\-no-such-flag: no such flag" "$command" --no-such-flag
     checks=$((checks + 1))
     "$skein" "$command" --help 2>&1 | grep -q "usage: skein $command" ||
@@ -173,6 +173,19 @@ stop
 start one --data "$dir/data" || exit 1
 [ "$("$skein" get --connect "127.0.0.1:$port" kept)" = yes ] || fault "data lost in a restart"
 stop
+# its log
+checks=$((checks + 1))
+"$skein" log verify "$dir/data" >"$dir/out" || fault "log verify: $(cat "$dir/out")"
+grep -q "^whole" "$dir/out" || fault "log verify: $(cat "$dir/out")"
+"$skein" log inspect "$dir/data/wal" --entries | grep -qE "^ +1 +term 1 +(command|config)" || fault "log inspect"
+cp -r "$dir/data" "$dir/bad"
+printf '\377' | dd of="$(ls "$dir"/bad/wal/*.wal | head -n 1)" bs=1 seek=4200 conv=notrunc status=none
+"$skein" log verify "$dir/bad" >"$dir/out"
+[ $? -eq 2 ] || fault "log verify of a damaged log: exit status"
+grep -q "^damaged; its peers.*byte 4096" "$dir/out" || fault "log verify: $(cat "$dir/out")"
+"$skein" log verify "$dir/bad" --json | grep -q '"verdict":"repairable"' || fault "log verify --json"
+refused 1 "there is no log here" log verify "$dir"
+refused 64 "inspect or verify" log mend "$dir/data"
 # a directory of another cluster, of another node
 refused 1 "$dir/data.*(cluster|belongs)" serve --cluster other "${least[@]}" --data "$dir/data"
 refused 1 "$dir/data.*(node|belongs)" serve --node 2 --listen 127.0.0.1:0 \

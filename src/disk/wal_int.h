@@ -58,6 +58,7 @@ struct wal {
     uint64_t lazy_count;
     bool lazy_due;
     bool compact_due;
+    bool reads_only; /* for looking: nothing is removed */
     bool keeps_tail; /* the end lies before damage: what is behind it is evidence */
     uint64_t compact_index;
     uint64_t compact_term;
@@ -90,6 +91,10 @@ struct wal_found {
 
 void wal_path(const struct wal *wal, uint32_t number, const char *suffix,
               char out_path[WAL_PATH_BYTES]);
+/* wal_segments_list - first and last number of the files there are. **Returns** 0, also when there
+ * is none; -SKEIN_ECORRUPT: one is missing between them (@out_found is set); -errno. */
+int wal_segments_list(struct wal *wal, struct wal_found *out_found,
+                      char out_why[512]) SKEIN_MUST_CHECK;
 /* wal_recover - read every segment into @scan. Says why in @out_why when it fails. */
 int wal_recover(struct wal *wal, struct wal_scan *scan, struct wal_found *out_found,
                 char out_why[512]) SKEIN_MUST_CHECK;

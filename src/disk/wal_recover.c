@@ -15,8 +15,6 @@
 
 #define READ_BYTES (256u << 10)
 
-static int segments_list(struct wal *wal, struct wal_found *found, uint32_t *out_first,
-                         char out_why[512]);
 static int segment_read(struct wal *wal, struct wal_scan *scan, uint32_t number, uint8_t *chunk,
                         char out_why[512]);
 static int explain_suspect(const struct wal *wal, const struct wal_scan *scan, char out_why[512]);
@@ -30,12 +28,10 @@ wal_path(const struct wal *wal, uint32_t number, const char *suffix, char out_pa
 int
 wal_recover(struct wal *wal, struct wal_scan *scan, struct wal_found *out_found, char out_why[512])
 {
-    uint32_t first = 0;
-    *out_found = (struct wal_found){0};
-    int rc = segments_list(wal, out_found, &first, out_why);
+    int rc = wal_segments_list(wal, out_found, out_why);
     if (rc < 0)
         return rc;
-    out_found->first_number = first;
+    uint32_t first = out_found->first_number;
     uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, READ_BYTES);
     for (uint32_t number = first; number != 0 && number <= out_found->last_number && rc == 0;
          number++) {
@@ -69,28 +65,29 @@ name_number(const char *name, const char *suffix)
     return strcmp(name + 8, suffix) == 0 ? (uint32_t)number : 0;
 }
 
-static int
-segments_list(struct wal *wal, struct wal_found *found, uint32_t *out_first, char out_why[512])
+int
+wal_segments_list(struct wal *wal, struct wal_found *found, char out_why[512])
 {
+    *found = (struct wal_found){0};
     struct skein_names names;
     char path[WAL_PATH_BYTES];
     int rc = skein_file_list(wal->dir, &names);
     if (rc < 0)
         return disk_explain(rc, "cannot list the log's directory", wal->dir, out_why);
-    for (size_t i = 0; i < names.count && rc == 0; i++) {
-        uint32_t leftover = name_number(names.names[i], ".wal.tmp");
+    for (size_t i = 0; i < names.count && (rc == 0 || rc == -SKEIN_ECORRUPT); i++) {
+        uint32_t leftover = wal->reads_only ? 0 : name_number(names.names[i], ".wal.tmp");
         uint32_t number = name_number(names.names[i], ".wal");
         if (leftover != 0) {
             wal_path(wal, leftover, ".tmp", path);
-            rc = skein_file_unlink(path, 0);
-            if (rc < 0)
-                disk_explain(rc, "cannot remove the leftover", path, out_why);
+            int removed = skein_file_unlink(path, 0);
+            if (removed < 0)
+                rc = disk_explain(removed, "cannot remove the leftover", path, out_why);
         }
         if (number == 0)
             continue;
-        if (*out_first == 0)
-            *out_first = number;
-        if (found->last_number != 0 && number != found->last_number + 1) {
+        if (found->first_number == 0)
+            found->first_number = number;
+        if (rc == 0 && found->last_number != 0 && number != found->last_number + 1) {
             rc = -SKEIN_ECORRUPT;
             wal_path(wal, found->last_number + 1, "", path);
             snprintf(out_why, 512, "the log segment %.300s is missing; " DISK_REMEDY_DAMAGED, path);

@@ -34,6 +34,7 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
         return;
     case WAL_VERDICT_GOOD:
         survey->seen = true;
+        survey->good_blocks++;
         survey->bad_after = false;
         survey->unmarked = !block.marked;
         survey->mark = block.mark;
@@ -49,9 +50,10 @@ wal_survey_certain(const struct wal_survey *survey)
 }
 
 static int
-survey_file(struct wal_survey *survey, uint32_t number, int handle, uint8_t *chunk)
+survey_file(struct wal_survey *survey, uint32_t number, int handle, uint8_t *chunk,
+            uint32_t *out_version, struct wal_header *out_header, uint64_t *out_bytes)
 {
-    uint64_t generation = 0, offset = 0;
+    uint64_t offset = 0;
     for (;;) {
         ssize_t got = skein_file_pread(handle, chunk, READ_BYTES, offset);
         if (got < 0)
@@ -61,12 +63,16 @@ survey_file(struct wal_survey *survey, uint32_t number, int handle, uint8_t *chu
             uint64_t block = (offset + at) / WAL_BLOCK_BYTES;
             struct wal_header header;
             uint32_t version;
-            if (block > 0)
+            if (block > 0) {
                 wal_survey_block(survey, chunk + at, (struct wal_position){number, (uint32_t)block},
-                                 generation);
-            else if (wal_header_decode(chunk, &header, &version) == 0 && header.segment == number)
-                generation = header.generation;
+                                 out_header->generation);
+            } else if (wal_header_decode(chunk, &header, &version) == 0 &&
+                       header.segment == number) {
+                *out_header = header;
+                *out_version = version;
+            }
         }
+        *out_bytes = offset + (size_t)got;
         if (count == 0)
             return 0;
         offset += count;
@@ -74,20 +80,33 @@ survey_file(struct wal_survey *survey, uint32_t number, int handle, uint8_t *chu
     }
 }
 
+int
+wal_survey_segment(const struct wal *wal, uint32_t number, struct wal_survey *survey,
+                   uint32_t *out_version, struct wal_header *out_header, uint64_t *out_bytes)
+{
+    char path[WAL_PATH_BYTES];
+    *out_header = (struct wal_header){0};
+    *out_version = 0;
+    wal_path(wal, number, "", path);
+    int handle = skein_file_open(path, SKEIN_FILE_RDONLY | SKEIN_FILE_DIRECT, 0);
+    if (handle < 0)
+        return handle;
+    uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, READ_BYTES);
+    int rc = survey_file(survey, number, handle, chunk, out_version, out_header, out_bytes);
+    mem_free(chunk);
+    (void)skein_close(handle);
+    return rc;
+}
+
 static int
 survey_all(struct wal *wal, const struct wal_found *found, struct wal_survey *survey)
 {
-    char path[WAL_PATH_BYTES];
-    uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, READ_BYTES);
+    struct wal_header header;
+    uint64_t bytes;
+    uint32_t version;
     int rc = 0;
-    for (uint32_t number = found->first_number; number <= found->last_number && rc == 0; number++) {
-        wal_path(wal, number, "", path);
-        int handle = skein_file_open(path, SKEIN_FILE_RDONLY | SKEIN_FILE_DIRECT, 0);
-        rc = handle < 0 ? handle : survey_file(survey, number, handle, chunk);
-        if (handle >= 0)
-            (void)skein_close(handle);
-    }
-    mem_free(chunk);
+    for (uint32_t number = found->first_number; number <= found->last_number && rc == 0; number++)
+        rc = wal_survey_segment(wal, number, survey, &version, &header, &bytes);
     return rc;
 }
 

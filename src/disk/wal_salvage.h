@@ -20,13 +20,18 @@ struct wal_survey {
     struct wal_mark mark;
     struct wal_position at; /* of the block with the mark */
     uint64_t generation_max;
-    uint64_t bad_blocks;
+    uint64_t good_blocks, bad_blocks;
 };
 
 /* wal_survey_block - the next block, in the order of the log; @generation: its segment's, 0 when
  * the header cannot be read. */
 void wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
                       struct wal_position at, uint64_t generation);
+/* wal_survey_segment - all blocks of one file. @out_version: 0 and *@out_header zero when its
+ * header cannot be read. **Returns** 0 or -errno. */
+int wal_survey_segment(const struct wal *wal, uint32_t number, struct wal_survey *survey,
+                       uint32_t *out_version, struct wal_header *out_header,
+                       uint64_t *out_bytes) SKEIN_MUST_CHECK;
 /* wal_survey_certain - the mark is all that was ever promised. */
 bool wal_survey_certain(const struct wal_survey *survey);
 

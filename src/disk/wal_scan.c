@@ -34,7 +34,9 @@ static void
 suspect(struct wal_scan *scan, enum wal_suspect_kind kind, struct wal_position at,
         const char *reason)
 {
-    if (scan->suspect != WAL_SUSPECT_NONE)
+    /* A file that is too short may yet be one that a start has cut; a block says more. */
+    bool short_file = scan->suspect == WAL_SUSPECT_SHORT && kind == WAL_SUSPECT_BLOCK;
+    if (scan->suspect != WAL_SUSPECT_NONE && !short_file)
         return;
     scan->suspect = kind;
     scan->suspect_at = at;
