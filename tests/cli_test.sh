@@ -183,7 +183,8 @@ printf '\377' | dd of="$(ls "$dir"/bad/wal/*.wal | head -n 1)" bs=1 seek=4200 co
 "$skein" log verify "$dir/bad" >"$dir/out"
 [ $? -eq 2 ] || fault "log verify of a damaged log: exit status"
 grep -q "^damaged; its peers.*byte 4096" "$dir/out" || fault "log verify: $(cat "$dir/out")"
-"$skein" log verify "$dir/bad" --json | grep -q '"verdict":"repairable"' || fault "log verify --json"
+"$skein" log verify "$dir/bad" --json >"$dir/out"
+grep -q '"verdict":"repairable"' "$dir/out" || fault "log verify --json"
 refused 1 "there is no log here" log verify "$dir"
 refused 64 "inspect or verify" log mend "$dir/data"
 # a directory of another cluster, of another node
