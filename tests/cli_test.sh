@@ -17,6 +17,11 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# matches PATTERN: as grep -q, but reads all there is: whoever writes is not cut off.
+matches() {
+    grep "$@" >/dev/null
+}
+
 fault() {
     echo "FAULT: $*"
     faults=$((faults + 1))
@@ -31,7 +36,7 @@ refused() {
     timeout 20 "$skein" "$@" >"$dir/out" 2>"$dir/err" </dev/null
     rc=$?
     [ "$rc" -eq "$status" ] || fault "skein $*: exit status $rc, not $status: $(tail -n 1 "$dir/err")"
-    tail -n 1 "$dir/err" | grep -qE -e "$pattern" ||
+    tail -n 1 "$dir/err" | matches -E -e "$pattern" ||
         fault "skein $*: no \"$pattern\" in: $(tail -n 1 "$dir/err")"
     [ "$(grep -cvE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T' "$dir/err")" -eq 1 ] ||
         fault "skein $*: not one line: $(cat "$dir/err")"
@@ -84,11 +89,11 @@ refused 64 "no such command" nonsense
 for command in serve dev get set del status log version; do
     refused 64 "\-\-no-such-flag: no such flag" "$command" --no-such-flag
     checks=$((checks + 1))
-    "$skein" "$command" --help 2>&1 | grep -q "usage: skein $command" ||
+    "$skein" "$command" --help 2>&1 | matches "usage: skein $command" ||
         fault "skein $command --help"
 done
-"$skein" --help | grep -q "usage: skein" || fault "skein --help"
-"$skein" version | grep -q "^skein [0-9]" || fault "skein version"
+"$skein" --help | matches "usage: skein" || fault "skein --help"
+"$skein" version | matches "^skein [0-9]" || fault "skein version"
 refused 64 "\-\-node N: is required" serve
 refused 64 "\-\-node: \"0\" is not a whole number from 1 to 65535" serve --node 0
 refused 64 "does not stand in --peers" serve --node 2 --peers "$peers" --data "$dir/x"
@@ -134,8 +139,8 @@ checks=$((checks + 1))
 grep -q "(nil)" "$dir/err" || fault "get of an absent key: $(cat "$dir/err")"
 [ "$("$skein" del --connect "$at" absent k)" = 1 ] || fault "del"
 "$skein" set --connect "$at" kept yes >/dev/null || fault "set kept"
-"$skein" status --connect "$at" | grep -q "leader" || fault "status shows no leader"
-"$skein" status --connect "$at" --json | grep -q '"role": "leader"' || fault "status --json"
+"$skein" status --connect "$at" | matches "leader" || fault "status shows no leader"
+"$skein" status --connect "$at" --json | matches '"role": "leader"' || fault "status --json"
 # its metrics
 metrics=$(sed -nE 's/.*serve metrics addr=([0-9.:]+).*/\1/p' "$dir/one.log" | tail -n 1)
 checks=$((checks + 1))
@@ -144,7 +149,7 @@ for format in prometheus openmetrics json csv influx; do
         fault "metrics --format $format: $(cat "$dir/err")"
     grep -q skein_wal_syncs "$dir/out" || fault "metrics --format $format: $(head -n 3 "$dir/out")"
 done
-"$skein" metrics --connect "$metrics" | grep -qE '^skein_kv_commands_total\{command="set"\} 2$' ||
+"$skein" metrics --connect "$metrics" | matches -E '^skein_kv_commands_total\{command="set"\} 2$' ||
     fault "metrics: not two commands"
 refused 1 "skein serve --metrics" metrics --connect "127.0.0.1:$peer_port"
 refused 64 "one of prometheus" metrics --format xml
@@ -162,7 +167,7 @@ if command -v redis-cli >/dev/null; then
 else
     echo "skipped: redis-cli is not installed"
 fi
-tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e "--data $dir/data" || fault "ps shows no directory"
+tr '\0' ' ' <"/proc/$pid/cmdline" | matches -e "--data $dir/data" || fault "ps shows no directory"
 # the port, and the directory, of a node that runs
 refused 1 "$port" serve --node 1 --peers "1=127.0.0.1:$((peer_port + 7))" --listen "$at" --data "$dir/other"
 refused 1 "$peer_port" serve --node 1 --peers "1=127.0.0.1:$peer_port" --listen 127.0.0.1:0 \
@@ -177,7 +182,7 @@ stop
 checks=$((checks + 1))
 "$skein" log verify "$dir/data" >"$dir/out" || fault "log verify: $(cat "$dir/out")"
 grep -q "^whole" "$dir/out" || fault "log verify: $(cat "$dir/out")"
-"$skein" log inspect "$dir/data/wal" --entries | grep -qE "^ +1 +term 1 +(command|config)" || fault "log inspect"
+"$skein" log inspect "$dir/data/wal" --entries | matches -E "^ +1 +term 1 +(command|config)" || fault "log inspect"
 cp -r "$dir/data" "$dir/bad"
 printf '\377' | dd of="$(ls "$dir"/bad/wal/*.wal | head -n 1)" bs=1 seek=4200 conv=notrunc status=none
 "$skein" log verify "$dir/bad" >"$dir/out"
@@ -207,7 +212,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir "$dir/small" &&
         rc=$?
         [ "$i" -lt 200 ] || fault "a full disk took every write"
         [ "$rc" -eq 1 ] || fault "full disk: exit status $rc"
-        tail -n 1 "$dir/small.log" | grep -q "disk is full.*free some space" ||
+        tail -n 1 "$dir/small.log" | matches "disk is full.*free some space" ||
             fault "full disk: $(tail -n 1 "$dir/small.log")"
     fi
 fi
