@@ -24,6 +24,8 @@
 #define SIM_PEER_PORT 7100
 #define SIM_CLIENTS_MAX 8
 #define SIM_EPOCHS_MAX 1024
+/* A simulated second that does nothing proves nothing. */
+#define SIM_CHECKED_PER_SECOND 10
 
 enum sim_verdict {
     SIM_PASSED = 0,
@@ -130,12 +132,20 @@ bool sim_workload_done(const struct sim_cluster *cluster);
 void sim_workload_mark(struct sim_cluster *cluster);
 uint32_t sim_workload_stuck_client(const struct sim_cluster *cluster, uint64_t count);
 
-/* ---- oracle.c ---- */
+/* ---- oracle*.c (sim/oracle.h) ---- */
 void sim_oracle_start(struct sim_cluster *cluster);
 void sim_oracle_close(struct sim_cluster *cluster);
 /* sim_oracle_on_sent - a RAFT message of node @from is on its way. */
 void sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, struct bytes message);
 /* sim_oracle_converged - every node that is not damaged runs, and all have applied the same. */
 bool sim_oracle_converged(struct sim_cluster *cluster);
+/* sim_oracle_progress - every client got on since the mark, while the nodes of bits @majority were
+ * healed. */
+void sim_oracle_progress(struct sim_cluster *cluster, uint32_t majority);
+/* sim_oracle_memory - @bytes_max: of the node that used most. */
+void sim_oracle_memory(struct sim_cluster *cluster, uint64_t bytes_max);
+/* sim_oracle_history - what the clients saw can be ordered, and was enough. @report: why not;
+ * NULL: nowhere. */
+void sim_oracle_history(struct sim_cluster *cluster, FILE *report);
 
 #endif

@@ -17,7 +17,6 @@
  * checked.
  */
 
-#define SIM_CHECKED_MIN 600
 
 struct sim_run_options {
     uint64_t seed;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/oracle.h"
+
+#include <string.h>
+
+#include "raft/codec.h"
+#include "replica/envelope.h"
+
+#define FORGED_ENOUGH 6
+
+/* Only those count that a node which believes the claim would take: of its cluster and for its
+ * disk. */
+void
+oracle_forgery_note(void *owner, uint32_t to, struct bytes message)
+{
+    struct sim_cluster *cluster = owner;
+    struct sim_node *node = &cluster->nodes[to - 1];
+    if (!node->kv || node->exited || node->last_boot != node->host->boot)
+        return;
+    const struct replica *replica = kv_node_replica(node->kv);
+    struct raft_message decoded = {0};
+    struct bytes body = {.data = message.data + ENVELOPE_RAFT_HEADER_BYTES,
+                         .count = message.count - ENVELOPE_RAFT_HEADER_BYTES};
+    if (!replica->raft || replica->phase != REPLICA_RUNNING ||
+        memcmp(message.data + 1, replica->identity.map.cluster, 16) != 0 ||
+        raft_decode_message(body, &decoded) < 0)
+        return;
+    cluster->oracle->forged[to - 1] += decoded.to == replica->raft_id;
+    raft_message_deinit(&decoded);
+}
+
+void
+oracle_forgery(const struct oracle_view *view)
+{
+    uint64_t forged = view->oracle->forged[view->number - 1];
+    /* What arrives while a snapshot is loaded waits to be looked at. */
+    if (!view->loading && forged >= FORGED_ENOUGH && view->replica->counters.forged_dropped == 0 &&
+        !sim_host_paused(view->node->host))
+        sim_violation(view->cluster, SIM_SAFETY,
+                      "node %u got %" PRIu64 " messages of forged senders and counted none",
+                      view->number, forged);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/oracle.h"
+
+void
+sim_oracle_progress(struct sim_cluster *cluster, uint32_t majority)
+{
+    uint32_t stuck = sim_workload_stuck_client(cluster, 1);
+    if (stuck)
+        sim_violation(cluster, SIM_LIVENESS,
+                      "client %u got nowhere although the nodes of bits %u were healed", stuck,
+                      majority);
+}
