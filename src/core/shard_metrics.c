@@ -80,6 +80,8 @@ shard_metrics_open(struct skein_shard *shard)
     shard->stats.opened_ns = shard->backend->ops->now_ns(shard->backend);
     shard->metrics = skein_metrics_open(NULL);
     int rc = skein_metrics_add(shard->metrics, shard, rows, BASE_COUNT_OF(rows), NULL, 0);
+    if (rc == 0)
+        rc = stack_metrics_add(shard->stacks, shard->metrics);
     for (size_t i = 0; i < SHARD_OP_KINDS && rc == 0; i++) {
         struct skein_label label = {"kind", op_names[i]};
         if (op_names[i])

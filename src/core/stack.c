@@ -36,6 +36,7 @@ skein_stack_pool_open_with(const struct skein_stack_pool_options *options)
     for (int i = 0; i < SKEIN_STACK_CLASS_COUNT; i++) {
         skein_assert(slab_class_bytes((enum skein_stack_class)i) / PAGE_BYTES <=
                      PAGE_COUNT_MAX + STACK_GUARD_BYTES / PAGE_BYTES);
+        pool->classes[i].class = (enum skein_stack_class)i;
         list_init(&pool->classes[i].free);
         list_init(&pool->classes[i].slabs);
     }

@@ -44,6 +44,7 @@
  * in a process, vm.max_map_count). */
 #define STACK_SPLIT_COUNT_MAX 30000
 
+struct skein_metrics;
 struct stack_slab;
 
 struct core_stack {
@@ -65,5 +66,8 @@ bool stack_guards(const struct core_stack *stack, const void *address);
  * from what is not zero. Costs a system call and a scan. 0 under valgrind, which forbids looking.
  */
 size_t stack_used_bytes(const struct core_stack *stack);
+/* stack_metrics_add - the pool's figures, a series for each class. As skein_metrics_add. */
+int stack_metrics_add(struct skein_stack_pool *pool,
+                      struct skein_metrics *metrics) SKEIN_MUST_CHECK;
 
 #endif

@@ -21,6 +21,7 @@ struct stack_slab {
 
 /* The pool's numbers for one class. */
 struct stack_class_state {
+    enum skein_stack_class class;
     struct skein_list free; /* hot stacks */
     size_t free_count;
     struct skein_list slabs; /* with a cold stack */

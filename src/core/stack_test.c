@@ -15,6 +15,7 @@
 #include "core/check.h"
 #include "core/clock_world.h"
 #include "core/stack.h"
+#include "skein/metrics.h"
 
 #define LIMIT 30000
 
@@ -99,6 +100,34 @@ shallow(void *arg)
     *(char *)arg = 1;
 }
 
+struct text {
+    char bytes[32768];
+    size_t count;
+};
+
+static int
+put(void *owner, const char *bytes, size_t count)
+{
+    struct text *text = owner;
+    if (count >= sizeof(text->bytes) - text->count)
+        return -SKEIN_ETOOBIG;
+    memcpy(text->bytes + text->count, bytes, count);
+    text->count += count;
+    return 0;
+}
+
+static const char *
+metrics_text(struct text *text)
+{
+    struct skein_snapshot *snapshot = skein_snapshot_open();
+    uint64_t cursor = 0;
+    while (skein_metrics_snapshot(skein_shard_metrics(), snapshot, &cursor, 100))
+        ;
+    int rc = skein_snapshot_write(snapshot, SKEIN_FORMAT_PROMETHEUS, 0, put, text);
+    skein_snapshot_close(snapshot);
+    return rc == 0 ? text->bytes : "";
+}
+
 static int
 measured_main(void *arg)
 {
@@ -124,6 +153,11 @@ measured_main(void *arg)
     CHECK(&check, stats.high_water_bytes >= 20000 && stats.high_water_bytes < 60000);
     CHECK(&check, strcmp(stats.high_water_name, "a deep fiber with a very long n") == 0);
     CHECK(&check, stats.free_count == 1);
+    static struct text buffer;
+    const char *text = metrics_text(&buffer);
+    CHECK(&check, strstr(text, "skein_stacks_used{class=\"large\"} 1\n") != NULL);
+    CHECK(&check, strstr(text, "skein_stacks_high_water_bytes{class=\"tiny\"} 0\n") != NULL);
+    CHECK(&check, strstr(text, "skein_stacks_high_water_bytes{class=\"small\"} 2") != NULL);
     return (int)check.failed_count;
 }
 
