@@ -21,7 +21,8 @@ walk_directory(struct walk *walk, struct sim_inode *directory, const char *path,
     for (size_t i = 0; depth < PATH_DEPTH_MAX && i < directory->entry_count; i++) {
         struct sim_entry *entry = &directory->entries[i];
         char below[512];
-        snprintf(below, sizeof(below), "%s/%s", path, entry->name);
+        int bytes = snprintf(below, sizeof(below), "%s/%s", path, entry->name);
+        skein_assert(bytes > 0 && (size_t)bytes < sizeof(below));
         if (entry->inode->is_directory)
             walk_directory(walk, entry->inode, below, depth + 1);
         else

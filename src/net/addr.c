@@ -104,7 +104,9 @@ net_addr_format(const struct skein_addr *addr, char out[NET_ADDR_TEXT_BYTES])
         char scope[12] = "";
         if (addr->scope != 0)
             snprintf(scope, sizeof(scope), "%%%u", (unsigned)addr->scope);
-        snprintf(out, NET_ADDR_TEXT_BYTES, "[%s%s]:%u", host, scope, (unsigned)addr->port);
+        int bytes =
+            snprintf(out, NET_ADDR_TEXT_BYTES, "[%s%s]:%u", host, scope, (unsigned)addr->port);
+        skein_assert(bytes > 0 && bytes < NET_ADDR_TEXT_BYTES);
     }
     return out;
 }
