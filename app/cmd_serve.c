@@ -13,6 +13,8 @@
 #include "net/addr.h"
 #include "replica/link_tcp.h"
 #include "skein/error.h"
+#include "skein/file.h"
+#include "skein/io.h"
 #include "skein/metrics.h"
 #include "skein/process.h"
 
@@ -106,6 +108,37 @@ count_log_lines(struct obs_sink *sink)
         (void)!skein_metrics_add(metrics, &sink->counts.lines[level], &lines, 1, &label, 1);
     }
     (void)!skein_metrics_add(metrics, &sink->counts.suppressed, &suppressed, 1, NULL, 0);
+}
+
+/* Before the node is opened: its first reads count, too. */
+static int
+limit_disk(struct serve *serve)
+{
+    const char *path = serve->config->io_properties;
+    char text[SKEIN_IO_TEXT_BYTES_MAX + 1], why[256];
+    struct skein_io_properties properties;
+    if (!path)
+        return 0;
+    int handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
+    ssize_t n = handle < 0 ? handle : skein_file_pread(handle, text, sizeof(text), 0);
+    if (handle >= 0)
+        skein_close(handle);
+    if (n < 0) {
+        snprintf(serve->why, sizeof(serve->why), "--io-properties %.300s: %s", path,
+                 skein_error_text((int)n));
+        return (int)n;
+    }
+    int rc = skein_io_properties_parse(text, (size_t)n, &properties, why);
+    if (rc < 0) {
+        snprintf(serve->why, sizeof(serve->why), "--io-properties %.200s: %s", path, why);
+        return rc;
+    }
+    obs_log(OBS_INFO, "serve", "disk limited",
+            "read_iops=%" PRIu64 " write_iops=%" PRIu64 " read_bytes_per_second=%" PRIu64
+            " write_bytes_per_second=%" PRIu64,
+            properties.read_iops, properties.write_iops, properties.read_bytes_per_second,
+            properties.write_bytes_per_second);
+    return skein_io_limit(&properties);
 }
 
 static int
@@ -231,6 +264,8 @@ serve_main(void *arg)
     raise_descriptor_limit(serve->config->node.client_count_max);
     count_log_lines(serve->sink);
     int rc = skein_spawn(&scope, "signals", watch_signals, serve, SKEIN_STACK_SMALL);
+    if (rc == 0)
+        rc = limit_disk(serve);
     if (rc == 0)
         rc = open_node(serve);
     if (rc < 0)

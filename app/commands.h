@@ -15,6 +15,7 @@ int cmd_set(int argc, char **argv);
 int cmd_del(int argc, char **argv);
 int cmd_cluster(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_iotune(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_sim(int argc, char **argv);

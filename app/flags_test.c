@@ -166,6 +166,7 @@ another_value(const struct flags_row *row)
                    {"peers", "1=127.0.0.1:9,2=127.0.0.1:8"},
                    {"listen", "127.0.0.1:9999"},
                    {"metrics", "127.0.0.1:9998"},
+                   {"io-properties", "disk"},
                    {"log-level", "debug"},
                    {"backend", "poll"},
                    {"allow-plaintext", "1"},

@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"del", cmd_del, "delete keys"},
     {"cluster", cmd_cluster, "the members of a cluster, and changes of them"},
     {"status", cmd_status, "the nodes of a cluster, as a table or JSON"},
+    {"iotune", cmd_iotune, "measure a disk"},
     {"metrics", cmd_metrics, "the metrics of a node"},
     {"log", cmd_log, "what a node's log holds, and whether it is whole"},
     {"sim", cmd_sim, "simulate whole clusters from seeds"},

@@ -76,6 +76,10 @@ static const struct flags_row rows[] = {
      "Serve metrics over HTTP: GET /metrics, in Prometheus' format or ?format=openmetrics, json, "
      "csv or influx. Port 0: any free one. Without it they are not served.",
      serve_parse_metrics, FIELD(metrics)},
+    {"io-properties", "FILE", NULL,
+     "What the disk can do, as skein iotune measured it: it is given no more, and shared by the "
+     "shares of scheduling groups. Without it nothing is held back.",
+     flags_parse_text, FIELD(io_properties), .max = 4096},
     {"log-level", "LEVELS", "info",
      "debug, info, warn, error or off; and module=level for some, separated by commas: "
      "info,raft=debug,kv=warn. CONFIG SET loglevel changes it. Logs go to standard error, at most "

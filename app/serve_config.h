@@ -23,6 +23,7 @@ struct serve_config {
     struct replica_peers peers;
     struct skein_log_levels log_levels;
     struct serve_metrics metrics;
+    const char *io_properties; /* a file of skein iotune; NULL: none */
     enum skein_backend_kind backend;
     bool allow_plaintext; /* peers or clients that are not on loopback */
 };

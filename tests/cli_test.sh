@@ -153,6 +153,16 @@ done
     fault "metrics: not two commands"
 refused 1 "skein serve --metrics" metrics --connect "127.0.0.1:$peer_port"
 refused 64 "one of prometheus" metrics --format xml
+# a disk that is measured, and kept to it
+checks=$((checks + 1))
+"$skein" iotune --dir "$dir" --out "$dir/disk" --file-bytes 16M --seconds 1 >"$dir/out" ||
+    fault "iotune: exit status $?"
+grep -qE '^write_iops = [1-9][0-9]* ' "$dir/disk" || fault "iotune: $(cat "$dir/disk")"
+[ -e "$dir/skein-iotune.tmp" ] && fault "iotune leaves its file behind"
+refused 1 "no/such.*No such file" iotune --dir "$dir/no/such"
+echo "reads = 1" >"$dir/bad"
+refused 1 "io-properties.*line 1" serve "${least[@]}" --data "$dir/never" --io-properties "$dir/bad"
+refused 1 "io-properties.*No such file" serve "${least[@]}" --data "$dir/never" --io-properties "$dir/no"
 # levels of modules, while it runs
 checks=$((checks + 1))
 refused 64 "module=level" serve "${least[@]}" --data "$dir/never" --log-level loud
@@ -175,7 +185,8 @@ refused 1 "$peer_port" serve --node 1 --peers "1=127.0.0.1:$peer_port" --listen 
 refused 1 "$dir/data.*(use|process)" serve --node 1 --peers "1=127.0.0.1:$((peer_port + 8))" \
     --listen 127.0.0.1:0 --data "$dir/data"
 stop
-start one --data "$dir/data" || exit 1
+start one --data "$dir/data" --io-properties "$dir/disk" || exit 1
+grep -q "disk limited" "$dir/one.log" || fault "the disk is not limited"
 [ "$("$skein" get --connect "127.0.0.1:$port" kept)" = yes ] || fault "data lost in a restart"
 stop
 # its log

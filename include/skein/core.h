@@ -23,6 +23,7 @@
 #include "skein/file_watch.h"
 #include "skein/future.h"
 #include "skein/group.h"
+#include "skein/io.h"
 #include "skein/log.h"
 #include "skein/memory.h"
 #include "skein/metrics.h"

@@ -36,6 +36,8 @@ submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
     struct skein_shard *shard = wait.fiber->shard;
     struct backend *backend = shard->backend;
     shard->stats.ops[op->kind < SHARD_OP_KINDS - 1 ? op->kind : SHARD_OP_KINDS - 1]++;
+    if (__builtin_expect(shard->io != NULL, 0))
+        io_admit(shard, op);
     if (backend->ops->try_now && backend->ops->try_now(backend, op))
         return op->result;
     op->waiter = &wait;

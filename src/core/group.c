@@ -37,6 +37,14 @@ static const struct skein_metric rows[] = {
      SKEIN_FIELD(struct skein_group, stats.switches)},
     {"skein_group_fibers", "Fibers of the group that live.", SKEIN_GAUGE,
      SKEIN_FIELD(struct skein_group, stats.fibers)},
+    {"skein_io_class_operations_total", "Disk operations that a limit applied to, by group.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct skein_group, io.ops)},
+    {"skein_io_class_bytes_total", "Bytes of these operations.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_group, io.bytes)},
+    {"skein_io_class_waited_total", "Disk operations that had to wait for capacity.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_group, io.waited)},
+    {"skein_io_class_wait_seconds_total", "Time they waited.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_group, io.wait_ns), .decimals = 9},
     {"skein_group_shares", "The group's shares.", SKEIN_GAUGE,
      SKEIN_FIELD(struct skein_group, stats.shares), .merge = SKEIN_MERGE_MAX},
 };
@@ -53,6 +61,7 @@ make(struct skein_shard *shard, const char *name, uint32_t shares, struct skein_
     memcpy(group->name, name, strlen(name));
     list_init(&group->ready);
     list_init(&group->children.active);
+    io_class_init(&group->io);
     list_push_back(&shard->sched.groups, &group->link);
     shard->sched.group_count++;
     if (parent)

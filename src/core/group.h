@@ -3,6 +3,7 @@
 #define CORE_GROUP_H
 
 #include "base/list.h"
+#include "core/io_class.h"
 #include "skein/group.h"
 
 /*
@@ -40,6 +41,7 @@ struct skein_group {
     struct group_level children;
     uint64_t ready_since_ns;   /* active, has not run since it woke; 0: otherwise */
     uint64_t starved_since_ns; /* active, has run since; 0: otherwise */
+    struct io_class io;
     struct skein_group_stats stats;
     struct skein_list link; /* every group of the shard */
     char name[SKEIN_GROUP_NAME_BYTES_MAX + 1];

@@ -101,6 +101,7 @@ struct skein_shard {
     uint64_t stall_ns;
     struct shard_stats stats;
     struct skein_metrics *metrics;
+    struct io_limiter *io; /* NULL: disks are given what is asked of them */
     struct shard_port *port; /* NULL: no other shards (core/mailbox_port.h) */
     struct pool *pool;       /* NULL: nothing was allocated yet (core/pool.h) */
 };

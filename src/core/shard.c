@@ -181,6 +181,7 @@ skein_shard_close(struct skein_shard *shard)
     skein_assert(shard->fiber_count == 0);
     skein_assert(shard != shard_current);
     pool_close(shard->pool);
+    io_limiter_close(shard);
     sched_deinit(shard);
     chaos_close(shard);
     skein_metrics_close(shard->metrics);
