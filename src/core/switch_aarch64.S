@@ -36,7 +36,7 @@ context_stack_switch:             /* x0: where to save sp, x1: the sp to load */
     add sp, sp, #160
     ret
     .cfi_endproc
-    .size context_stack_switch, .-context_machine_switch
+    .size context_stack_switch, .-context_stack_switch
 
     .globl context_machine_entry
     .hidden context_machine_entry
