@@ -30,7 +30,8 @@ extern "C" {
  *  - A wake-up is never lost: a waiter that was handed something and is cancelled, or whose
  * deadline passes, before it runs again returns 0 and has it. One that gives up while it waits
  * leaves the queue, and those behind it are looked at anew.
- *  - A call that need not wait returns at once, also in a cancelled fiber.
+ *  - A call that need not wait returns at once, also in a cancelled fiber (under struct skein_chaos
+ *    it may let others run first).
  *  - There is one thread, so between two calls that park nothing changes.
  *
  * Initialised with _init; nothing to free. Not to be moved while somebody waits.
