@@ -14,10 +14,11 @@ extern "C" {
 /*
  * Scheduling groups: how fibers of one shard share its processor.
  *
- * Every fiber is in a group; a fiber that is spawned is in its spawner's. While fibers of several
- * groups are ready, each group gets processor time in proportion to its shares; a group that has
- * nothing to do leaves its part to the others. Within a group fibers run in the order in which they
- * became ready.
+ * Every fiber is in a group; a fiber that is spawned is in its spawner's, and a call to another
+ * shard (skein/call.h) runs there in the group of the same name, or in "normal". While fibers of
+ * several groups are ready, each group gets processor time in proportion to its shares; a group
+ * that has nothing to do leaves its part to the others. Within a group fibers run in the order in
+ * which they became ready.
  *
  *     shard --+-- normal      1000 shares
  *             +-- background   100 --+-- compaction  300      of background's part

@@ -198,6 +198,17 @@ void skein_snapshot_close(struct skein_snapshot *snapshot);
 bool skein_metrics_snapshot(struct skein_metrics *metrics, struct skein_snapshot *snapshot,
                             uint64_t *cursor, uint32_t series_max) SKEIN_MUST_CHECK;
 
+/* skein_snapshot_merge - add what @from holds, of another shard, to @to. */
+void skein_snapshot_merge(struct skein_snapshot *to, const struct skein_snapshot *from);
+
+/*
+ * skein_metrics_gather - add the values of every shard of the runtime to @snapshot; of this one,
+ * where there is only one. Each shard takes its own, a few series at a time.
+ * **Runs on** a fiber, suspends. **Returns** 0; what skein_call says: -SKEIN_ETIMEDOUT ...; then
+ * @snapshot is as it was.
+ */
+int skein_metrics_gather(struct skein_snapshot *snapshot, uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
 enum skein_metric_format {
     SKEIN_FORMAT_PROMETHEUS, /* text format 0.0.4 */
     SKEIN_FORMAT_OPENMETRICS,

@@ -24,7 +24,8 @@ send(struct port_peer *peer, struct call *call)
     call->id = peer->free_ids[--peer->free_id_count];
     call->state = CALL_THERE;
     peer->calls_there[call->id] = call;
-    mailbox_push(&peer->out, MAILBOX_CALL, (uintptr_t)call->fn, call->arg, call->id);
+    mailbox_push(&peer->out, MAILBOX_CALL, (uintptr_t)call->fn, call->arg,
+                 (uint64_t)call->group_tag << 32 | call->id);
 }
 
 void
@@ -34,6 +35,7 @@ call_start(struct shard_port *port, struct call *call)
     struct port_peer *peer = &port->peers[call->shard];
     call->port = port;
     call->state = CALL_QUEUED;
+    call->group_tag = group_tag(port->shard);
     if (list_is_empty(&peer->calls) && can_send(peer))
         send(peer, call);
     else

@@ -27,6 +27,7 @@ struct call {
     struct shard_port *port;
     unsigned shard;
     uint32_t id;
+    uint32_t group_tag; /* the caller's scheduling group */
     enum call_state state;
     bool cancel_asked;
 };

@@ -98,7 +98,10 @@ serve_call(struct shard_port *port, unsigned from, const struct mailbox_item *it
     skein_assert(served->id < port->group->call_count_max);
     skein_assert(port->peers[from].served[served->id] == NULL);
     port->peers[from].served[served->id] = served;
+    /* Under the caller's scheduling group. */
+    port->shard->sched.spawn_in = group_of_tag(port->shard, (uint32_t)(item->tag >> 32));
     int rc = begin(port, served);
+    port->shard->sched.spawn_in = NULL;
     if (rc < 0)
         finish(served, rc);
 }

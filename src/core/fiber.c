@@ -22,6 +22,14 @@ fiber_main(void *arg)
     skein_unreachable();
 }
 
+static struct skein_group *
+group_for_new(const struct skein_shard *shard)
+{
+    if (shard->sched.spawn_in)
+        return shard->sched.spawn_in;
+    return shard->running ? shard->running->group : shard->sched.normal;
+}
+
 int
 fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *name,
             void (*fn)(void *arg), void *arg, enum skein_stack_class stack_class)
@@ -39,7 +47,7 @@ fiber_spawn(struct skein_shard *shard, struct skein_scope *scope, const char *na
         .magic = FIBER_MAGIC,
         .shard = shard,
         .scope = scope,
-        .group = shard->running ? shard->running->group : shard->sched.normal,
+        .group = group_for_new(shard),
         .stack = stack,
         .name = name,
         .fn = fn,

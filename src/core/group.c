@@ -49,6 +49,16 @@ static const struct skein_metric rows[] = {
      SKEIN_FIELD(struct skein_group, stats.shares), .merge = SKEIN_MERGE_MAX},
 };
 
+/* FNV-1a. */
+static uint32_t
+tag_of(const char *name)
+{
+    uint32_t sum = 2166136261u;
+    for (; *name; name++)
+        sum = (sum ^ (uint8_t)*name) * 16777619u;
+    return sum ? sum : 1;
+}
+
 static struct skein_group *
 make(struct skein_shard *shard, const char *name, uint32_t shares, struct skein_group *parent)
 {
@@ -59,6 +69,7 @@ make(struct skein_shard *shard, const char *name, uint32_t shares, struct skein_
     group->id = shard->sched.id_next++;
     group->stats.shares = shares;
     memcpy(group->name, name, strlen(name));
+    group->tag = shard->sched.normal ? tag_of(group->name) : 0;
     list_init(&group->ready);
     list_init(&group->children.active);
     io_class_init(&group->io);
@@ -79,6 +90,25 @@ group_open_first(struct skein_shard *shard)
                                      presets[SKEIN_PRIORITY_NORMAL].shares, NULL);
     group->single = true;
     return group;
+}
+
+uint32_t
+group_tag(const struct skein_shard *shard)
+{
+    return shard->running ? shard->running->group->tag : 0;
+}
+
+struct skein_group *
+group_of_tag(struct skein_shard *shard, uint32_t tag)
+{
+    if (tag == 0)
+        return shard->sched.normal;
+    list_for_each (link, &shard->sched.groups) {
+        struct skein_group *group = LIST_ENTRY(link, struct skein_group, link);
+        if (group->tag == tag && group->child_count == 0)
+            return group;
+    }
+    return shard->sched.normal;
 }
 
 void

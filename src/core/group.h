@@ -35,7 +35,8 @@ struct skein_group {
     struct skein_list active_link; /* in its level; loose when nothing is ready */
     bool single; /* the shard's only group: `ready` is all there is, active_link is not kept */
     bool running;
-    uint32_t id; /* in order of opening: breaks ties */
+    uint32_t id;  /* in order of opening: breaks ties */
+    uint32_t tag; /* of the name, the same on every shard; 0: the first group */
     uint32_t child_count;
     uint64_t vruntime; /* nanoseconds run * 1024 / shares */
     struct group_level children;
@@ -50,6 +51,10 @@ struct skein_group {
 /* group_init_first - the shard's first group, "normal". */
 struct skein_group *group_open_first(struct skein_shard *shard);
 void group_close_all(struct skein_shard *shard);
+/* group_tag - of the running fiber's group, to go with a call; 0: no fiber runs. */
+uint32_t group_tag(const struct skein_shard *shard);
+/* group_of_tag - the group of that name here; the first one when there is none. */
+struct skein_group *group_of_tag(struct skein_shard *shard, uint32_t tag);
 /* group_activate - something became ready in @group, which was not active. */
 void group_activate(struct skein_group *group);
 

@@ -70,6 +70,7 @@ struct shard_stats {
 struct shard_sched {
     struct skein_group *single; /* the only group; NULL: there are several */
     struct skein_group *normal;
+    struct skein_group *spawn_in; /* of the next fiber that is spawned; NULL: its spawner's */
     struct group_level level; /* unless single */
     struct skein_list groups;
     uint32_t group_count, group_count_max, id_next;

@@ -19,7 +19,6 @@
 #define SEND_NS (10 * SECOND_NS)
 #define LINGER_NS SECOND_NS
 #define ACCEPT_PAUSE_NS (SECOND_NS / 10)
-#define SERIES_AT_ONCE 16
 #define STATUS_VALUES_MAX 16
 
 struct kv_scrape {
@@ -51,16 +50,15 @@ put(void *owner, const char *text, size_t bytes)
     return 0;
 }
 
-static void
+static int
 write_metrics(struct wire_writer *out, enum skein_metric_format format)
 {
     struct skein_snapshot *snapshot = skein_snapshot_open();
-    uint64_t cursor = 0;
-    while (skein_metrics_snapshot(skein_shard_metrics(), snapshot, &cursor, SERIES_AT_ONCE))
-        skein_yield();
-    int rc = skein_snapshot_write(snapshot, format, skein_wall_ns(), put, out);
-    skein_assert(rc == 0);
+    int rc = skein_metrics_gather(snapshot, skein_deadline_in(SEND_NS));
+    if (rc == 0)
+        rc = skein_snapshot_write(snapshot, format, skein_wall_ns(), put, out);
     skein_snapshot_close(snapshot);
+    return rc;
 }
 
 static int
@@ -68,14 +66,19 @@ answer(int handle, const struct kv_scrape_request *request)
 {
     struct wire_writer body = {0};
     char head[512];
+    int rc = 0;
     const char *content_type = "text/plain; charset=utf-8";
     if (request->status == 200) {
         content_type = skein_format_content_type(request->format);
-        write_metrics(&body, request->format);
+        rc = write_metrics(&body, request->format);
     } else {
         const char *reason = kv_scrape_reason(request->status);
         wire_put_raw(&body, reason, strlen(reason));
         wire_put_raw(&body, "\n", 1);
+    }
+    if (rc < 0) { /* another shard does not answer: better nothing than a part */
+        wire_writer_deinit(&body);
+        return rc;
     }
     int head_bytes = snprintf(head, sizeof(head),
                               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
@@ -84,8 +87,8 @@ answer(int handle, const struct kv_scrape_request *request)
                               body.count, request->status == 405 ? "Allow: GET, HEAD\r\n" : "");
     skein_assert(head_bytes > 0 && (size_t)head_bytes < sizeof(head));
     struct iovec iov[2] = {{head, (size_t)head_bytes}, {body.data, body.count}};
-    int rc = skein_socket_sendv(handle, iov, request->head || body.count == 0 ? 1 : 2,
-                                skein_deadline_in(SEND_NS));
+    rc = skein_socket_sendv(handle, iov, request->head || body.count == 0 ? 1 : 2,
+                            skein_deadline_in(SEND_NS));
     wire_writer_deinit(&body);
     return rc;
 }

@@ -157,3 +157,30 @@ snapshot_add(struct skein_snapshot *snapshot, const struct skein_metric *row,
         break;
     }
 }
+
+static void
+merge_series(struct snapshot_family *to, const struct snapshot_series *from)
+{
+    bool is_new;
+    struct snapshot_series *series = series_of(to, from->labels, &is_new);
+    if (to->row.kind == SKEIN_COUNTER || to->row.kind == SKEIN_GAUGE)
+        add_number(series, &to->row, from->value, is_new);
+    else
+        add_histogram(series, from->histogram);
+    series->count += from->count;
+    series->sum += from->sum;
+}
+
+void
+skein_snapshot_merge(struct skein_snapshot *to, const struct skein_snapshot *from)
+{
+    skein_assert(to != from);
+    for (size_t i = 0; i < from->count; i++) {
+        const struct snapshot_family *family = &from->families[i];
+        struct snapshot_family *mine = family_of(to, &family->row);
+        if (mine->row.kind != family->row.kind || mine->row.decimals != family->row.decimals)
+            continue;
+        for (size_t k = 0; k < family->count; k++)
+            merge_series(mine, &family->series[k]);
+    }
+}
