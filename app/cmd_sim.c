@@ -8,13 +8,16 @@
 #include "app/commands.h"
 #include "app/flags.h"
 #include "base/mutation.h"
+#include "sim/draw.h"
+#include "sim/faults.h"
+#include "sim/shrink.h"
 #include "sim/sweep.h"
 #include "skein/error.h"
 
 struct sim_flags {
-    uint64_t seed, seeds, start, nodes, seconds, jobs;
-    const char *trace, *history, *mutation;
-    bool json, log, first, shuffle;
+    uint64_t seed, seeds, start, nodes, seconds, clients, fault_steps, jobs;
+    const char *trace, *history, *html, *faults, *mutation;
+    bool json, log, first, shuffle, shrink;
 };
 
 static const struct flags_row rows[] = {
@@ -55,8 +58,29 @@ static const struct flags_row rows[] = {
      .help = "simulated seconds with faults; as many, 30 at least, follow with a majority healed",
      .parse = flags_parse_number,
      FLAGS_FIELD(struct sim_flags, seconds),
-     .min = 5,
+     .min = 1,
      .max = 3000},
+    {.name = "clients",
+     .value = "N",
+     .fallback = "0",
+     .help = "clients of the cluster; 0: by seed, 3 to 8",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, clients),
+     .min = 0,
+     .max = SIM_CLIENTS_MAX},
+    {.name = "faults",
+     .value = "LIST",
+     .help = "only these kinds of faults, or none; they are named below",
+     .parse = flags_parse_text,
+     FLAGS_FIELD(struct sim_flags, faults)},
+    {.name = "fault-steps",
+     .value = "N",
+     .fallback = "0",
+     .help = "no new fault after so many; 0: no such limit",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, fault_steps),
+     .min = 0,
+     .max = 1000000},
     {.name = "jobs",
      .value = "N",
      .fallback = "0",
@@ -75,11 +99,20 @@ static const struct flags_row rows[] = {
      .help = "with --seed: write what the clients saw into FILE, for skein check-history",
      .parse = flags_parse_text,
      FLAGS_FIELD(struct sim_flags, history)},
+    {.name = "html",
+     .value = "FILE",
+     .help = "with --seed: draw the run into FILE, a page that needs no network",
+     .parse = flags_parse_text,
+     FLAGS_FIELD(struct sim_flags, html)},
     {.name = "mutation",
      .value = "NAME",
      .help = "put a known bug back in (only in a build with -Dmutations=true)",
      .parse = flags_parse_text,
      FLAGS_FIELD(struct sim_flags, mutation)},
+    {.name = "shrink",
+     .help = "with --seed: look for a smaller failure: fewer faults and clients, a shorter run",
+     .parse = flags_parse_switch,
+     FLAGS_FIELD(struct sim_flags, shrink)},
     {.name = "first",
      .help = "stop at the first seed that fails",
      .parse = flags_parse_switch,
@@ -106,6 +139,9 @@ static const struct flags_command sim_command = {
         "Each seed: nodes and clients on a faulty network and faulty disks; crashes, pauses,\n"
         "partitions; then a majority is healed and has to serve; then every node has to come to\n"
         "the same state. The clients' history has to be linearizable.\n\n"
+        "Faults: crash, crash-all, stop, pause, split, one-way, isolate-leader, link, "
+        "disk-errors,\n"
+        "disk-full, disk-slow, flip, wipe, clock, transfer; aimed: at the instant of a message.\n\n"
         "Exit status: 0 all passed; 1 something happened that must not (safety); 2 something did\n"
         "not happen that must (liveness); 3 a seed crashed; 64 the command line is wrong.\n",
     .rows = rows,
@@ -114,6 +150,7 @@ static const struct flags_command sim_command = {
 
 struct progress {
     const struct sim_flags *flags;
+    const struct sim_run_options *run;
     uint64_t done, total, failed;
     bool terminal;
 };
@@ -126,13 +163,26 @@ verdict_name(enum sim_verdict verdict)
 }
 
 static void
-print_replay(const struct sim_flags *flags, uint64_t seed)
+print_replay(const struct sim_flags *flags, const struct sim_run_options *run, uint64_t seed)
 {
     printf("  replay: skein sim%s --seed %" PRIu64, flags->shuffle ? " --shuffle" : "", seed);
-    if (flags->nodes)
-        printf(" --nodes %" PRIu64, flags->nodes);
-    if (flags->seconds != 30)
-        printf(" --seconds %" PRIu64, flags->seconds);
+    if (run->node_count)
+        printf(" --nodes %" PRIu32, run->node_count);
+    if (run->seconds != 30)
+        printf(" --seconds %" PRIu64, run->seconds);
+    if (run->client_count)
+        printf(" --clients %" PRIu32, run->client_count);
+    if (run->fault_steps_max)
+        printf(" --fault-steps %" PRIu32, run->fault_steps_max);
+    const char *between = " --faults ";
+    for (uint32_t fault = 0; run->faults_off && fault <= SIM_FAULT_COUNT; fault++) {
+        if (run->faults_off >> fault & 1)
+            continue;
+        printf("%s%s", between, sim_fault_name((enum sim_fault)fault));
+        between = ",";
+    }
+    if (run->faults_off && between[0] == ' ')
+        printf(" --faults none");
     if (flags->mutation)
         printf(" --mutation %s", flags->mutation);
     printf("\n");
@@ -169,7 +219,7 @@ on_result(void *owner, uint64_t seed, const struct sim_run_result *result)
     } else if (result->verdict != SIM_PASSED) {
         printf("%sseed %" PRIu64 ": %s: %s\n", progress->terminal ? "\r" : "", seed,
                verdict_name(result->verdict), result->reason);
-        print_replay(progress->flags, seed);
+        print_replay(progress->flags, progress->run, seed);
     }
     if (progress->terminal && !progress->flags->json)
         printf("\r%" PRIu64 " of %" PRIu64 " seeds, %" PRIu64 " failed ", progress->done,
@@ -195,6 +245,26 @@ close_output(const char *flag, const char *path, FILE *file)
     return false;
 }
 
+/* From the trace, which lies in a file: it may be large. */
+static void
+draw(const struct sim_flags *flags, const struct sim_run_options *run,
+     const struct sim_run_result *result, FILE *page)
+{
+    FILE *trace = run->trace;
+    fflush(trace);
+    if (flags->trace)
+        trace = fopen(flags->trace, "r");
+    else
+        rewind(trace);
+    if (!trace) {
+        fprintf(stderr, "skein sim: --html: %s: %s\n", flags->trace, strerror(errno));
+        return;
+    }
+    sim_draw_run(trace, run, result, page);
+    if (flags->trace)
+        fclose(trace);
+}
+
 static int
 run_one(const struct sim_flags *flags, struct sim_run_options *run)
 {
@@ -202,12 +272,21 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
     run->seed = flags->seed;
     run->log = flags->log;
     run->report = flags->json ? NULL : stderr;
+    FILE *page = NULL;
     if (!open_output("trace", flags->trace, &run->trace) ||
-        !open_output("history", flags->history, &run->history))
+        !open_output("history", flags->history, &run->history) ||
+        !open_output("html", flags->html, &page))
         return SIM_CRASHED;
+    if (page && !run->trace && !(run->trace = tmpfile())) {
+        fprintf(stderr, "skein sim: --html: no temporary file: %s\n", strerror(errno));
+        return SIM_CRASHED;
+    }
     sim_run(run, &result);
+    if (page)
+        draw(flags, run, &result, page);
     if (!close_output("trace", flags->trace, run->trace) ||
-        !close_output("history", flags->history, run->history))
+        !close_output("history", flags->history, run->history) ||
+        !close_output("html", flags->html, page))
         return SIM_CRASHED;
     if (flags->json) {
         print_json(flags->seed, &result);
@@ -225,7 +304,7 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            result.crashes, result.exits, result.elections, result.joins, result.repairs,
            result.lost_blocks, result.memory_bytes_max >> 20);
     if (result.verdict != SIM_PASSED)
-        print_replay(flags, flags->seed);
+        print_replay(flags, run, flags->seed);
     return (int)result.verdict;
 }
 
@@ -244,11 +323,39 @@ print_sum(const struct sim_flags *flags, const struct sim_sweep_result *sum)
                simulated, wall, wall > 0 ? simulated / wall : 0);
 }
 
+static void
+on_smaller(void *owner, const struct sim_run_options *options, const struct sim_run_result *result)
+{
+    printf("%s: %s\n", verdict_name(result->verdict), result->reason);
+    print_replay(owner, options, options->seed);
+    fflush(stdout);
+}
+
+static int
+shrink_one(struct sim_flags *flags, struct sim_run_options *run)
+{
+    struct sim_shrink_result shrunk;
+    run->seed = flags->seed;
+    int rc = sim_shrink(run, on_smaller, flags, &shrunk);
+    if (rc == -SKEIN_ENOTFOUND) {
+        printf("seed %" PRIu64 " passes: there is nothing to shrink\n", flags->seed);
+        return SIM_PASSED;
+    }
+    if (rc < 0) {
+        fprintf(stderr, "skein sim: no process could be started: %s\n", skein_error_text(rc));
+        return SIM_CRASHED;
+    }
+    printf("the smallest of %" PRIu32 " runs: %s: %s\n", shrunk.runs,
+           verdict_name(shrunk.result.verdict), shrunk.result.reason);
+    print_replay(flags, &shrunk.options, flags->seed);
+    return (int)shrunk.result.verdict;
+}
+
 static int
 run_many(const struct sim_flags *flags, const struct sim_run_options *run)
 {
     struct progress progress = {
-        .flags = flags, .total = flags->seeds, .terminal = isatty(STDOUT_FILENO)};
+        .flags = flags, .run = run, .total = flags->seeds, .terminal = isatty(STDOUT_FILENO)};
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     struct sim_sweep_options sweep = {.run = *run,
                                       .first_seed = flags->start,
@@ -303,10 +410,12 @@ cmd_sim(int argc, char **argv)
         flags_parse(&sim_command, argc - 1, argv + 1, &flags, &arguments, &count);
     if (outcome != FLAGS_RUN)
         return flags_exit(outcome);
-    if ((flags.trace || flags.history || flags.log) && !flags.seed) {
+    if ((flags.trace || flags.history || flags.html || flags.log || flags.shrink) && !flags.seed) {
         fprintf(stderr, "skein sim: --%s needs --seed: it is about one run\n",
                 flags.trace     ? "trace"
                 : flags.history ? "history"
+                : flags.html    ? "html"
+                : flags.shrink  ? "shrink"
                                 : "log");
         return FLAGS_EXIT_USAGE;
     }
@@ -314,6 +423,15 @@ cmd_sim(int argc, char **argv)
         return FLAGS_EXIT_USAGE;
     struct sim_run_options run = {.node_count = (uint32_t)flags.nodes,
                                   .seconds = flags.seconds,
-                                  .shuffle = flags.shuffle};
+                                  .shuffle = flags.shuffle,
+                                  .client_count = (uint32_t)flags.clients,
+                                  .fault_steps_max = (uint32_t)flags.fault_steps};
+    if (flags.faults && sim_faults_parse(flags.faults, &run.faults_off) < 0) {
+        fprintf(stderr, "skein sim: --faults %.128s: no such fault; see: skein sim --help\n",
+                flags.faults);
+        return FLAGS_EXIT_USAGE;
+    }
+    if (flags.shrink)
+        return shrink_one(&flags, &run);
     return flags.seed ? run_one(&flags, &run) : run_many(&flags, &run);
 }

@@ -47,6 +47,8 @@ struct sim_plan {
     uint64_t faults_from_ns, fault_gap_ns_max;
     uint64_t safety_ns, liveness_ns;
     uint32_t aimed_per_mille; /* trouble at the very instant of a vote (faults.c, on_sent) */
+    bool faults_none;         /* every kind is off */
+    uint32_t fault_steps_max; /* 0: no limit */
     uint32_t weights[16];     /* of the faults, by enum sim_fault */
 };
 
@@ -90,6 +92,7 @@ struct sim_cluster {
     uint32_t aimed_node;
     bool faults_on;
     uint64_t fault_counts[16];
+    uint32_t fault_steps;
 
     struct sim_oracle *oracle;
     enum sim_verdict verdict; /* the first that was found */

@@ -2,10 +2,12 @@
 #include "sim/faults.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "replica/envelope.h"
 #include "replica/state.h"
 #include "sim/cluster.h"
+#include "skein/error.h"
 
 #define MS SIM_MS
 
@@ -17,7 +19,27 @@ _Static_assert(SIM_FAULT_COUNT <= 16, "a plan has room for the weights");
 const char *
 sim_fault_name(enum sim_fault fault)
 {
-    return fault < SIM_FAULT_COUNT ? names[fault] : NULL;
+    return fault < SIM_FAULT_COUNT ? names[fault] : fault == SIM_FAULT_COUNT ? "aimed" : NULL;
+}
+
+int
+sim_faults_parse(const char *list, uint32_t *out_off)
+{
+    uint32_t on = 0;
+    while (*list) {
+        size_t n = strcspn(list, ",");
+        int fault = 0;
+        while (fault <= SIM_FAULT_COUNT && (strlen(sim_fault_name((enum sim_fault)fault)) != n ||
+                                            memcmp(sim_fault_name((enum sim_fault)fault), list, n)))
+            fault++;
+        if (fault <= SIM_FAULT_COUNT)
+            on |= 1u << fault;
+        else if (n != 4 || memcmp(list, "none", n) != 0)
+            return -SKEIN_EINVALID;
+        list += n + (list[n] == ',');
+    }
+    *out_off = ~on & ((1u << (SIM_FAULT_COUNT + 1)) - 1);
+    return 0;
 }
 
 static struct sim_node *
@@ -305,6 +327,11 @@ on_step(struct sim_event *event)
         if (sim_chance(world, 500))
             disk_calm(&cluster->nodes[i]);
     mend_damaged(cluster, 300);
+    uint32_t steps_max = cluster->plan.fault_steps_max;
+    if (steps_max && cluster->fault_steps++ >= steps_max) {
+        cluster->plan.aimed_per_mille = 0;
+        return;
+    }
     enum sim_fault fault = draw_fault(cluster);
     bool done = begin(cluster, fault);
     if (done)
@@ -371,7 +398,8 @@ sim_faults_start(struct sim_cluster *cluster)
     cluster->links.owner = cluster;
     cluster->faults_on = true;
     link_calm(cluster);
-    sim_event_at(&cluster->world, &cluster->fault_event, cluster->plan.faults_from_ns);
+    if (!cluster->plan.faults_none)
+        sim_event_at(&cluster->world, &cluster->fault_event, cluster->plan.faults_from_ns);
 }
 
 void

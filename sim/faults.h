@@ -2,6 +2,10 @@
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H
 
+#include <stdint.h>
+
+#include "skein/error.h"
+
 /*
  * The kinds of trouble. Each step of the nemesis ends some of what is going on and begins one more.
  *
@@ -27,6 +31,10 @@ enum sim_fault {
     SIM_FAULT_COUNT
 };
 
+/* sim_fault_name - "crash" ...; of SIM_FAULT_COUNT "aimed": trouble at the instant of a message. */
 const char *sim_fault_name(enum sim_fault fault);
+/* sim_faults_parse - "crash,link", "none": @out_off: the others, a bit each. **Returns** 0;
+ * -SKEIN_EINVALID: no such fault. */
+int sim_faults_parse(const char *list, uint32_t *out_off) SKEIN_MUST_CHECK;
 
 #endif

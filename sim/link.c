@@ -16,6 +16,7 @@ struct mail {
     struct sim_links *links;
     uint32_t from, to, claims; /* @from: what the link will say */
     bool notice;               /* not a message: tell @to that @from may have missed something */
+    uint64_t id;               /* of the message, for the trace; a copy has the same */
     size_t bytes;
     uint8_t data[];
 };
@@ -93,8 +94,7 @@ on_mail(struct sim_event *event)
         struct sim_context context = sim_host_enter(host);
         arrive(host->link, mail);
         sim_host_leave(context);
-        sim_trace_event(&world->trace, mail->to, "link.arrive", mail->from, mail->claims,
-                        mail->bytes);
+        sim_trace_event(&world->trace, mail->to, "link.arrive", mail->from, mail->claims, mail->id);
         mail_free(mail);
         sim_host_turn(host);
         return;
@@ -113,6 +113,7 @@ post(struct sim_links *links, uint32_t claims, uint32_t from, uint32_t to, struc
     mail->to = to;
     mail->claims = claims;
     mail->bytes = message.count;
+    mail->id = links->sent;
     mail->event = (struct sim_event){.fire = on_mail, .owner = mail};
     if (message.count)
         memcpy(mail->data, message.data, message.count);
@@ -127,9 +128,12 @@ static void
 lose(struct sim_links *links, uint32_t from, uint32_t to)
 {
     links->lost++;
-    if (sim_chance(links->world, 500))
-        post(links, to, to, from, (struct bytes){0}, sim_draw(links->world, 0, 300 * SIM_MS))
-            ->notice = true;
+    if (!sim_chance(links->world, 500))
+        return;
+    uint64_t delay_ns = sim_draw(links->world, 0, 300 * SIM_MS);
+    struct mail *mail = post(links, to, to, from, (struct bytes){0}, delay_ns);
+    mail->notice = true;
+    mail->id = 0;
 }
 
 static uint64_t
@@ -198,7 +202,7 @@ send_message(struct replica_link *base, uint32_t node, struct bytes message)
     link->stats.sent_bytes += message.count;
     links->sent++;
     sim_trace_event(&links->world->trace, from, name_of(message), node,
-                    crc32c(0, message.data, message.count), message.count);
+                    crc32c(0, message.data, message.count), links->sent);
     if (sim_net_blocked(links->world->net, from, node) ||
         sim_chance(links->world, links->loss_per_mille)) {
         lose(links, from, node);

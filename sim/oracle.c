@@ -45,7 +45,8 @@ begin_life(struct sim_oracle *oracle, struct sim_node *node)
         return;
     node->last_boot = node->host->boot;
     node->last_log_time_ms = 0;
-    oracle->checked[i] = oracle->forged[i] = oracle->matched[i] = oracle->matched_term[i] = 0;
+    oracle->checked[i] = oracle->forged[i] = oracle->matched[i] = oracle->matched_term[i] =
+        oracle->state_terms[i] = 0;
 }
 
 static void
@@ -60,6 +61,19 @@ note_reign(const struct oracle_view *view)
                                 .last_index = view->status.last_index,
                                 .last_term =
                                     raft_entry_term(view->replica->raft, view->status.last_index)};
+}
+
+/* For whoever reads the trace, and for the page that draws it. */
+static void
+trace_state(const struct oracle_view *view)
+{
+    uint64_t *known = &view->oracle->state_terms[view->number - 1];
+    uint64_t state = view->status.hard_state.term << 3 | (uint64_t)view->status.role;
+    if (*known == state)
+        return;
+    *known = state;
+    sim_trace_event(&view->cluster->world.trace, view->number, "state", (uint64_t)view->status.role,
+                    view->status.hard_state.term, view->status.hard_state.commit);
 }
 
 static void
@@ -90,6 +104,7 @@ look_at(struct sim_cluster *cluster, struct sim_node *node)
     oracle_state(&view);
     oracle_forgery(&view);
     note_reign(&view);
+    trace_state(&view);
     if (!view.loading)
         note_repaired(cluster, node, view.replica);
     note_joined(cluster, node, view.replica);

@@ -78,6 +78,17 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->safety_ns = seconds * SIM_SECOND;
     plan->liveness_ns = (seconds > PHASE_SECONDS ? seconds : PHASE_SECONDS) * SIM_SECOND;
     draw_weights(plan, random);
+    if (options->client_count)
+        plan->client_count = options->client_count;
+    plan->fault_steps_max = options->fault_steps_max;
+    plan->faults_none = true;
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++) {
+        if (options->faults_off >> fault & 1)
+            plan->weights[fault] = 0;
+        plan->faults_none = plan->faults_none && plan->weights[fault] == 0;
+    }
+    if (options->faults_off >> SIM_FAULT_COUNT & 1)
+        plan->aimed_per_mille = 0;
 }
 
 static void

@@ -17,16 +17,19 @@
  * checked.
  */
 
-
 struct sim_run_options {
     uint64_t seed;
-    uint32_t node_count; /* 0: by seed, 3 or 5 */
-    uint64_t seconds;    /* with faults; 0: 30. The liveness phase is as long, 30 at least */
-    FILE *trace;         /* NULL: none */
-    bool log;            /* the nodes' log lines to standard error */
-    bool shuffle;        /* ready fibers run in an order drawn from the seed */
-    FILE *history;       /* where the clients' history goes; NULL: nowhere */
-    FILE *report;        /* where a history that does not fit is explained; NULL: nowhere */
+    uint32_t node_count;      /* 0: by seed, 3 or 5 */
+    uint64_t seconds;         /* with faults; 0: 30. The liveness phase is as long, 30 at least */
+    uint32_t client_count;    /* 0: by seed */
+    uint32_t faults_off;      /* a bit for each enum sim_fault that does not happen, and one behind
+                                 them for trouble aimed at messages */
+    uint32_t fault_steps_max; /* the nemesis rests after so many; 0: it does not */
+    FILE *trace;              /* NULL: none */
+    bool log;                 /* the nodes' log lines to standard error */
+    bool shuffle;             /* ready fibers run in an order drawn from the seed */
+    FILE *history;            /* where the clients' history goes; NULL: nowhere */
+    FILE *report;             /* where a history that does not fit is explained; NULL: nowhere */
 };
 
 struct sim_run_result {

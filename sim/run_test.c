@@ -12,6 +12,9 @@
 #include <cmocka.h>
 
 #include "base/mutation.h"
+#include "sim/draw.h"
+#include "sim/faults.h"
+#include "sim/shrink.h"
 #include "sim/sweep.h"
 
 #define SECONDS 10
@@ -136,6 +139,71 @@ known_bugs_are_seen(void **state)
 #endif
 }
 
+/* All of the page is in it, and the data is what the run did. */
+static void
+a_run_is_drawn(void **state)
+{
+    struct sim_run_result result;
+    size_t trace_bytes, page_bytes;
+    char *trace = trace_of(6, &trace_bytes, &result), *page = NULL;
+    FILE *in = fmemopen(trace, trace_bytes, "r"), *out = open_memstream(&page, &page_bytes);
+    const struct sim_run_options options = {.seed = 6};
+    assert_non_null(in);
+    assert_non_null(out);
+    sim_draw_run(in, &options, &result, out);
+    fclose(in);
+    fclose(out);
+    assert_non_null(strstr(page, "\"raft.append\""));
+    assert_non_null(strstr(page, "host.crash"));
+    assert_non_null(strstr(page, "state 3 "));
+    assert_null(strstr(page, "http"));
+    assert_null(strstr(page, " src="));
+    assert_string_equal(page + page_bytes - 8, "</html>\n");
+    free(trace);
+    free(page);
+}
+
+static void
+faults_are_named(void **state)
+{
+    uint32_t off = 0;
+    assert_int_equal(sim_faults_parse("none", &off), 0);
+    assert_int_equal(off, (1u << (SIM_FAULT_COUNT + 1)) - 1);
+    assert_int_equal(sim_faults_parse("crash,aimed", &off), 0);
+    assert_int_equal(off, (1u << SIM_FAULT_COUNT) - 1 - (1u << SIM_FAULT_CRASH));
+    assert_int_equal(sim_faults_parse("crash,flood", &off), -SKEIN_EINVALID);
+    assert_int_equal(sim_faults_parse("cras", &off), -SKEIN_EINVALID);
+}
+
+/* Nothing breaks: nobody crashes, and one election is enough. */
+static void
+without_faults_nothing_happens(void **state)
+{
+    struct sim_run_options options = {.seed = 9, .seconds = SECONDS};
+    struct sim_run_result result;
+    assert_int_equal(sim_faults_parse("none", &options.faults_off), 0);
+    sim_run(&options, &result);
+    assert_int_equal(result.verdict, SIM_PASSED);
+    assert_in_range(result.crashes, 0, 2); /* the minority that is not healed */
+    assert_in_range(result.elections, 1, 4);
+}
+
+static void
+a_failure_is_shrunk(void **state)
+{
+    struct sim_run_options options = {.seed = 1, .seconds = SECONDS};
+    struct sim_shrink_result shrunk;
+    assert_int_equal(sim_shrink(&options, NULL, NULL, &shrunk), -SKEIN_ENOTFOUND);
+#ifdef SKEIN_MUTATIONS
+    mutation_select(MUTATION_READ_OWN_STATE);
+    assert_int_equal(sim_shrink(&options, NULL, NULL, &shrunk), 0);
+    mutation_select(MUTATION_NONE);
+    assert_int_equal(shrunk.result.verdict, SIM_SAFETY);
+    assert_in_range(shrunk.options.seconds, 1, SECONDS);
+    assert_true(shrunk.options.faults_off != 0);
+#endif
+}
+
 int
 main(void)
 {
@@ -145,6 +213,10 @@ main(void)
         cmocka_unit_test(seeds_pass_and_much_happens),
         cmocka_unit_test(all_sizes_of_a_cluster_serve),
         cmocka_unit_test(known_bugs_are_seen),
+        cmocka_unit_test(a_run_is_drawn),
+        cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(without_faults_nothing_happens),
+        cmocka_unit_test(a_failure_is_shrunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
