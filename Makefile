@@ -41,8 +41,9 @@ soak: configure-tests  ## shuffle, cancel and starve everything, SOAK_SEEDS=1000
 	@$(BUILD)/tests/inject/inject --seeds $(SOAK_SEEDS) --points 20
 	@$(BUILD)/skein sim --seeds $(SOAK_SEEDS) --shuffle
 
-bench: deps-build deps-bench  ## measure beside etcd and Redis
+bench: deps-build deps-bench  ## measure beside etcd, Redis, libuv and the bare machine
 	@bench/run
+	@bench/runtime
 
 fuzz: deps-build deps-fuzz  ## fuzz every decoder for 60 s (FUZZ_SECONDS=60)
 	@tools/fuzz
