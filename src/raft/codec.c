@@ -55,9 +55,11 @@ raft_encode_message(struct wire_writer *out, const struct raft_message *m)
     wire_put_u64(out, m->reject_hint);
     wire_put_u64(out, m->context);
     if (has_snapshot(m->type)) {
-        wire_put_u64(out, m->snapshot.index);
-        wire_put_u64(out, m->snapshot.term);
-        raft_encode_config(out, &m->snapshot.config);
+        static const struct raft_snapshot none;
+        const struct raft_snapshot *snapshot = m->snapshot ? m->snapshot : &none;
+        wire_put_u64(out, snapshot->index);
+        wire_put_u64(out, snapshot->term);
+        raft_encode_config(out, &snapshot->config);
     } else if (has_entries(m->type)) {
         encode_entries(out, m);
     }
@@ -110,9 +112,10 @@ decode(struct bytes frame, struct raft_message *m)
     m->context = wire_get_u64(&in);
     int rc = 0;
     if (has_snapshot(m->type)) {
-        m->snapshot.index = wire_get_u64(&in);
-        m->snapshot.term = wire_get_u64(&in);
-        rc = raft_decode_config(&in, &m->snapshot.config);
+        m->snapshot = mem_zalloc(sizeof(*m->snapshot));
+        m->snapshot->index = wire_get_u64(&in);
+        m->snapshot->term = wire_get_u64(&in);
+        rc = raft_decode_config(&in, &m->snapshot->config);
     } else if (has_entries(m->type)) {
         rc = decode_entries(&in, frame, m);
     }

@@ -22,8 +22,8 @@ sample(enum raft_message_type type)
         .context = RAFT_CONTEXT_TRANSFER,
     };
     if (type == RAFT_SNAPSHOT || type == RAFT_STORAGE_APPENDED)
-        m.snapshot = (struct raft_snapshot){
-            .index = 8, .term = 2, .config = raft_config_of((uint64_t[]){1, 5, 900}, 3)};
+        m.snapshot = raft_snapshot_copy(&(struct raft_snapshot){
+            .index = 8, .term = 2, .config = raft_config_of((uint64_t[]){1, 5, 900}, 3)});
     if (type == RAFT_APPEND) {
         m.entry_count = 3;
         m.entries = entries_of(3, 5, 3);
@@ -46,7 +46,9 @@ assert_same(const struct raft_message *a, const struct raft_message *b)
     assert_int_equal(a->reject_hint, b->reject_hint);
     assert_int_equal(a->reject, b->reject);
     assert_int_equal(a->context, b->context);
-    assert_memory_equal(&a->snapshot, &b->snapshot, sizeof(a->snapshot));
+    assert_int_equal(a->snapshot != NULL, b->snapshot != NULL);
+    if (a->snapshot)
+        assert_memory_equal(a->snapshot, b->snapshot, sizeof(*a->snapshot));
     assert_int_equal(a->entry_count, b->entry_count);
     for (size_t i = 0; i < a->entry_count; i++) {
         const struct raft_entry *x = &a->entries[i];

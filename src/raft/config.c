@@ -136,10 +136,9 @@ raft_config_maybe_leave(struct raft *raft)
 {
     uint64_t index;
     uint64_t term;
-    const struct raft_conf_change leave = {0};
-    if (raft->role != RAFT_LEADER || !raft->config.auto_leave ||
+    if (!raft->config.auto_leave || raft->role != RAFT_LEADER ||
         raft->log.applied < raft->pending_config_index)
         return;
-    if (raft_propose_config(raft, &leave, &index, &term))
-        return;
+    const struct raft_conf_change leave = {0};
+    (void)!raft_propose_config(raft, &leave, &index, &term);
 }

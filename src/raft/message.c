@@ -10,4 +10,14 @@ raft_message_deinit(struct raft_message *message)
     mem_free(message->entries);
     message->entries = NULL;
     message->entry_count = 0;
+    mem_free(message->snapshot);
+    message->snapshot = NULL;
+}
+
+struct raft_snapshot *
+raft_snapshot_copy(const struct raft_snapshot *snapshot)
+{
+    struct raft_snapshot *copy = mem_alloc(sizeof(*copy));
+    *copy = *snapshot;
+    return copy;
 }

@@ -380,8 +380,8 @@ test_7_snapshot_replaces_the_log(void **state)
     testnet_init(&net, 3, 3, 1);
     testnet_set_log(&net, 1, other, 4, 2);
     struct raft_message m = testnet_message(RAFT_SNAPSHOT, 2, 1, 5);
-    m.snapshot = (struct raft_snapshot){
-        .index = 4, .term = 4, .config = raft_config_of((uint64_t[]){1, 2, 3}, 3)};
+    m.snapshot = raft_snapshot_copy(&(struct raft_snapshot){
+        .index = 4, .term = 4, .config = raft_config_of((uint64_t[]){1, 2, 3}, 3)});
     assert_int_equal(step(&net, 1, m), 0);
     struct raft_status status = testnet_status(&net, 1);
     assert_int_equal(status.first_index, 5);
@@ -399,8 +399,8 @@ test_7_snapshot_of_a_prefix_retains_the_rest(void **state)
     testnet_init(&net, 3, 3, 1);
     testnet_set_log(&net, 1, log, 4, 1);
     struct raft_message m = testnet_message(RAFT_SNAPSHOT, 2, 1, 5);
-    m.snapshot = (struct raft_snapshot){
-        .index = 2, .term = 1, .config = raft_config_of((uint64_t[]){1, 2, 3}, 3)};
+    m.snapshot = raft_snapshot_copy(&(struct raft_snapshot){
+        .index = 2, .term = 1, .config = raft_config_of((uint64_t[]){1, 2, 3}, 3)});
     assert_int_equal(step(&net, 1, m), 0);
     assert_int_equal(testnet_status(&net, 1).last_index, 4);
     assert_int_equal(testnet_commit(&net, 1), 2);

@@ -68,7 +68,8 @@ lead_entries(struct raft *raft, const struct raft_entry *entries, size_t count)
     if (raft->transferee)
         return -SKEIN_EBUSY;
     uint64_t pending = raft->pending_config_index;
-    struct raft_entry *kept = mem_alloc(count * sizeof(*kept));
+    struct raft_entry one;
+    struct raft_entry *kept = count == 1 ? &one : mem_alloc(count * sizeof(*kept));
     for (size_t i = 0; i < count; i++) {
         kept[i] = entries[i];
         if (!raft_entry_is_config(entries[i].type))
@@ -86,7 +87,8 @@ lead_entries(struct raft *raft, const struct raft_entry *entries, size_t count)
         raft->pending_config_index = pending;
         rc = -SKEIN_EAGAIN;
     }
-    mem_free(kept);
+    if (kept != &one)
+        mem_free(kept);
     return rc;
 }
 

@@ -167,14 +167,17 @@ struct raft_message {
     uint64_t reject_hint;
     bool reject;
     uint64_t context;
-    struct raft_snapshot snapshot; /* RAFT_SNAPSHOT; RAFT_STORAGE_APPENDED */
-    struct raft_entry
-        *entries; /* RAFT_APPEND, RAFT_PROPOSE; the message's, each with a reference */
+    /* The message's own: RAFT_SNAPSHOT; RAFT_STORAGE_APPENDED: the one that was written, or NULL.
+     */
+    struct raft_snapshot *snapshot;
+    struct raft_entry *entries; /* RAFT_APPEND, RAFT_PROPOSE; each with a reference */
     size_t entry_count;
 };
 
-/* raft_message_deinit - drop the entries. Idempotent. */
+/* raft_message_deinit - drop the entries and the snapshot. Idempotent. */
 void raft_message_deinit(struct raft_message *message);
+/* raft_snapshot_copy - for a message. Never NULL. */
+struct raft_snapshot *raft_snapshot_copy(const struct raft_snapshot *snapshot);
 
 enum raft_role { RAFT_FOLLOWER, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER };
 const char *raft_role_name(enum raft_role role);
@@ -294,8 +297,8 @@ int raft_read_lease(const struct raft *raft, uint64_t now_ns, uint64_t *out_inde
 
 /*
  * raft_step - a message from a peer (its `from` already checked against the link), or a response of
- * a log write addressed to this node. **Ownership**: takes the entries' references (leaves the
- * message empty).
+ * a log write addressed to this node. **Ownership**: takes entries and snapshot (leaves the message
+ * empty).
  * **Returns** 0; -SKEIN_EPROTO: the message makes no sense and was dropped (unknown type, not
  * addressed to this node, entries not contiguous, terms that fall); -SKEIN_ENOTFOUND: an answer of
  * somebody who is not, or no longer, a member: dropped; for RAFT_PROPOSE also what raft_propose

@@ -35,6 +35,8 @@ move_message(struct testnet *net, struct prng *prng)
     }
     if (prng_chance(prng, 1, 30) && net->bag[at].type != RAFT_APPEND) {
         struct raft_message again = net->bag[at];
+        if (again.snapshot)
+            again.snapshot = raft_snapshot_copy(again.snapshot);
         testnet_deliver(net, at);
         skein_assert(net->bag_count < net->bag_capacity);
         net->bag[net->bag_count++] = again;

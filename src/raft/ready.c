@@ -89,6 +89,8 @@ take_append(struct raft *raft, struct raft_ready *out)
         raft_log_copy(&raft->log, raft->log.taken + 1, last, UINT64_MAX, &out->entry_count);
     raft->log.taken = last;
     uint64_t last_term = raft_log_last_term(&raft->log);
+    struct raft_snapshot *restored =
+        out->snapshot.index ? raft_snapshot_copy(&out->snapshot) : NULL;
     push(&raft->after_append, (struct raft_message){.type = RAFT_STORAGE_APPENDED,
                                                     .from = raft->id,
                                                     .to = raft->id,
@@ -96,7 +98,7 @@ take_append(struct raft *raft, struct raft_ready *out)
                                                     .index = unstable ? last : 0,
                                                     .log_term = unstable ? last_term : 0,
                                                     .context = ++raft->write_seq,
-                                                    .snapshot = out->snapshot});
+                                                    .snapshot = restored});
     out->responses = raft->after_append.items;
     out->response_count = raft->after_append.count;
     raft->after_append = (struct raft_messages){0};
@@ -180,8 +182,9 @@ raft_applied(struct raft *raft, uint64_t index)
     uint64_t charge = 0;
     uint64_t size = 0;
     for (uint64_t i = log->applied + 1; i <= index; i++) {
-        charge += raft_entry_charge(raft, raft_log_at(log, i));
-        size += raft_entry_size(log->etcd_sizes, raft_log_at(log, i));
+        const struct raft_entry *entry = raft_log_at(log, i);
+        charge += raft_entry_charge(raft, entry);
+        size += raft_entry_size(log->etcd_sizes, entry);
     }
     raft->uncommitted_bytes -= charge < raft->uncommitted_bytes ? charge : raft->uncommitted_bytes;
     log->applying_bytes -= size < log->applying_bytes ? size : log->applying_bytes;

@@ -35,7 +35,7 @@ restore(struct raft *raft, const struct raft_snapshot *snapshot)
 int
 raft_on_snapshot(struct raft *raft, const struct raft_message *m)
 {
-    const struct raft_snapshot *snapshot = &m->snapshot;
+    const struct raft_snapshot *snapshot = m->snapshot;
     if (snapshot->index <= raft->log.commit && !mutation_on(MUTATION_STALE_SNAPSHOT)) {
         answer(raft, m, raft->log.commit);
         return 0;

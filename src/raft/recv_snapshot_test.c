@@ -19,13 +19,19 @@ test_nonsense(void **state)
     struct testnet net;
     testnet_init(&net, 3, 3, 1);
     struct raft_message m = testnet_message(RAFT_SNAPSHOT, 2, 1, 4);
+    assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO); /* none at all */
+    struct raft_snapshot snapshot = {0};
+    m.snapshot = raft_snapshot_copy(&snapshot);
     assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO); /* no index */
-    m.snapshot = (struct raft_snapshot){.index = 9, .term = 5};
+    snapshot = (struct raft_snapshot){.index = 9, .term = 5};
+    m.snapshot = raft_snapshot_copy(&snapshot);
     assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO); /* newer than its message, nobody in it */
-    m.snapshot.term = 4;
-    m.snapshot.config = raft_config_of((uint64_t[]){2, 2}, 2);
+    snapshot.term = 4;
+    snapshot.config = raft_config_of((uint64_t[]){2, 2}, 2);
+    m.snapshot = raft_snapshot_copy(&snapshot);
     assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO);
-    m.snapshot.config.count = 4000;
+    snapshot.config.count = 4000;
+    m.snapshot = raft_snapshot_copy(&snapshot);
     assert_int_equal(step(&net, 1, m), -SKEIN_EPROTO);
     testnet_deinit(&net);
 }
@@ -132,9 +138,9 @@ test_old_or_held_snapshot(void **state)
     for (uint32_t i = 0; i < 5; i++)
         propose(&net, 1, "x");
     struct raft_message m = testnet_message(RAFT_SNAPSHOT, 1, 2, 1);
-    m.snapshot = net.nodes[1].snapshot;
-    m.snapshot.index = 3;
-    m.snapshot.term = 1;
+    m.snapshot = raft_snapshot_copy(&net.nodes[1].snapshot);
+    m.snapshot->index = 3;
+    m.snapshot->term = 1;
     assert_int_equal(step(&net, 2, m), 0);
     testnet_collect(&net, 2);
     testnet_sync(&net, 2, 9);
@@ -151,9 +157,9 @@ test_replaces_a_conflicting_log(void **state)
     testnet_init(&net, 3, 3, 1);
     testnet_set_log(&net, 1, terms, 6, 2);
     struct raft_message m = testnet_message(RAFT_SNAPSHOT, 2, 1, 3);
-    m.snapshot = net.nodes[1].snapshot;
-    m.snapshot.index = 4;
-    m.snapshot.term = 3;
+    m.snapshot = raft_snapshot_copy(&net.nodes[1].snapshot);
+    m.snapshot->index = 4;
+    m.snapshot->term = 3;
     assert_int_equal(step(&net, 1, m), 0);
     struct raft_status s = testnet_status(&net, 1);
     assert_int_equal(s.last_index, 4);

@@ -184,7 +184,7 @@ test_row_23_snapshot_of_an_old_term(void **state)
     propose(&net, 1, "b");
     testnet_compact(&net, 1, 0);
     struct raft_message old = testnet_message(RAFT_SNAPSHOT, 1, 3, 1);
-    old.snapshot = net.nodes[1].snapshot;
+    old.snapshot = raft_snapshot_copy(&net.nodes[1].snapshot);
     testnet_isolate(&net, 3, false);
     testnet_isolate(&net, 1, true);
     testnet_tick(&net, 60);

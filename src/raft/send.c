@@ -78,8 +78,9 @@ send_snapshot(struct raft *raft, struct raft_progress *p)
         return false;
     skein_assert(raft->snapshot.index >= raft->log.base_index);
     raft_progress_become_snapshot(p, raft->snapshot.index);
-    raft_send(raft, (struct raft_message){
-                        .type = RAFT_SNAPSHOT, .to = p->id, .snapshot = raft->snapshot});
+    raft_send(raft, (struct raft_message){.type = RAFT_SNAPSHOT,
+                                          .to = p->id,
+                                          .snapshot = raft_snapshot_copy(&raft->snapshot)});
     return true;
 }
 

@@ -33,8 +33,8 @@ proposals_make_sense(const struct raft_message *m)
 static bool
 snapshot_makes_sense(const struct raft_message *m)
 {
-    const struct raft_snapshot *s = &m->snapshot;
-    return s->index && s->index < RAFT_NUMBER_MAX && s->term && s->term <= m->term &&
+    const struct raft_snapshot *s = m->snapshot;
+    return s && s->index && s->index < RAFT_NUMBER_MAX && s->term && s->term <= m->term &&
            s->config.count && raft_config_valid(&s->config);
 }
 

@@ -59,7 +59,7 @@ say_message(struct testnet *net, uint64_t id, const char *what, const struct raf
         what, (unsigned long long)m->from, (unsigned long long)m->to, type_names[m->type],
         (unsigned long long)m->term, (unsigned long long)m->index, (unsigned long long)m->log_term,
         (unsigned long long)m->commit, m->reject ? " reject" : "", context, m->entry_count,
-        (unsigned long long)m->snapshot.index);
+        (unsigned long long)(m->snapshot ? m->snapshot->index : 0));
 }
 
 void

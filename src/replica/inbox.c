@@ -110,7 +110,7 @@ step_raft(struct replica *replica, uint32_t from, struct bytes data)
     if (genuine && message.type == RAFT_HEARTBEAT_RESPONSE)
         read_round_on_answer(replica, from);
     if (genuine &&
-        (message.type != RAFT_SNAPSHOT || snapshot_receive_may_step(replica, &message.snapshot)))
+        (message.type != RAFT_SNAPSHOT || snapshot_receive_may_step(replica, message.snapshot)))
         rc = raft_step(replica->raft, &message);
     if (rc < 0)
         obs_log(OBS_DEBUG, "replica", "message dropped", "node=%u from=%u type=%d",

@@ -24,7 +24,8 @@ struct snapshot_send {
     struct replica *replica;
     struct peer *peer;
     struct skein_scope scope;
-    struct raft_message message;
+    struct raft_message message; /* its snapshot is the next: */
+    struct raft_snapshot snapshot;
     uint64_t transfer;
     uint64_t offset;
     enum envelope_ack_state state;
@@ -50,7 +51,7 @@ send_chunk(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *b
     if (n != (ssize_t)count)
         return n < 0 ? (int)n : -SKEIN_ECORRUPT;
     struct envelope_chunk chunk = {.transfer = send->transfer,
-                                   .snapshot = send->message.snapshot,
+                                   .snapshot = send->snapshot,
                                    .file_bytes = file_bytes,
                                    .offset = send->offset,
                                    .data = bytes_borrow(buffer, count)};
@@ -92,7 +93,7 @@ send_file(struct snapshot_send *send)
 {
     char path[4096];
     struct skein_stat stat;
-    checkpoint_path(send->replica->data_dir, send->message.snapshot.index, path, sizeof path);
+    checkpoint_path(send->replica->data_dir, send->snapshot.index, path, sizeof path);
     int rc = skein_file_stat(path, &stat);
     if (rc < 0)
         return rc;
@@ -132,7 +133,7 @@ run(void *arg)
         hand_over(send);
     obs_log(rc == 0 ? OBS_INFO : OBS_WARN, "replica", "snapshot sent",
             "node=%u to=%u index=%" PRIu64 " result=%s ms=%" PRIu64, replica->options.node,
-            send->peer->node, send->message.snapshot.index, rc < 0 ? skein_error_name(rc) : "whole",
+            send->peer->node, send->snapshot.index, rc < 0 ? skein_error_name(rc) : "whole",
             (skein_now_ns() - begun_ns) / 1000000);
     if (rc == -ENOENT) {
         /* A newer one took its place: the core is told of it when the next checkpoint is taken. */
@@ -166,7 +167,13 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
     }
     struct snapshot_send *send = mem_zalloc(sizeof *send);
     *send = (struct snapshot_send){
-        .replica = replica, .peer = peer, .message = *message, .transfer = skein_random() | 1};
+        .replica = replica,
+        .peer = peer,
+        .message = *message,
+        .snapshot = *message->snapshot,
+        .transfer = skein_random() | 1,
+    };
+    send->message.snapshot = &send->snapshot;
     skein_scope_init(&send->scope);
     skein_waitq_init(&send->wake);
     if (skein_spawn(&send->scope, "snapshot-send", run, send, SKEIN_STACK_SMALL) < 0) {

@@ -91,13 +91,15 @@ etcd_message_of(struct raft_message *message)
         .reject = message->reject,
         .hint = message->reject_hint,
         .commit = message->commit,
-        .snapshot = message->snapshot,
         .entries = message->entries,
         .entry_count = message->entry_count,
         .core = *message,
     };
+    if (message->snapshot)
+        m.snapshot = *message->snapshot;
     m.core.entries = NULL;
     m.core.entry_count = 0;
+    message->snapshot = NULL;
     message->entries = NULL;
     message->entry_count = 0;
     if (message->type == RAFT_STORAGE_APPENDED)
@@ -124,6 +126,7 @@ etcd_message_deinit(struct etcd_message *message)
     for (size_t i = 0; i < message->response_count; i++)
         etcd_message_deinit(&message->responses[i]);
     mem_free(message->responses);
+    raft_message_deinit(&message->core);
     *message = (struct etcd_message){0};
 }
 

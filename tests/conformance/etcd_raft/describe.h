@@ -58,10 +58,10 @@ struct etcd_message {
     size_t entry_count;
     struct etcd_message *responses;
     size_t response_count;
-    struct raft_message core; /* without entries of its own; they are `entries` */
+    struct raft_message core; /* with its snapshot, without entries: they are `entries` */
 };
 
-/* etcd_message_of - **Ownership**: takes @message's entries, and leaves it without. */
+/* etcd_message_of - **Ownership**: takes @message's entries and snapshot, and leaves it without. */
 struct etcd_message etcd_message_of(struct raft_message *message);
 void etcd_message_deinit(struct etcd_message *message);
 /* etcd_type_find - the type called @name ("MsgApp"), or ETCD_TYPE_END. */

@@ -344,7 +344,7 @@ verb_send_snapshot(struct call *call)
                                 .from = call->node->id,
                                 .to = to,
                                 .term = raft_term(call->node->raft),
-                                .snapshot = call->node->newest};
+                                .snapshot = raft_snapshot_copy(&call->node->newest)};
     struct etcd_message message = etcd_message_of(&core);
     describe_message(call->out, &message);
     text_printf(call->out, "\n");

@@ -142,7 +142,7 @@ copy_entries(const struct raft_entry *entries, size_t count)
 static bool
 says_something(const struct raft_message *response)
 {
-    return response->type != RAFT_STORAGE_APPENDED || response->index || response->snapshot.index;
+    return response->type != RAFT_STORAGE_APPENDED || response->index || response->snapshot;
 }
 
 static struct messages
