@@ -3,8 +3,8 @@
 #define SKEIN_CORE_H
 
 /*
- * The runtime, whole: shards and their fibers, files, sockets, names and metrics. Each header says its own
- * part and can be included alone; skein/shard.h is where a program begins.
+ * The runtime, whole: shards and their fibers, files, sockets, names and metrics. Each header says
+ * its own part and can be included alone; skein/shard.h is where a program begins.
  */
 
 #include "skein/backend.h"

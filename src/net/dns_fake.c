@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/dns_fake.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -216,7 +217,8 @@ send_to(struct dns_fake *fake, const struct message *m, const struct skein_addr 
 {
     struct iovec iov = {(uint8_t *)(uintptr_t)m->data, m->count};
     struct skein_datagram out = {.iov = &iov, .iov_count = 1, .has_addr = true, .addr = *to};
-    CHECK(fake->check, skein_datagram_send(fake->udp, &out, 1, SKEIN_NEVER) == 1);
+    int rc = skein_datagram_send(fake->udp, &out, 1, SKEIN_NEVER);
+    CHECK(fake->check, rc == 1 || rc == -SKEIN_ECANCELED);
 }
 
 /* What comes before, or in place of, the truth. Returns false: nothing follows. */
@@ -314,7 +316,8 @@ answer_by_tcp(struct dns_fake *fake, int handle)
     if (rc == 0)
         rc = skein_socket_send(handle, m.data, first_label_is(&q, "hangup") ? 3 : m.count,
                                SKEIN_NEVER);
-    CHECK(fake->check, rc == 0);
+    /* One that gave up closes without reading. */
+    CHECK(fake->check, rc == 0 || rc == -SKEIN_ECANCELED || rc == -EPIPE || rc == -ECONNRESET);
 }
 
 static void

@@ -49,6 +49,7 @@ struct inject_outcome inject_run(const struct inject_plan *plan);
 extern const struct inject_case inject_mixed_case;
 extern const struct inject_case inject_node_case;
 extern const struct inject_case inject_io_case;
+extern const struct inject_case inject_net_case;
 /* inject_backend_case - the case of the backends' conformance suite with that index; its name is
  * NULL after the last. They check results and use them, so they are shuffled only. */
 struct inject_case inject_backend_case(size_t index);

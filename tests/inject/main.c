@@ -136,6 +136,7 @@ list_cases(struct inject_case *cases)
     size_t count = 0;
     cases[count++] = inject_mixed_case;
     cases[count++] = inject_io_case;
+    cases[count++] = inject_net_case;
     cases[count++] = inject_node_case;
     for (size_t i = 0; count < CASE_COUNT_MAX; i++) {
         cases[count] = inject_backend_case(i);
