@@ -97,7 +97,7 @@ content_length(const char *head)
 static int
 body_of(struct wire_writer *answer, const char **out_body, size_t *out_bytes)
 {
-    char *end = memmem(answer->data, answer->count, "\r\n\r\n", 4);
+    char *end = answer->count ? memmem(answer->data, answer->count, "\r\n\r\n", 4) : NULL;
     if (!end || memchr(answer->data, '\0', (size_t)(end - (char *)answer->data)))
         return -SKEIN_EPROTO;
     *end = '\0';

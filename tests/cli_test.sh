@@ -160,8 +160,8 @@ checks=$((checks + 1))
 grep -qE '^write_iops = [1-9][0-9]* ' "$dir/disk" || fault "iotune: $(cat "$dir/disk")"
 [ -e "$dir/skein-iotune.tmp" ] && fault "iotune leaves its file behind"
 refused 1 "no/such.*No such file" iotune --dir "$dir/no/such"
-echo "reads = 1" >"$dir/bad"
-refused 1 "io-properties.*line 1" serve "${least[@]}" --data "$dir/never" --io-properties "$dir/bad"
+echo "reads = 1" >"$dir/no-disk"
+refused 1 "io-properties.*line 1" serve "${least[@]}" --data "$dir/never" --io-properties "$dir/no-disk"
 refused 1 "io-properties.*No such file" serve "${least[@]}" --data "$dir/never" --io-properties "$dir/no"
 # levels of modules, while it runs
 checks=$((checks + 1))
