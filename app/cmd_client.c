@@ -96,21 +96,6 @@ print_reply(const struct client_call *call, const struct kv_reply *reply)
 }
 
 static int
-connect_any(const struct client_call *call, struct kv_client **out_client, uint64_t deadline_ns)
-{
-    const struct nodes *nodes = &call->options.nodes;
-    int rc = -SKEIN_ENOTFOUND;
-    for (uint32_t i = 0; i < nodes->count; i++) {
-        /* A node that does not answer at all may take its share of the time, not all of it. */
-        uint64_t share_ns = call->options.timeout_ns / (nodes->count + 1);
-        rc = kv_client_connect(out_client, &nodes->list[i], skein_deadline_in(share_ns));
-        if (rc == 0 || skein_now_ns() >= deadline_ns)
-            return rc;
-    }
-    return rc;
-}
-
-static int
 client_main(void *arg)
 {
     const struct client_call *call = arg;
@@ -118,13 +103,14 @@ client_main(void *arg)
     struct kv_client *client;
     struct kv_reply reply = {.type = KV_REPLY_NULL};
     char text[NET_ADDR_TEXT_BYTES];
-    int rc = connect_any(call, &client, deadline_ns);
+    const struct nodes *nodes = &call->options.nodes;
+    int rc = kv_client_connect_any(&client, nodes->list, nodes->count, deadline_ns);
     if (rc < 0) {
         fprintf(stderr,
                 "skein %s: no node answers at %s%s (%s); is the cluster running (skein dev), and "
                 "is --connect right?\n",
-                call->name, net_addr_format(&call->options.nodes.list[0], text),
-                call->options.nodes.count > 1 ? " or the others" : "", skein_error_text(rc));
+                call->name, net_addr_format(&nodes->list[0], text),
+                nodes->count > 1 ? " or the others" : "", skein_error_text(rc));
         return 1;
     }
     rc = kv_client_call(client, &reply, deadline_ns, call->argc, call->argv);

@@ -56,6 +56,12 @@ int skein_dial_with(struct skein_dns *dns, const char *name, uint16_t port,
                     const struct skein_dial_options *options, struct skein_dial_info *out_info,
                     uint64_t deadline_ns) SKEIN_MUST_CHECK;
 
+/* skein_dial_any - the same race over @count addresses with ports, 1 to SKEIN_DNS_ADDRESSES_MAX, in
+ * the order given: the first that connects. **Returns** as skein_dial_with. */
+int skein_dial_any(const struct skein_addr *addrs, uint32_t count,
+                   const struct skein_dial_options *options, struct skein_dial_info *out_info,
+                   uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

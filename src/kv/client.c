@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "skein/dial.h"
 #include "skein/error.h"
 #include "skein/file.h"
 #include "kv/resp_reply.h"
@@ -25,7 +26,15 @@ int
 kv_client_connect(struct kv_client **out_client, const struct skein_addr *addr,
                   uint64_t deadline_ns)
 {
-    int handle = skein_socket_connect(addr, deadline_ns);
+    return kv_client_connect_any(out_client, addr, 1, deadline_ns);
+}
+
+int
+kv_client_connect_any(struct kv_client **out_client, const struct skein_addr *addrs, uint32_t count,
+                      uint64_t deadline_ns)
+{
+    int handle = count == 1 ? skein_socket_connect(addrs, deadline_ns)
+                            : skein_dial_any(addrs, count, NULL, NULL, deadline_ns);
     if (handle < 0)
         return handle;
     struct kv_client *client = mem_zalloc(sizeof(*client));

@@ -34,6 +34,10 @@ struct kv_client;
 /* kv_client_connect - **Returns** 0, -errno, -SKEIN_ETIMEDOUT, -SKEIN_ECANCELED. */
 int kv_client_connect(struct kv_client **out_client, const struct skein_addr *addr,
                       uint64_t deadline_ns) SKEIN_MUST_CHECK;
+/* kv_client_connect_any - to the first of @count nodes, 1 to 32, that takes the connection; they
+ * are tried 250 ms apart, so that a dead one costs no more (skein_dial_any). */
+int kv_client_connect_any(struct kv_client **out_client, const struct skein_addr *addrs,
+                          uint32_t count, uint64_t deadline_ns) SKEIN_MUST_CHECK;
 /* kv_client_send - queue one command; nothing is sent before flush or receive. */
 void kv_client_send(struct kv_client *client, const struct kv_arg *argv, uint32_t argc);
 int kv_client_flush(struct kv_client *client, uint64_t deadline_ns) SKEIN_MUST_CHECK;

@@ -107,7 +107,8 @@ begin_attempt(struct dial *dial, int which)
     skein_assert(dial->info.attempt_count < BASE_COUNT_OF(dial->attempts));
     attempt->dial = dial;
     attempt->to = side->found.list[side->next++];
-    attempt->to.port = dial->port;
+    if (dial->name)
+        attempt->to.port = dial->port;
     dial->last_side = which;
     int rc = skein_spawn(&dial->scope, "dial-attempt", try_one, attempt, SKEIN_STACK_SMALL);
     if (rc < 0)
@@ -152,20 +153,43 @@ step(struct dial *dial)
 }
 
 static int
-race(struct dial *dial)
+begin_names(struct dial *dial)
 {
     for (int i = 0; i < 2; i++) {
-        struct side *side = &dial->sides[i];
-        side->dial = dial;
-        side->family = i == 0 ? SKEIN_DNS_V6 : SKEIN_DNS_V4;
-        int rc = skein_spawn(&dial->scope, "dial-resolve", resolve, side, SKEIN_STACK_SMALL);
+        int rc =
+            skein_spawn(&dial->scope, "dial-resolve", resolve, &dial->sides[i], SKEIN_STACK_SMALL);
         if (rc < 0)
             return rc;
     }
-    int rc = 0;
+    return 0;
+}
+
+static int
+run_race(struct dial *dial, const struct skein_dial_options *options,
+         struct skein_dial_info *out_info, uint64_t deadline_ns)
+{
+    static const struct skein_dial_options usual = SKEIN_DIAL_OPTIONS_INIT;
+    uint64_t begin_ns = skein_now_ns();
+    dial->options = options ? options : &usual;
+    dial->deadline_ns = deadline_ns;
+    dial->last_side = 1;
+    dial->v4_begins_ns = UINT64_MAX;
+    dial->winner = -1;
+    if (dial->options->stagger_ns < STAGGER_NS_MIN || dial->options->stagger_ns > STAGGER_NS_MAX)
+        return -SKEIN_EINVALID;
+    skein_scope_init(&dial->scope);
+    skein_waitq_init(&dial->changed);
+    int rc = dial->name ? begin_names(dial) : 0;
     while (rc == 0 && dial->winner < 0)
         rc = step(dial);
-    return rc;
+    skein_scope_cancel(&dial->scope);
+    skein_scope_join(&dial->scope);
+    dial->info.connected_ns = skein_now_ns() - begin_ns;
+    if (dial->info.resolved_ns > 0)
+        dial->info.resolved_ns -= begin_ns;
+    if (out_info)
+        *out_info = dial->info;
+    return dial->winner >= 0 ? dial->winner : rc;
 }
 
 int
@@ -173,30 +197,26 @@ skein_dial_with(struct skein_dns *dns, const char *name, uint16_t port,
                 const struct skein_dial_options *options, struct skein_dial_info *out_info,
                 uint64_t deadline_ns)
 {
-    static const struct skein_dial_options usual = SKEIN_DIAL_OPTIONS_INIT;
-    options = options ? options : &usual;
-    if (options->stagger_ns < STAGGER_NS_MIN || options->stagger_ns > STAGGER_NS_MAX)
+    struct dial dial = {.dns = dns, .name = name, .port = port};
+    dial.sides[0] = (struct side){.dial = &dial, .family = SKEIN_DNS_V6};
+    dial.sides[1] = (struct side){.dial = &dial, .family = SKEIN_DNS_V4};
+    return run_race(&dial, options, out_info, deadline_ns);
+}
+
+int
+skein_dial_any(const struct skein_addr *addrs, uint32_t count,
+               const struct skein_dial_options *options, struct skein_dial_info *out_info,
+               uint64_t deadline_ns)
+{
+    struct dial dial = {.name = NULL};
+    if (count < 1 || count > SKEIN_DNS_ADDRESSES_MAX)
         return -SKEIN_EINVALID;
-    uint64_t begin_ns = skein_now_ns();
-    struct dial dial = {.dns = dns,
-                        .name = name,
-                        .port = port,
-                        .options = options,
-                        .deadline_ns = deadline_ns,
-                        .last_side = 1,
-                        .v4_begins_ns = UINT64_MAX,
-                        .winner = -1};
-    skein_scope_init(&dial.scope);
-    skein_waitq_init(&dial.changed);
-    int rc = race(&dial);
-    skein_scope_cancel(&dial.scope);
-    skein_scope_join(&dial.scope);
-    dial.info.connected_ns = skein_now_ns() - begin_ns;
-    if (dial.info.resolved_ns > 0)
-        dial.info.resolved_ns -= begin_ns;
-    if (out_info)
-        *out_info = dial.info;
-    return dial.winner >= 0 ? dial.winner : rc;
+    dial.sides[0] = (struct side){.answered = true};
+    dial.sides[1] = (struct side){.answered = true};
+    dial.sides[0].found.count = count;
+    for (uint32_t i = 0; i < count; i++)
+        dial.sides[0].found.list[i] = addrs[i];
+    return run_race(&dial, options, out_info, deadline_ns);
 }
 
 int

@@ -174,7 +174,17 @@ dial_stagger(struct check *check, const struct skein_addr *dead)
     handle = skein_dial_with(dns, "two", port, &options, &info, soon());
     CHECK(check, info.connected_ns >= 20 * MS && info.connected_ns < 200 * MS);
     CHECK(check, handle >= 0 && skein_close(handle) == 0);
+    /* The same for addresses without a name. */
+    struct skein_addr list[] = {*dead, four};
+    list[1].port = port;
+    handle = skein_dial_any(list, 2, &options, &info, soon());
+    CHECK(check, handle >= 0 && skein_close(handle) == 0);
+    CHECK(check, info.attempt_count == 2 && info.connected_ns >= 20 * MS);
+    CHECK(check, skein_dial_any(list, 0, NULL, NULL, soon()) == -SKEIN_EINVALID);
     CHECK(check, skein_close(listener) == 0);
+    list[0] = list[1];
+    CHECK(check, skein_dial_any(list, 2, NULL, &info, soon()) == -ECONNREFUSED);
+    CHECK(check, info.attempt_count == 2);
     /* All dead: the deadline. */
     skein_dns_close(dns);
     dns = resolver(check, entries, 1, NULL);
