@@ -3,10 +3,14 @@
  * The processor time a TCP echo of 64 bytes costs its server: ours, a hand-written liburing loop
  * and libuv, in turn, several times, with the clients in a process of their own on the other core.
  *
- *     echo [--seconds S] [--repeats N] [--connections N,N,...] [--servers NAME,NAME,...] [--json]
+ *     echo [--seconds S] [--repeats N] [--connections N,N,...] [--servers NAME,NAME,...]
+ *          [--idle N] [--json]
  *
  * Every connection has one message under way. What counts is the server's processor time (user and
  * system) divided by the echoes in the measured time; the first fifth of a run is not measured.
+ *
+ * --idle: also what a connection costs the server in memory when it has been used once and waits:
+ * resident pages and page tables, N connections (at most what the descriptor limit allows).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -32,6 +36,7 @@
 #define REPEAT_COUNT_MAX 25
 #define CASE_COUNT_MAX 8
 #define CONNECTION_COUNT_MAX 18000
+#define IDLE_COUNT_MIN 1000
 
 struct server {
     const char *name;
@@ -58,6 +63,8 @@ struct bench {
     int case_count;
     bool wanted[SERVER_COUNT];
     bool json;
+    int idle_count;
+    double idle_bytes[SERVER_COUNT];
     struct sample samples[CASE_COUNT_MAX][SERVER_COUNT][REPEAT_COUNT_MAX];
 };
 
@@ -188,6 +195,77 @@ measure(const struct server *server, int connection_count, double seconds)
                            .rate = (double)count / (end_s - begin_s)};
 }
 
+/* ---- idle connections ---- */
+
+/* Resident memory and page tables of a process. */
+static double
+memory_of(pid_t pid)
+{
+    char path[64], line[256];
+    double bytes = 0, value;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        die(path);
+    while (fgets(line, sizeof(line), file))
+        if (sscanf(line, "VmRSS: %lf", &value) == 1 || sscanf(line, "VmPTE: %lf", &value) == 1)
+            bytes += value * 1024;
+    fclose(file);
+    return bytes;
+}
+
+/* Connections from several loopback addresses, so that there are ports enough; one echo each. */
+static int
+connect_idle(const struct sockaddr_in *addr, int number)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + number % 8)};
+    char data[MESSAGE_BYTES];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+        connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ||
+        send(fd, message, MESSAGE_BYTES, MSG_NOSIGNAL) != MESSAGE_BYTES ||
+        recv(fd, data, MESSAGE_BYTES, MSG_WAITALL) != MESSAGE_BYTES)
+        die("idle connection");
+    return fd;
+}
+
+static double
+measure_idle(const struct server *server, int count)
+{
+    struct sockaddr_in addr;
+    int listener = listen_on_loopback(&addr);
+    pid_t pid = start_server(server, listener);
+    int *fds = malloc((size_t)count * sizeof(int));
+    double before = 0;
+    close(listener);
+    if (!fds)
+        die("memory");
+    for (int i = 0; i < count; i++) {
+        fds[i] = connect_idle(&addr, i);
+        if (i == IDLE_COUNT_MIN / 2 - 1)
+            before = memory_of(pid);
+    }
+    double bytes = (memory_of(pid) - before) / (count - IDLE_COUNT_MIN / 2);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+    free(fds);
+    return bytes;
+}
+
+static void
+measure_idle_all(struct bench *bench)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)bench->idle_count + 64 > limit.rlim_cur)
+        bench->idle_count = (int)limit.rlim_cur - 64;
+    for (size_t s = 0; s < SERVER_COUNT; s++)
+        if (bench->wanted[s])
+            bench->idle_bytes[s] = measure_idle(&servers[s], bench->idle_count);
+}
+
 /* ---- the report ---- */
 
 static int
@@ -239,7 +317,15 @@ report(const struct bench *bench)
             first = false;
         }
     if (bench->json)
-        printf("]}\n");
+        printf("]");
+    for (size_t s = 0; s < SERVER_COUNT && bench->idle_count > 0; s++)
+        if (bench->wanted[s] && bench->json)
+            printf(",\"idle_bytes_%s\":%.0f", servers[s].name, bench->idle_bytes[s]);
+        else if (bench->wanted[s])
+            printf("%11d  %-6s  %6.0f bytes of memory for an idle connection\n", bench->idle_count,
+                   servers[s].name, bench->idle_bytes[s]);
+    if (bench->json)
+        printf("}\n");
 }
 
 /* ---- options ---- */
@@ -248,7 +334,7 @@ static void
 usage(void)
 {
     fprintf(stderr, "usage: echo [--seconds S] [--repeats N] [--connections N,N,...] "
-                    "[--servers NAME,NAME,...] [--json]\n");
+                    "[--servers NAME,NAME,...] [--idle N] [--json]\n");
     exit(2);
 }
 
@@ -285,6 +371,7 @@ read_options(struct bench *bench, int argc, char **argv)
                                             {"repeats", required_argument, NULL, 'r'},
                                             {"connections", required_argument, NULL, 'c'},
                                             {"servers", required_argument, NULL, 'v'},
+                                            {"idle", required_argument, NULL, 'i'},
                                             {"json", no_argument, NULL, 'j'},
                                             {0}};
     int option;
@@ -297,13 +384,16 @@ read_options(struct bench *bench, int argc, char **argv)
             read_connections(bench, optarg);
         else if (option == 'v')
             read_servers(bench, optarg);
+        else if (option == 'i')
+            bench->idle_count = atoi(optarg);
         else if (option == 'j')
             bench->json = true;
         else
             usage();
     }
     if (optind != argc || bench->seconds <= 0 || bench->repeat_count < 1 ||
-        bench->repeat_count > REPEAT_COUNT_MAX || bench->case_count == 0)
+        bench->repeat_count > REPEAT_COUNT_MAX || bench->case_count == 0 ||
+        (bench->idle_count != 0 && bench->idle_count < IDLE_COUNT_MIN))
         usage();
 }
 
@@ -328,6 +418,8 @@ main(int argc, char **argv)
                 if (bench.wanted[s])
                     bench.samples[c][s][r] =
                         measure(&servers[s], bench.connections[c], bench.seconds);
+    if (bench.idle_count > 0)
+        measure_idle_all(&bench);
     report(&bench);
     return 0;
 }
