@@ -19,6 +19,9 @@
 /* What try_now does between two waits; more waits its turn. */
 #define INLINE_COUNT_MAX 1024u
 #define INLINE_BYTES_MAX ((size_t)1 << 20)
+/* A disk has nothing to do while ops for it wait for the turn to end: of those, the first is handed
+ * over at once, and then each time so many are together. */
+#define DISK_BATCH_COUNT 4u
 
 static struct uring *
 uring_of(struct backend *backend)
@@ -53,15 +56,28 @@ uring_set_done(struct uring *uring, struct backend_op *op)
     list_push_back(&uring->done, &op->link);
 }
 
+/* Let the kernel begin with what has been prepared. */
+static void
+hand_over(struct uring *uring)
+{
+    int rc = io_uring_submit(&uring->ring);
+    skein_assert(rc >= 0 || rc == -EBUSY || rc == -EAGAIN || rc == -EINTR || rc == -ENOMEM);
+}
+
 struct io_uring_sqe *
 uring_entry(struct uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
     if (sqe)
         return sqe;
-    int rc = io_uring_submit(&uring->ring);
-    skein_assert(rc >= 0 || rc == -EBUSY || rc == -EAGAIN || rc == -EINTR || rc == -ENOMEM);
+    hand_over(uring);
     return io_uring_get_sqe(&uring->ring);
+}
+
+static bool
+is_for_disk(enum backend_op_kind kind)
+{
+    return kind == BACKEND_READ || kind == BACKEND_WRITE || kind == BACKEND_SYNC;
 }
 
 void
@@ -79,6 +95,8 @@ uring_submit_to_ring(struct uring *uring, struct backend_op *op)
     if (rc < 0) {
         op->result = rc;
         uring_set_done(uring, op);
+    } else if (is_for_disk(op->kind) && uring->disk_count++ % DISK_BATCH_COUNT == 0) {
+        hand_over(uring);
     }
 }
 
@@ -302,6 +320,7 @@ on_wait(struct backend *backend, uint64_t deadline_ns)
     flush_waiting(uring);
     uring->inline_count = 0;
     uring->inline_bytes = 0;
+    uring->disk_count = 0;
     bool sleep = list_is_empty(&uring->done) && list_is_empty(&uring->waiting) &&
                  list_is_empty(&uring->due_streams);
     enter(uring, sleep ? deadline_ns : 0);

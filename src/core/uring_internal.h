@@ -130,6 +130,7 @@ struct uring {
     bool multishot;        /* the kernel can receive that way, as far as is known */
     unsigned inline_count; /* ops done by try_now since the last wait; so bytes */
     size_t inline_bytes;
+    unsigned disk_count; /* disk ops prepared since the last wait */
     struct helper_pool helpers;
     void *signal_stack;
 };
