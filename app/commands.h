@@ -17,6 +17,7 @@ int cmd_cluster(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_iotune(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_check_history(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"status", cmd_status, "the nodes of a cluster, as a table or JSON"},
     {"iotune", cmd_iotune, "measure a disk"},
     {"metrics", cmd_metrics, "the metrics of a node"},
+    {"snapshot", cmd_snapshot, "back a cluster up, check a backup, begin a new cluster with one"},
     {"log", cmd_log, "what a node's log holds, and whether it is whole"},
     {"sim", cmd_sim, "simulate whole clusters from seeds"},
     {"check-history", cmd_check_history, "whether a history of clients is linearizable"},

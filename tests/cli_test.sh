@@ -194,12 +194,12 @@ checks=$((checks + 1))
 "$skein" log verify "$dir/data" >"$dir/out" || fault "log verify: $(cat "$dir/out")"
 grep -q "^whole" "$dir/out" || fault "log verify: $(cat "$dir/out")"
 "$skein" log inspect "$dir/data/wal" --entries | matches -E "^ +1 +term 1 +(command|config)" || fault "log inspect"
-cp -r "$dir/data" "$dir/bad"
-printf '\377' | dd of="$(ls "$dir"/bad/wal/*.wal | head -n 1)" bs=1 seek=4200 conv=notrunc status=none
-"$skein" log verify "$dir/bad" >"$dir/out"
+cp -r "$dir/data" "$dir/bad-log"
+printf '\377' | dd of="$(ls "$dir"/bad-log/wal/*.wal | head -n 1)" bs=1 seek=4200 conv=notrunc status=none
+"$skein" log verify "$dir/bad-log" >"$dir/out"
 [ $? -eq 2 ] || fault "log verify of a damaged log: exit status"
 grep -q "^damaged; its peers.*byte 4096" "$dir/out" || fault "log verify: $(cat "$dir/out")"
-"$skein" log verify "$dir/bad" --json >"$dir/out"
+"$skein" log verify "$dir/bad-log" --json >"$dir/out"
 grep -q '"verdict":"repairable"' "$dir/out" || fault "log verify --json"
 refused 1 "there is no log here" log verify "$dir"
 refused 64 "inspect or verify" log mend "$dir/data"

@@ -43,8 +43,8 @@ void checkpoint_abort(struct checkpoint_writer *writer);
 
 /* ---- reading ---- */
 struct checkpoint_reader;
-/* checkpoint_open - @out_why: as wal_open. Verifies the header; blocks are verified as they are
- * read.
+/* checkpoint_open - @cluster: NULL, any. @out_why: as wal_open. Verifies the header; blocks are
+ * verified as they are read.
  * **Returns** 0, -SKEIN_ECORRUPT, -SKEIN_EFORMAT, -SKEIN_EIDENTITY (another cluster), -ENOENT,
  * -errno. */
 int checkpoint_open(struct checkpoint_reader **out_reader, const char *path,
@@ -53,6 +53,9 @@ int checkpoint_open(struct checkpoint_reader **out_reader, const char *path,
 /* checkpoint_read - exactly @count bytes of the content. -SKEIN_EEOF: the content ended (and the
  * footer was right). */
 int checkpoint_read(struct checkpoint_reader *reader, void *data, size_t count) SKEIN_MUST_CHECK;
+/* checkpoint_read_some - what there is, 1 to @count_max bytes. **Returns** as checkpoint_read. */
+int checkpoint_read_some(struct checkpoint_reader *reader, void *data, size_t count_max,
+                         size_t *out_count) SKEIN_MUST_CHECK;
 /* checkpoint_finish - the content has been read to its end and the footer matches; else
  * -SKEIN_ECORRUPT. */
 int checkpoint_finish(struct checkpoint_reader *reader) SKEIN_MUST_CHECK;

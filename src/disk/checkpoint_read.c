@@ -109,7 +109,7 @@ header_read(struct checkpoint_reader *reader, const uint8_t cluster[16],
             reader->path, version, CHECKPOINT_FORMAT_VERSION);
         return rc;
     }
-    if (memcmp(info.cluster, cluster, 16) != 0) {
+    if (cluster && memcmp(info.cluster, cluster, 16) != 0) {
         snprintf(reader->why, sizeof(reader->why),
                  "the checkpoint %.230s belongs to another cluster: give this node its own data "
                  "directory, or an empty one",
@@ -177,6 +177,19 @@ checkpoint_read(struct checkpoint_reader *reader, void *data, size_t count)
         begun = true;
     }
     return 0;
+}
+
+int
+checkpoint_read_some(struct checkpoint_reader *reader, void *data, size_t count_max,
+                     size_t *out_count)
+{
+    if (reader->failed < 0)
+        return reader->failed;
+    int rc = reader->content_bytes == 0 ? block_next(reader) : 0;
+    if (rc < 0)
+        return rc;
+    *out_count = count_max < reader->content_bytes ? count_max : reader->content_bytes;
+    return checkpoint_read(reader, data, *out_count);
 }
 
 int

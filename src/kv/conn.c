@@ -111,6 +111,8 @@ handle_command(struct kv_conn *conn, struct turn *turn)
     int rc = flush_batch(conn, turn);
     if (rc < 0)
         return rc;
+    if (arity_ok && kv_conn_is_snapshot(parser->argv, parser->argc))
+        return kv_conn_send_snapshot(conn);
     struct kv_local local = {.face = conn->face, .conn = conn, .out = conn_buffer_out(conn)};
     if (!command)
         kv_reply_unknown_command(local.out, parser->argv, parser->argc);

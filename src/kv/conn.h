@@ -70,6 +70,13 @@ int kv_conn_open(struct kv_face *face, int handle, const struct skein_addr *peer
  * @read: the command is a READ; @timeout_ns: how long was waited. */
 void kv_conn_error(struct wire_writer *out, int rc, bool read, uint64_t timeout_ns);
 
+/* SKEIN SNAPSHOT (conn_snapshot.c): the one command whose reply, a bulk string as long as the
+ * state, is streamed. */
+bool kv_conn_is_snapshot(const struct kv_arg *argv, uint32_t argc);
+/* kv_conn_send_snapshot - everything this node has applied, as a checkpoint file, or an error
+ * reply. Suspends. Negative: the connection is broken. */
+int kv_conn_send_snapshot(struct kv_conn *conn) SKEIN_MUST_CHECK;
+
 /* The buffers (conn_buffer.c). */
 /* conn_buffer_room - room for at least one byte behind in_end. -SKEIN_ENOMEM: the limit of all
  * connections together is reached. */

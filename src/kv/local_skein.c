@@ -34,6 +34,8 @@ static const char *const help[] = {
     "    Hand leadership over, to the voter that is best up to date or to this one.",
     "MEMBERS",
     "    Return the members, and how the last change on this node stands.",
+    "SNAPSHOT",
+    "    Return this node's state as a file, for skein snapshot save.",
     "HELP",
     "    Print this help.",
 };
