@@ -39,6 +39,10 @@ extern "C" {
  * objects there are foreign pointers, below. What @arg points to stays valid until the call has
  * returned.
  *
+ * Scheduling groups: a call runs in the group of the same name as the caller's (a preset is made
+ * where it is missing; another name that the shard does not know becomes normal). What is posted or
+ * sent runs outside all groups.
+ *
  * "Between two fibers" means on the shard's thread, outside any fiber: such a function must not
  * park (no call with a deadline); it may wake fibers, spawn, post and send.
  *

@@ -98,19 +98,6 @@ group_tag(const struct skein_shard *shard)
     return shard->running ? shard->running->group->tag : 0;
 }
 
-struct skein_group *
-group_of_tag(struct skein_shard *shard, uint32_t tag)
-{
-    if (tag == 0)
-        return shard->sched.normal;
-    list_for_each (link, &shard->sched.groups) {
-        struct skein_group *group = LIST_ENTRY(link, struct skein_group, link);
-        if (group->tag == tag && group->child_count == 0)
-            return group;
-    }
-    return shard->sched.normal;
-}
-
 void
 group_close_all(struct skein_shard *shard)
 {
@@ -236,6 +223,24 @@ skein_group_preset(enum skein_priority priority)
     const struct skein_group_options options = {.name = presets[priority].name,
                                                 .shares = presets[priority].shares};
     return group || skein_group_open(&group, &options) == 0 ? group : NULL;
+}
+
+struct skein_group *
+group_of_tag(struct skein_shard *shard, uint32_t tag)
+{
+    if (tag == 0)
+        return shard->sched.normal;
+    list_for_each (link, &shard->sched.groups) {
+        struct skein_group *group = LIST_ENTRY(link, struct skein_group, link);
+        if (group->tag == tag && group->child_count == 0)
+            return group;
+    }
+    for (int i = 0; i < SKEIN_PRIORITY_COUNT; i++)
+        if (tag_of(presets[i].name) == tag && !find(shard, presets[i].name)) {
+            struct skein_group *preset = skein_group_preset((enum skein_priority)i);
+            return preset ? preset : shard->sched.normal;
+        }
+    return shard->sched.normal;
 }
 
 struct skein_group *

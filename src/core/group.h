@@ -53,7 +53,8 @@ struct skein_group *group_open_first(struct skein_shard *shard);
 void group_close_all(struct skein_shard *shard);
 /* group_tag - of the running fiber's group, to go with a call; 0: no fiber runs. */
 uint32_t group_tag(const struct skein_shard *shard);
-/* group_of_tag - the group of that name here; the first one when there is none. */
+/* group_of_tag - the group of that name here, a preset made if need be; the first one when there is
+ * none. @shard: the current one. */
 struct skein_group *group_of_tag(struct skein_shard *shard, uint32_t tag);
 /* group_activate - something became ready in @group, which was not active. */
 void group_activate(struct skein_group *group);

@@ -92,6 +92,50 @@ calls_wait_for_a_credit(struct check *check)
     CHECK(check, crowd.running_max > 1);
 }
 
+static int64_t
+group_here(void *arg)
+{
+    char *name = arg;
+    strcpy(name, skein_group_name(skein_group_self()));
+    return 0;
+}
+
+static int64_t
+open_tenant(void *arg)
+{
+    struct skein_group *group;
+    struct skein_group *child;
+    struct skein_group_options tenant = {"tenant", 100, NULL};
+    int rc = skein_group_open(&group, &tenant);
+    /* On shard 2 it only has children, and so no fibers. */
+    struct skein_group_options nested = {"nested", 100, group};
+    return rc < 0 || skein_shard_index() != 2 ? rc : skein_group_open(&child, &nested);
+}
+
+static void
+calls_run_in_the_callers_group(struct check *check)
+{
+    char name[SKEIN_GROUP_NAME_BYTES_MAX + 1];
+    CHECK(check, skein_call(1, group_here, name, SKEIN_NEVER) == 0);
+    CHECK(check, strcmp(name, "normal") == 0);
+    struct skein_group *critical = skein_group_preset(SKEIN_PRIORITY_CRITICAL);
+    struct skein_group *normal = skein_group_switch(critical);
+    CHECK(check, skein_call(1, group_here, name, SKEIN_NEVER) == 0);
+    CHECK(check, strcmp(name, "critical") == 0);
+    skein_group_switch(normal);
+    CHECK(check, open_tenant(NULL) == 0);
+    skein_group_switch(skein_group_find("tenant"));
+    CHECK(check, skein_call(1, group_here, name, SKEIN_NEVER) == 0);
+    CHECK(check, strcmp(name, "normal") == 0);
+    CHECK(check, skein_call(1, open_tenant, NULL, SKEIN_NEVER) == 0);
+    CHECK(check, skein_call(1, group_here, name, SKEIN_NEVER) == 0);
+    CHECK(check, strcmp(name, "tenant") == 0);
+    CHECK(check, skein_call(2, open_tenant, NULL, SKEIN_NEVER) == 0);
+    CHECK(check, skein_call(2, group_here, name, SKEIN_NEVER) == 0);
+    CHECK(check, strcmp(name, "normal") == 0);
+    skein_group_switch(normal);
+}
+
 /* ---- deadlines and cancellation ---- */
 
 static int64_t
@@ -667,6 +711,7 @@ const struct shards_suite_case shards_suite_cases[] = {
     {"a call runs there and brings its result", a_call_runs_there_and_brings_its_result},
     {"calls nest", calls_nest},
     {"calls wait for a credit", calls_wait_for_a_credit},
+    {"calls run in the caller's group", calls_run_in_the_callers_group},
     {"a deadline cancels what runs there", a_deadline_cancels_what_runs_there},
     {"a cancelled caller takes its call along", a_cancelled_caller_takes_its_call_along},
     {"posts arrive in order", posts_arrive_in_order},
