@@ -156,8 +156,9 @@ open_shard(struct sim_world *world, struct backend *backend)
 {
     struct skein_shard *shard;
     struct sim_host *host = ((struct sim_backend *)(void *)backend)->host;
+    struct skein_chaos *chaos = host->shard ? &host->chaos_others : &host->chaos;
     struct skein_shard_options options = {
-        .backend = backend, .stacks = world->stacks, .chaos = host->chaos_on ? &host->chaos : NULL};
+        .backend = backend, .stacks = world->stacks, .chaos = host->chaos_on ? chaos : NULL};
     if (skein_shard_open(&shard, &options) < 0)
         base_die(__FILE__, __LINE__, "a simulated shard could not be opened");
     return shard;
@@ -198,6 +199,9 @@ stop_runtime(struct sim_host *host)
     for (unsigned i = 0; i < launch->count; i++)
         port_close(launch->shards[i].port);
     group_close(launch->runtime);
+    mem_free(launch->shards);
+    mem_free(launch);
+    host->launch = NULL;
 }
 
 void
@@ -209,6 +213,7 @@ sim_host_start(struct sim_host *host)
     if (world->shuffle)
         host->chaos = (struct skein_chaos){.seed = prng_next(&host->entropy) | 1};
     host->chaos_on |= world->shuffle;
+    host->chaos_others = (struct skein_chaos){.seed = host->chaos.seed};
     host->boot++;
     host->state = SIM_HOST_UP;
     host->paused_until_ns = 0;

@@ -113,9 +113,12 @@ struct sim_host {
     struct sim_shard others[SIM_SHARD_MAX - 1];
     struct launch *launch; /* in the arena */
     struct obs_sink sink;
-    size_t arena_bytes_max;   /* high-water mark, sampled */
-    size_t leaked_bytes;      /* what the last life that ended by itself had not freed */
-    struct skein_chaos chaos; /* of its shards, when chaos_on; the world's shuffle turns it on */
+    size_t arena_bytes_max; /* high-water mark, sampled */
+    size_t leaked_bytes;    /* what the last life that ended by itself had not freed */
+    /* Of its first shard, when chaos_on; the others have its seed. The world's shuffle turns it on.
+     */
+    struct skein_chaos chaos;
+    struct skein_chaos chaos_others;
     bool chaos_on;
     /* What runs on it: called as the shard's main; the result goes to on_exit, outside the arena.
      */

@@ -5,23 +5,24 @@
 
 #include "base/mem.h"
 
-struct bytes_buf *
-bytes_try_new(size_t capacity_bytes)
+static struct bytes_buf *
+fill_in(struct bytes_buf *buf, size_t capacity_bytes)
 {
-    struct bytes_buf *buf = mem_try_alloc(sizeof(*buf) + capacity_bytes);
-    if (!buf)
-        return NULL;
     *buf = (struct bytes_buf){.refs = 1, .capacity_bytes = capacity_bytes};
     return buf;
 }
 
 struct bytes_buf *
+bytes_try_new(size_t capacity_bytes)
+{
+    struct bytes_buf *buf = mem_try_alloc(sizeof(*buf) + capacity_bytes);
+    return buf ? fill_in(buf, capacity_bytes) : NULL;
+}
+
+struct bytes_buf *
 bytes_new(size_t capacity_bytes)
 {
-    struct bytes_buf *buf = bytes_try_new(capacity_bytes);
-    if (!buf)
-        base_die(__FILE__, __LINE__, "out of memory");
-    return buf;
+    return fill_in(mem_alloc(sizeof(struct bytes_buf) + capacity_bytes), capacity_bytes);
 }
 
 struct bytes

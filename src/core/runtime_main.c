@@ -74,6 +74,7 @@ launch_main_first(void *arg)
     struct launch_shard *mine = arg;
     struct launch *launch = mine->launch;
     int result = launch->main_fn(launch->main_arg);
+    skein_shield(true); /* the main fiber may be cancelled (struct skein_chaos): this is not */
     for (unsigned i = launch->count - 1; i > 0; i--) {
         post(i, note_stop, &launch->shards[i]);
         while (launch->quiet_count < launch->count - i) {

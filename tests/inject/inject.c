@@ -46,6 +46,7 @@ inject_run(const struct inject_plan *plan)
     host->chaos_on = true;
     host->chaos.seed = plan->kind == INJECT_SHUFFLE ? plan->seed : 0;
     host->chaos.cancel_at = plan->kind == INJECT_CANCEL ? plan->point : 0;
+    host->shard_count = plan->one->shard_count;
     host->main_fn = run_main;
     host->main_arg = &run;
     host->on_exit = on_exit_of_main;

@@ -22,7 +22,9 @@ struct inject_case {
     /* Returns 0 when all went as it should; with an injected fault anything. */
     int (*main_fn)(void *arg);
     void *arg;
-    bool robust; /* it ends in order whatever fails in it */
+    bool robust;              /* it ends in order whatever fails in it */
+    bool dies_without_memory; /* as it should: a committed command cannot be skipped */
+    unsigned shard_count;     /* 0: a shard alone, without a runtime */
 };
 
 enum inject_kind { INJECT_NOTHING, INJECT_SHUFFLE, INJECT_CANCEL, INJECT_ALLOCATE };
@@ -48,8 +50,10 @@ struct inject_outcome inject_run(const struct inject_plan *plan);
 /* The cases. */
 extern const struct inject_case inject_mixed_case;
 extern const struct inject_case inject_node_case;
+extern const struct inject_case inject_clients_case;
 extern const struct inject_case inject_io_case;
 extern const struct inject_case inject_net_case;
+extern const struct inject_case inject_shards_case;
 /* inject_backend_case - the case of the backends' conformance suite with that index; its name is
  * NULL after the last. They check results and use them, so they are shuffled only. */
 struct inject_case inject_backend_case(size_t index);

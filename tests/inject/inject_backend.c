@@ -20,5 +20,6 @@ struct inject_case
 inject_backend_case(size_t index)
 {
     const struct backend_suite_case *one = &backend_suite_cases[index];
-    return (struct inject_case){one->name, backend_main, (void *)(uintptr_t)one, false};
+    return (struct inject_case){
+        .name = one->name, .main_fn = backend_main, .arg = (void *)(uintptr_t)one};
 }

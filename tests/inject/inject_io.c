@@ -197,4 +197,4 @@ io_main(void *arg)
     return rc;
 }
 
-const struct inject_case inject_io_case = {"io", io_main, NULL, true};
+const struct inject_case inject_io_case = {.name = "io", .main_fn = io_main, .robust = true};

@@ -226,4 +226,5 @@ mixed_main(void *arg)
     return rc;
 }
 
-const struct inject_case inject_mixed_case = {"mixed", mixed_main, NULL, true};
+const struct inject_case inject_mixed_case = {
+    .name = "mixed", .main_fn = mixed_main, .robust = true};

@@ -86,6 +86,8 @@ run_case(const struct inject_case *one, uint64_t seed, uint64_t point_count, str
         return;
     plan.kind = INJECT_CANCEL;
     run_points(&plan, whole.suspension_count, point_count, totals);
+    if (one->dies_without_memory)
+        return;
     plan.kind = INJECT_ALLOCATE;
     run_points(&plan, whole.allocation_count, point_count, totals);
 }
@@ -137,7 +139,9 @@ list_cases(struct inject_case *cases)
     cases[count++] = inject_mixed_case;
     cases[count++] = inject_io_case;
     cases[count++] = inject_net_case;
+    cases[count++] = inject_shards_case;
     cases[count++] = inject_node_case;
+    cases[count++] = inject_clients_case;
     for (size_t i = 0; count < CASE_COUNT_MAX; i++) {
         cases[count] = inject_backend_case(i);
         if (!cases[count].name)
