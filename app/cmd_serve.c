@@ -257,6 +257,7 @@ serve_main(void *arg)
     struct serve *serve = arg;
     struct skein_scope scope, watch;
     char text[NET_ADDR_TEXT_BYTES];
+    int status = 0;
     skein_scope_init(&scope);
     skein_scope_init(&watch);
     skein_waitq_init(&serve->ended);
@@ -286,7 +287,6 @@ serve_main(void *arg)
     skein_scope_join(&watch);
     stop_node(serve);
 end:
-    int status = 0;
     if (rc < 0)
         status = fail(serve, rc);
     else

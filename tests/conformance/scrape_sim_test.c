@@ -94,7 +94,7 @@ static int
 host_main(void *arg)
 {
     struct run *run = arg;
-    struct kv_scrape *scrape;
+    struct kv_scrape *scrape = NULL;
     char why[512];
     struct skein_addr addr = {.ip = {[10] = 255, [11] = 255, [12] = 10, [15] = 1}, .port = 7201};
     int rc = work();
