@@ -250,6 +250,74 @@ a_heap_has_the_runtimes_limit(void **state)
     assert_int_equal(result, 0);
 }
 
+static int
+be_idle(void *arg)
+{
+    int64_t *cpu_ns = arg;
+    struct rusage before;
+    struct rusage after;
+    getrusage(RUSAGE_SELF, &before);
+    int rc = skein_sleep(skein_deadline_in(500000000));
+    getrusage(RUSAGE_SELF, &after);
+    *cpu_ns = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000000ll +
+              (after.ru_utime.tv_usec - before.ru_utime.tv_usec) * 1000ll +
+              (after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000000ll +
+              (after.ru_stime.tv_usec - before.ru_stime.tv_usec) * 1000ll;
+    return rc;
+}
+
+/* Two shards that polled all the time would use up to a second of processor in half a second. */
+static void
+an_idle_runtime_sleeps(void **state)
+{
+    struct skein_runtime_options options = SKEIN_RUNTIME_OPTIONS_INIT;
+    char why[SKEIN_WHY_BYTES];
+    int64_t cpu_ns = 0;
+    int result = 1;
+    options.shard_count = 2;
+    assert_int_equal(skein_runtime_run(&options, be_idle, &cpu_ns, &result, why), 0);
+    assert_int_equal(result, 0);
+    assert_true(cpu_ns < 100000000);
+}
+
+static int64_t
+read_stats(void *arg)
+{
+    skein_mailbox_stats_read(arg);
+    return 0;
+}
+
+/* Calls in close succession find the other shard awake when it may poll for long, and asleep when
+ * it may not poll. */
+static int
+call_often(void *arg)
+{
+    struct skein_mailbox_stats *stats = arg;
+    for (int i = 0; i < 2000; i++)
+        if (skein_call(1, read_stats, stats, SKEIN_NEVER) != 0)
+            return -1;
+    return 0;
+}
+
+static void
+polling_is_as_the_options_say(void **state)
+{
+    static const uint64_t windows_ns[] = {0, SKEIN_IDLE_POLL_ALWAYS};
+    for (int i = 0; i < 2; i++) {
+        struct skein_runtime_options options = SKEIN_RUNTIME_OPTIONS_INIT;
+        struct skein_mailbox_stats stats;
+        char why[SKEIN_WHY_BYTES];
+        int result = 1;
+        options.shard_count = 2;
+        options.idle_poll_ns = windows_ns[i];
+        assert_int_equal(skein_runtime_run(&options, call_often, &stats, &result, why), 0);
+        assert_int_equal(result, 0);
+        assert_true(stats.received_count >= 2000);
+        assert_true(i == 0 ? stats.poll_count == 0 : stats.poll_count > 0);
+        assert_true(i == 0 ? stats.sleep_count > 0 : stats.sleep_count == 0);
+    }
+}
+
 /* ---- what cannot start ---- */
 
 static int
@@ -327,6 +395,8 @@ main(void)
         cmocka_unit_test(threads_that_are_no_shards_post_and_call),
         cmocka_unit_test(stopping_cancels_the_calls_that_run),
         cmocka_unit_test(a_heap_has_the_runtimes_limit),
+        cmocka_unit_test(an_idle_runtime_sleeps),
+        cmocka_unit_test(polling_is_as_the_options_say),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(too_few_descriptors_are_an_error_with_a_remedy),
         cmocka_unit_test(the_callers_affinity_comes_back),
