@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include <skein/error.h>
 
@@ -21,6 +22,7 @@ struct call {
     struct text *out;
     struct node *node;   /* of the first argument; NULL: none */
     struct text *errors; /* for FAILED */
+    bool quiet;          /* what it printed is not shown */
 };
 
 static bool
@@ -68,8 +70,8 @@ parse_level(const char *name, bool *out_quiet)
 {
     static const char *const names[] = {"debug", "info", "warn", "error", "fatal", "none"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (!strcmp(names[i], name)) {
-            *out_quiet = !strcmp(name, "none");
+        if (!strcasecmp(names[i], name)) {
+            *out_quiet = !strcasecmp(name, "none");
             return true;
         }
     return false;
@@ -272,8 +274,7 @@ verb_stabilize(struct call *call)
         for (; count < world->node_count; count++)
             indices[count] = count;
     net_stabilize(world, indices, count, call->out);
-    if (quiet)
-        text_clear(call->out);
+    call->quiet = quiet;
     return DONE;
 }
 
@@ -404,8 +405,7 @@ parse_change_arg(const struct datadriven_arg *arg, const char *value,
                  struct raft_conf_change *change)
 {
     if (!strcmp(arg->key, "v1")) {
-        change->v1 = !strcmp(value, "true");
-        return change->v1 || !strcmp(value, "false");
+        return options_parse_bool(value, &change->v1);
     }
     if (strcmp(arg->key, "transition") != 0)
         return false;
@@ -541,25 +541,63 @@ run_verb(const struct verb *verb, struct call *call)
     return verb->run(call);
 }
 
+/* One command, with what it prints at the end of @out. */
+static int
+run_one(struct world *world, const struct datadriven_block *block, struct text *out)
+{
+    struct text printed = {0}, errors = {0};
+    struct call call = {.world = world, .block = block, .out = &printed, .errors = &errors};
+    size_t at = 0, count = sizeof verbs / sizeof verbs[0];
+    while (at < count && strcmp(verbs[at].name, block->command) != 0)
+        at++;
+    if (at == count) {
+        text_printf(out, "unknown command %s", block->command);
+        return -SKEIN_EPROTO;
+    }
+    call.quiet = world->quiet;
+    enum outcome outcome = run_verb(&verbs[at], &call);
+    if (outcome == WRONG || (!call.quiet && strcmp(block->command, "log-level") != 0))
+        text_printf(out, "%s", text_str(&printed));
+    text_printf(out, "%s", text_str(&errors));
+    text_deinit(&printed);
+    text_deinit(&errors);
+    return outcome == WRONG ? -SKEIN_EPROTO : 0;
+}
+
+/* A line of input is one more command. */
+static int
+run_line(struct world *world, const char *line, size_t count, struct text *out)
+{
+    struct text alone = {0};
+    struct datadriven_file file;
+    char why[256];
+    text_printf(&alone, "%.*s\n----\n", (int)count, line);
+    int rc = datadriven_parse(text_str(&alone), alone.count, &file, why);
+    if (!rc) {
+        if (file.block_count == 1)
+            rc = run_one(world, &file.blocks[0], out);
+        datadriven_file_deinit(&file);
+    } else {
+        text_printf(out, "%s", why);
+    }
+    text_deinit(&alone);
+    return rc;
+}
+
 static int
 run(void *env, const struct datadriven_block *block, struct text *out)
 {
-    struct text errors = {0};
-    struct call call = {.world = env, .block = block, .out = out, .errors = &errors};
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (strcmp(verbs[i].name, block->command) != 0)
-            continue;
-        enum outcome outcome = run_verb(&verbs[i], &call);
-        if (outcome != WRONG && call.world->quiet)
-            text_clear(out);
-        text_printf(out, "%s", text_str(&errors));
-        if (outcome != WRONG && !out->count)
-            text_printf(out, "ok\n");
-        text_deinit(&errors);
-        return outcome == WRONG ? -SKEIN_EPROTO : 0;
+    struct world *world = env;
+    int rc = run_one(world, block, out);
+    bool has_input = !strcmp(block->command, "propose-conf-change");
+    for (const char *at = block->input; !rc && !has_input && *at;) {
+        size_t count = strcspn(at, "\n");
+        rc = run_line(world, at, count, out);
+        at += count + (at[count] != 0);
     }
-    text_printf(out, "unknown command %s", block->command);
-    return -SKEIN_EPROTO;
+    if (!rc && !out->count)
+        text_printf(out, "ok\n");
+    return rc;
 }
 
 const struct datadriven_handler interaction_handler = {

@@ -77,6 +77,8 @@ struct node_options {
     bool async;
     bool with_snapshot; /* starts from `raft.snapshot` instead of nothing */
 };
+/* options_parse_bool - as Go does. */
+bool options_parse_bool(const char *text, bool *out);
 /* node_options_parse - @out says why not. */
 bool node_options_parse(const struct datadriven_block *block, struct node_options *out_options,
                         struct text *out);

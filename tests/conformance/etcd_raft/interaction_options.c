@@ -2,6 +2,7 @@
 #include "etcd_raft/interaction.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* What a test node is, unless add-nodes says otherwise: etcd's own test configuration, which has
  * practically no limits. */
@@ -22,11 +23,11 @@ standard(void)
     return options;
 }
 
-static bool
-parse_bool(const char *text, bool *out)
+bool
+options_parse_bool(const char *text, bool *out)
 {
-    *out = !strcmp(text, "true") || !strcmp(text, "t") || !strcmp(text, "1");
-    return *out || !strcmp(text, "false") || !strcmp(text, "f") || !strcmp(text, "0");
+    *out = !strcasecmp(text, "true") || !strcasecmp(text, "t") || !strcmp(text, "1");
+    return *out || !strcasecmp(text, "false") || !strcasecmp(text, "f") || !strcmp(text, "0");
 }
 
 static bool
@@ -61,9 +62,9 @@ parse_flag(struct node_options *options, const char *key, const char *value)
                        {"step-down-on-removal", &raft->step_down_on_removal}};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (!strcmp(flags[i].key, key))
-            return parse_bool(value, flags[i].flag);
+            return options_parse_bool(value, flags[i].flag);
     bool disabled;
-    if (strcmp(key, "disable-proposal-forwarding") != 0 || !parse_bool(value, &disabled))
+    if (strcmp(key, "disable-proposal-forwarding") != 0 || !options_parse_bool(value, &disabled))
         return false;
     raft->forward_proposals = !disabled;
     return true;
