@@ -69,6 +69,7 @@ interest_init(struct interest *interest, const struct layout *layout,
                       !op->has_observed);
         if (!plain)
             return;
+        interest->grows = interest->grows || op->kind == SKEIN_LINEAR_APPEND;
     }
     interest->active = true;
     interest->framed = all_framed(layout, values);

@@ -156,6 +156,7 @@ struct interest_read {
 
 struct interest {
     bool active; /* else everything is of interest */
+    bool grows;  /* something appends */
     bool framed; /* a read that has an append's bytes in it has seen that append, or an equal one */
     const struct value_set *values;
     const struct layout *layout;

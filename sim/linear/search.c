@@ -18,7 +18,7 @@
  *     a solution does with two of them, it can do with them exchanged
  *   - what a read saw must be what is there, grown by appends, or be put there by something that is
  *     still to be carried out: the next few reads are looked at
- *   - states that no read will see are one (interest.c)
+ *   - states that no read will see are one (interest.c), and an unknown write waits for its read
  */
 #include <string.h>
 
@@ -377,6 +377,21 @@ choose_open(struct search *s, const struct ret *ret, uint32_t i, struct config *
     return true;
 }
 
+/* A write that nobody is known to have done can wait until a read is open that has seen it: where
+ * nothing is appended, nothing else has use for it. */
+static bool
+can_wait(const struct search *s, const struct ret *ret, const struct op *op, const uint64_t *bits)
+{
+    if (!s->interest.active || s->interest.grows)
+        return false;
+    for (uint32_t i = 0; i < ret->open_count; i++) {
+        const struct open_op *open = &s->layout->open[ret->open_at + i];
+        if (open->observes && open->op->observed == op->arg && !bit_is_set(bits, open->slot))
+            return false;
+    }
+    return true;
+}
+
 static bool
 choose_unknown(struct search *s, const struct ret *ret, uint32_t u, struct config *config)
 {
@@ -386,6 +401,7 @@ choose_unknown(struct search *s, const struct ret *ret, uint32_t u, struct confi
     if (bit_is_set(spent, u) ||
         (unknown->equal_before && !bit_is_set(spent, unknown->equal_before - 1)) ||
         has_better(s, ret, config->bits, ret->open_count, unknown->class) ||
+        can_wait(s, ret, unknown->op, config->bits) ||
         !step(s, unknown->op, config->state, &config->state) || config->state == before ||
         !interest_of_state(&s->interest, config->state, config->ret))
         return false;
