@@ -3,20 +3,8 @@
  * to hosts that are dead or refuse end with their documented errors and leave nothing behind. */
 #include "net/net_test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sys/resource.h>
-
-static unsigned
-descriptor_count(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (dir && readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
 
 struct late {
     struct check *check;
@@ -162,19 +150,19 @@ connects_to_the_dead(void *arg)
         fillers[filler_count++] = rc;
     }
     CHECK(arg, filler_count < 8);
-    unsigned before_count = descriptor_count();
+    unsigned before_count = net_test_descriptor_count();
     struct crowd crowd = {
         .check = arg, .at = &at, .timeout_ns = 10 * NET_TEST_MS, .expected = -SKEIN_ETIMEDOUT};
     connect_all(arg, &crowd);
-    CHECK(arg, descriptor_count() == before_count);
+    CHECK(arg, net_test_descriptor_count() == before_count);
     for (int i = 0; i < filler_count; i++)
         CHECK(arg, skein_close(fillers[i]) == 0);
     CHECK(arg, skein_close(listener) == 0);
     crowd = (struct crowd){
         .check = arg, .at = &at, .timeout_ns = 5000 * NET_TEST_MS, .expected = -ECONNREFUSED};
-    before_count = descriptor_count();
+    before_count = net_test_descriptor_count();
     connect_all(arg, &crowd);
-    CHECK(arg, descriptor_count() == before_count);
+    CHECK(arg, net_test_descriptor_count() == before_count);
     return 0;
 }
 
@@ -193,9 +181,9 @@ run_serves_on_after_a_shortage(void **state)
 static void
 run_connects_to_the_dead(void **state)
 {
-    unsigned before_count = descriptor_count();
+    unsigned before_count = net_test_descriptor_count();
     net_test_run(connects_to_the_dead);
-    assert_int_equal(descriptor_count(), before_count);
+    assert_int_equal(net_test_descriptor_count(), before_count);
 }
 
 int

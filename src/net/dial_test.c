@@ -3,20 +3,7 @@
  * behind. The same cases in virtual time: tests/net. */
 #include "net/net_test.h"
 
-#include <dirent.h>
-
 #include "net/dial_cases.h"
-
-static unsigned
-descriptor_count(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (dir && readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
 
 /* 127.0.0.2 with a backlog that is full is as good as dead. */
 static int
@@ -45,17 +32,17 @@ stagger(void *arg)
 static void
 run_cases(void **state)
 {
-    unsigned before_count = descriptor_count();
+    unsigned before_count = net_test_descriptor_count();
     net_test_run(dial_cases);
-    assert_int_equal(descriptor_count(), before_count);
+    assert_int_equal(net_test_descriptor_count(), before_count);
 }
 
 static void
 run_stagger(void **state)
 {
-    unsigned before_count = descriptor_count();
+    unsigned before_count = net_test_descriptor_count();
     net_test_run(stagger);
-    assert_int_equal(descriptor_count(), before_count);
+    assert_int_equal(net_test_descriptor_count(), before_count);
 }
 
 int

@@ -13,25 +13,24 @@ struct scene {
     struct dns_fake fake;
     struct skein_dns *dns;
     struct skein_dns_addresses out;
+    struct skein_dns_entry entry;
 };
 
 static bool
 set_up(struct scene *scene, struct check *check, struct skein_dns_options *options)
 {
     static const struct skein_addr node = {.ip = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 3}};
-    static const struct skein_dns_entry entries[] = {{"Node3", {.port = 0}}};
-    struct skein_dns_entry entry = entries[0];
     struct skein_dns_options standard = SKEIN_DNS_OPTIONS_INIT;
     *scene = (struct scene){.check = check};
     if (!dns_fake_open(&scene->fake, check))
         return false;
     if (!options)
         options = &standard;
-    entry.addr = node;
+    scene->entry = (struct skein_dns_entry){"Node3", node};
     options->resolv_conf_path = options->hosts_path = NULL;
     options->servers = &scene->fake.addr;
     options->server_count = 1;
-    options->entries = &entry;
+    options->entries = &scene->entry;
     options->entry_count = 1;
     if (options->timeout_ns == 0)
         options->timeout_ns = 1000 * MS;

@@ -39,7 +39,7 @@ recv_exactly(int handle, uint8_t *data, size_t count, uint64_t deadline_ns)
 static int
 converse(struct question *q, int handle, uint8_t *data, struct dns_answer *out_answer)
 {
-    uint8_t head[2];
+    uint8_t head[2] = {0};
     q->message[0] = (uint8_t)(q->message_bytes >> 8);
     q->message[1] = (uint8_t)q->message_bytes;
     int rc = skein_socket_send(handle, q->message, 2 + q->message_bytes, q->deadline_ns);

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
+
 #include "base/assert.h"
 #include "core/check.h"
 #include "core/uring.h"
@@ -29,6 +31,20 @@ static inline uint64_t
 net_test_soon(void)
 {
     return skein_deadline_in(5000 * NET_TEST_MS);
+}
+
+/* net_test_descriptor_count - how many are open, and a few that are always there. */
+static inline unsigned
+net_test_descriptor_count(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return 0;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
 }
 
 /* net_test_run - @main_fn(struct check *) as the first fiber of a shard; its checks must hold. */

@@ -3,27 +3,14 @@
  * behind, on the kernel's sockets. The same cases in virtual time: tests/net. */
 #include "net/net_test.h"
 
-#include <dirent.h>
-
 #include "net/pool_cases.h"
-
-static unsigned
-descriptor_count(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (dir && readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
 
 static void
 run_cases(void **state)
 {
-    unsigned before_count = descriptor_count();
+    unsigned before_count = net_test_descriptor_count();
     net_test_run(pool_cases);
-    assert_int_equal(descriptor_count(), before_count);
+    assert_int_equal(net_test_descriptor_count(), before_count);
 }
 
 int
