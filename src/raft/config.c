@@ -17,8 +17,10 @@ raft_unapplied_config(const struct raft *raft)
 {
     const struct raft_log *log = &raft->log;
     uint64_t from = log->applied > log->base_index ? log->applied + 1 : log->base_index + 1;
+    /* etcd waits until raft_applied says so, too. */
+    uint64_t done = raft->options.etcd_rules ? log->applied : raft->config_index;
     for (uint64_t i = from; i <= log->commit; i++)
-        if (raft_entry_is_config(raft_log_at(log, i)->type) && i > raft->config_index)
+        if (raft_entry_is_config(raft_log_at(log, i)->type) && i > done)
             return true;
     return false;
 }
