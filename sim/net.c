@@ -215,7 +215,7 @@ static void
 listener_free(struct sim_listener *listener, bool silent)
 {
     if (listener->accept_op)
-        sim_op_finish(listener->accept_op, -SKEIN_ECANCELED, CALL_NS);
+        sim_op_finish(listener->accept_op, -ECONNRESET, CALL_NS);
     while (!list_is_empty(&listener->accepts))
         end_leave(LIST_ENTRY(listener->accepts.next, struct sim_end, accept_link), silent);
     list_remove(&listener->link);

@@ -32,7 +32,7 @@
  *    that came first: a result beats a cancel).
  *  - A descriptor that an accept, connect or open yields belongs to whoever completes the op.
  *  - A handle that was received from is closed by BACKEND_CLOSE only, and stays on this backend: it
- *    may have read ahead. Receives that still wait end with -ECONNRESET.
+ *    may have read ahead. Receives and accepts that still wait end with -ECONNRESET.
  *  - Errors are -errno. `handle` is an opaque small integer, valid in this process: a handle with no
  *    op under way that was never received from or accepted from may move to another shard.
  *

@@ -165,6 +165,18 @@ plain_accept_now(struct backend_op *op)
     return fd;
 }
 
+void
+plain_peer(int fd, struct backend_op *op)
+{
+    union plain_sockaddr sa = {0};
+    socklen_t sa_bytes = sizeof(sa);
+    if (getpeername(fd, &sa.any, &sa_bytes) < 0) {
+        memset(&op->addr, 0, sizeof(op->addr));
+        return;
+    }
+    socket_address_read(&sa, sa_bytes, &op->addr, op->unix_addr);
+}
+
 short
 plain_poll_events(uint32_t flags)
 {

@@ -47,6 +47,8 @@ int64_t plain_send_now(const struct backend_op *op) SKEIN_MUST_CHECK;
 int64_t plain_recv_now(const struct backend_op *op) SKEIN_MUST_CHECK;
 /* plain_accept_now - the listener is non-blocking. Sets op->addr. */
 int64_t plain_accept_now(struct backend_op *op) SKEIN_MUST_CHECK;
+/* plain_peer - op->addr of an accept: the other end of @fd; zeros when it is gone already. */
+void plain_peer(int fd, struct backend_op *op);
 /* plain_poll_events - for poll(2), of BACKEND_POLL's flags. */
 short plain_poll_events(uint32_t flags);
 /* plain_poll_now - BACKEND_POLL; -EAGAIN instead of waiting. */

@@ -123,9 +123,9 @@ on_submit(struct backend *backend, struct backend_op *op)
         uring_set_done(uring, op);
         return;
     }
-    bool of_stream =
-        op->kind == BACKEND_RECV || (op->kind == BACKEND_POLL && !(op->flags & SKEIN_WRITABLE));
-    if (of_stream && stream_submit_recv(uring, op))
+    bool of_stream = op->kind == BACKEND_RECV || op->kind == BACKEND_ACCEPT ||
+                     (op->kind == BACKEND_POLL && !(op->flags & SKEIN_WRITABLE));
+    if (of_stream && stream_submit(uring, op))
         return;
     if (op->kind == BACKEND_CLOSE)
         stream_submit_close(uring, op);
@@ -334,8 +334,8 @@ on_try_now(struct backend *backend, struct backend_op *op)
     struct uring *uring = uring_of(backend);
     if (uring->inline_count >= INLINE_COUNT_MAX || uring->inline_bytes >= INLINE_BYTES_MAX)
         return false;
-    if (op->kind == BACKEND_RECV) {
-        if (!stream_has(uring, op->handle))
+    if (op->kind == BACKEND_RECV || op->kind == BACKEND_ACCEPT) {
+        if (!stream_has(uring, op))
             return false;
         op->result = stream_take_of(uring, op);
     } else if (op->kind == BACKEND_SEND) {
@@ -420,8 +420,8 @@ uring_open(struct backend **out_backend, unsigned helper_count)
     list_init(&uring->done);
     list_init(&uring->uncancelled);
     list_init(&uring->due_streams);
-    /* Older kernels have no rings of buffers either. */
-    uring->multishot = ring.flags & (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN);
+    /* Younger than multishot receives and the rings of buffers they need. */
+    uring->multishot = ring.flags & IORING_SETUP_DEFER_TASKRUN;
     helper_init(&uring->helpers, helper_count, event_fd);
     uring->signal_stack = overflow_watch();
     arm_event(uring);

@@ -25,6 +25,9 @@
  *     ^  \--bulk, or no buffer left: DIRECT (into the caller's memory) --------^
  *     +-- the kernel ended it: end of the stream, an error, no buffer
  *
+ * Accepts on listeners go the same way: one multishot accept, and the connections that nobody has
+ * taken yet in a queue.
+ *
  * Bounds: a stream holds at most what the kernel delivers until it has been stopped; all together
  * hold at most the ring of buffers; without a buffer a receive is direct, so nobody starves because
  * others do not read.
@@ -102,9 +105,13 @@ struct uring_stream {
     struct uring_queue queue;
     struct skein_list waiters; /* receives, in order */
     struct skein_list due_link;
-    struct backend_op *direct;
-    struct backend_op *close; /* not NULL: the handle is another's */
+    struct backend_op *direct; /* under way by itself */
+    struct backend_op *close;  /* not NULL: the handle is another's */
     bool close_done;
+    bool listens;  /* a listener: what it receives are connections */
+    bool single;   /* the kernel refused the multishot request for this socket */
+    int *accepted; /* connections nobody has taken yet: [first .. first + count) */
+    size_t accepted_first, accepted_count, accepted_capacity;
     bool bulk; /* it brings more than the buffers are for */
     bool ended;
     int end_result; /* 0: the peer's end; -errno */
@@ -172,10 +179,13 @@ size_t buffers_take(struct uring_buffers *buffers, struct uring_queue *queue,
 void buffers_drop(struct uring_buffers *buffers, struct uring_queue *queue);
 
 /* ---- uring_stream.c ---- */
-/* stream_submit_recv - Returns false: not a stream's; it goes to the ring. */
-bool stream_submit_recv(struct uring *uring, struct backend_op *op);
-/* stream_has - whether a receive on @fd has a result now; then stream_take_of yields it. */
-bool stream_has(struct uring *uring, int fd);
+/* stream_submit - a receive, an accept, a wait for input. Returns false: not a stream's; it goes to
+ * the ring. */
+bool stream_submit(struct uring *uring, struct backend_op *op);
+/* stream_has - whether @op, a receive or an accept, has a result now; then stream_take_of yields
+ * it.
+ */
+bool stream_has(struct uring *uring, const struct backend_op *op);
 int64_t stream_take(struct uring *uring, struct uring_stream *stream, struct backend_op *op);
 int64_t stream_take_of(struct uring *uring, struct backend_op *op);
 /* The completion of a multishot receive, of a direct one (its result stands), of a close. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "core/uring_internal.h"
@@ -13,6 +14,8 @@
  */
 #define DIRECT_ROOM_BYTES_MIN (16u << 10)
 #define DIRECT_RESULT_BYTES_MIN (8u << 10)
+/* Connections waiting to be taken, from which on no more are accepted: they wait in the kernel. */
+#define ACCEPTED_COUNT_MAX 64u
 
 static void
 finish(struct uring *uring, struct backend_op *op, int64_t result)
@@ -33,6 +36,17 @@ room_of(const struct backend_op *op)
 /* ---- what the kernel is asked for ---- */
 
 static void
+prepare_multishot(const struct uring_stream *stream, struct io_uring_sqe *sqe)
+{
+    if (stream->listens) {
+        io_uring_prep_multishot_accept(sqe, stream->fd, NULL, NULL, SOCK_CLOEXEC);
+        return;
+    }
+    io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
+    buffers_select(sqe);
+}
+
+static void
 request(struct uring *uring, struct uring_stream *stream, enum stream_state due,
         enum stream_state done)
 {
@@ -46,8 +60,7 @@ request(struct uring *uring, struct uring_stream *stream, enum stream_state due,
     list_remove(&stream->due_link);
     stream->state = done;
     if (done == STREAM_ARMED) {
-        io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
-        buffers_select(sqe);
+        prepare_multishot(stream, sqe);
         io_uring_sqe_set_data64(sqe, uring_tag(stream, TAG_STREAM));
         uring->armed_count++;
     } else {
@@ -86,21 +99,35 @@ static bool
 wants_direct(const struct uring *uring, const struct uring_stream *stream,
              const struct backend_op *op)
 {
-    if (!uring->multishot || uring->buffers.held_count == uring->buffers.count)
+    if (stream->single || stream->listens)
+        return stream->single;
+    if (uring->buffers.held_count == uring->buffers.count)
         return true;
     return stream->bulk && room_of(op) >= DIRECT_ROOM_BYTES_MIN;
+}
+
+static bool
+has_some(const struct uring_stream *stream)
+{
+    return stream->queue.count > 0 || stream->accepted_count > 0 || stream->ended;
+}
+
+static bool
+is_full(const struct uring_stream *stream)
+{
+    return stream->queue.bytes >= QUEUE_BYTES_MAX || stream->accepted_count >= ACCEPTED_COUNT_MAX;
 }
 
 /* Give the waiters what there is, and ask the kernel for more if it does not suffice. */
 static void
 pump(struct uring *uring, struct uring_stream *stream)
 {
-    while (!list_is_empty(&stream->waiters) && (stream->queue.count > 0 || stream->ended)) {
+    while (!list_is_empty(&stream->waiters) && has_some(stream)) {
         struct backend_op *op =
             LIST_ENTRY(list_pop_front(&stream->waiters), struct backend_op, link);
         finish(uring, op, stream_take(uring, stream, op));
     }
-    if (stream->state == STREAM_ARMED && stream->queue.bytes >= QUEUE_BYTES_MAX) {
+    if (stream->state == STREAM_ARMED && is_full(stream)) {
         stream->bulk = true;
         stop(uring, stream);
     }
@@ -119,12 +146,22 @@ pump(struct uring *uring, struct uring_stream *stream)
 
 /* ---- one stream for each socket ---- */
 
-static bool
-is_stream_socket(int fd)
+static int
+option_of(int fd, int name)
 {
-    int type;
-    socklen_t bytes = sizeof(type);
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_STREAM;
+    int value;
+    socklen_t bytes = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, name, &value, &bytes) == 0 ? value : -1;
+}
+
+/* Whether @op is what a socket of this kind is for; else the kernel says what is wrong with it. */
+static bool
+suits(const struct backend_op *op)
+{
+    if (op->kind == BACKEND_ACCEPT)
+        return option_of(op->handle, SO_ACCEPTCONN) == 1;
+    return op->kind == BACKEND_RECV && option_of(op->handle, SO_TYPE) == SOCK_STREAM &&
+           option_of(op->handle, SO_ACCEPTCONN) == 0;
 }
 
 static struct uring_stream *
@@ -160,9 +197,10 @@ find_or_open(struct uring *uring, const struct backend_op *op)
 {
     int fd = op->handle;
     struct uring_stream *stream = find(uring, fd);
-    if (stream || op->kind == BACKEND_POLL || !buffers_ready(uring) || !is_stream_socket(fd))
+    if (stream || !buffers_ready(uring) || !suits(op))
         return stream;
     stream = mem_zalloc(sizeof(*stream));
+    stream->listens = op->kind == BACKEND_ACCEPT;
     stream->fd = fd;
     list_init(&stream->waiters);
     make_room(uring, fd);
@@ -171,21 +209,39 @@ find_or_open(struct uring *uring, const struct backend_op *op)
 }
 
 static void
+drop_accepted(struct uring_stream *stream)
+{
+    for (size_t i = 0; i < stream->accepted_count; i++)
+        close(stream->accepted[stream->accepted_first + i]);
+    mem_free(stream->accepted);
+    stream->accepted = NULL;
+    stream->accepted_first = stream->accepted_count = stream->accepted_capacity = 0;
+}
+
+static void
 close_when_idle(struct uring *uring, struct uring_stream *stream)
 {
     if (stream->state != STREAM_IDLE || !stream->close_done)
         return;
     uring_set_done(uring, stream->close);
+    drop_accepted(stream);
     mem_free(stream);
 }
 
 /* ---- what the ring calls ---- */
 
+/* A wait for input is right for both kinds. */
+static bool
+takes(const struct uring_stream *stream, const struct backend_op *op)
+{
+    return op->kind == BACKEND_POLL || stream->listens == (op->kind == BACKEND_ACCEPT);
+}
+
 bool
-stream_submit_recv(struct uring *uring, struct backend_op *op)
+stream_submit(struct uring *uring, struct backend_op *op)
 {
     struct uring_stream *stream = find_or_open(uring, op);
-    if (!stream)
+    if (!stream || !takes(stream, op))
         return false;
     struct uring_op *mine = uring_op_of(op);
     mine->place = URING_STREAM;
@@ -196,11 +252,21 @@ stream_submit_recv(struct uring *uring, struct backend_op *op)
 }
 
 bool
-stream_has(struct uring *uring, int fd)
+stream_has(struct uring *uring, const struct backend_op *op)
 {
-    const struct uring_stream *stream = find(uring, fd);
-    return stream && list_is_empty(&stream->waiters) && stream->state != STREAM_DIRECT &&
-           (stream->queue.count > 0 || stream->ended);
+    const struct uring_stream *stream = find(uring, op->handle);
+    return stream && takes(stream, op) && list_is_empty(&stream->waiters) &&
+           stream->state != STREAM_DIRECT && has_some(stream);
+}
+
+static int
+take_accepted(struct uring_stream *stream, struct backend_op *op)
+{
+    int fd = stream->accepted[stream->accepted_first++];
+    if (--stream->accepted_count == 0)
+        stream->accepted_first = 0;
+    plain_peer(fd, op);
+    return fd;
 }
 
 int64_t
@@ -208,6 +274,8 @@ stream_take(struct uring *uring, struct uring_stream *stream, struct backend_op 
 {
     if (op->kind == BACKEND_POLL)
         return 0;
+    if (stream->accepted_count > 0)
+        return take_accepted(stream, op);
     if (stream->queue.count > 0)
         return (int64_t)buffers_take(&uring->buffers, &stream->queue, op->iov, op->iov_count);
     skein_assert(stream->ended);
@@ -225,26 +293,53 @@ stream_take_of(struct uring *uring, struct backend_op *op)
     return stream_take(uring, find(uring, op->handle), op);
 }
 
+static void
+push_accepted(struct uring_stream *stream, int fd)
+{
+    size_t used = stream->accepted_first + stream->accepted_count;
+    if (used == stream->accepted_capacity && stream->accepted_first > 0) {
+        memmove(stream->accepted, stream->accepted + stream->accepted_first,
+                stream->accepted_count * sizeof(int));
+        stream->accepted_first = 0;
+        used = stream->accepted_count;
+    }
+    mem_grow(&stream->accepted, &stream->accepted_capacity, used, sizeof(int));
+    stream->accepted[used] = fd;
+    stream->accepted_count++;
+}
+
+/* The kernel has ended the request. */
+static void
+on_end(struct uring *uring, struct uring_stream *stream, int result)
+{
+    skein_assert(uring->armed_count > 0);
+    uring->armed_count--;
+    list_remove(&stream->due_link);
+    stream->state = STREAM_IDLE;
+    if (result == -ENOBUFS && !stream->listens) {
+        buffers_grow(&uring->buffers);
+    } else if (result == -EINVAL || result == -EOPNOTSUPP) {
+        stream->single = true; /* one by one; if the call is wrong in itself, that will say so */
+    } else if (stream->listens) {
+        /* No descriptors, mostly: for whoever waits now. Later it may be different. */
+        stream->ended = result < 0 && result != -ECANCELED && !list_is_empty(&stream->waiters);
+        stream->end_result = stream->ended ? result : 0;
+    } else if (result <= 0 && result != -ECANCELED && result != -EINTR) {
+        stream->ended = true;
+        stream->end_result = result;
+    }
+}
+
 void
 stream_on_completion(struct uring *uring, struct uring_stream *stream, int result, unsigned flags)
 {
     if (flags & IORING_CQE_F_BUFFER)
         buffers_push(&uring->buffers, &stream->queue, (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT),
                      result > 0 ? (uint32_t)result : 0);
-    if (!(flags & IORING_CQE_F_MORE)) {
-        skein_assert(uring->armed_count > 0);
-        uring->armed_count--;
-        list_remove(&stream->due_link);
-        stream->state = STREAM_IDLE;
-        if (result == -ENOBUFS) {
-            buffers_grow(&uring->buffers);
-        } else if (result == -EINVAL || result == -EOPNOTSUPP) {
-            uring->multishot = false; /* the kernel knows it not: receives one by one from now on */
-        } else if (result <= 0 && result != -ECANCELED && result != -EINTR) {
-            stream->ended = true;
-            stream->end_result = result;
-        }
-    }
+    if (stream->listens && result >= 0)
+        push_accepted(stream, result);
+    if (!(flags & IORING_CQE_F_MORE))
+        on_end(uring, stream, result);
     if (stream->close) {
         buffers_drop(&uring->buffers, &stream->queue);
         close_when_idle(uring, stream);
@@ -259,7 +354,7 @@ stream_on_direct(struct uring *uring, struct uring_stream *stream, struct backen
     skein_assert(stream->direct == op);
     stream->direct = NULL;
     stream->state = STREAM_IDLE;
-    stream->bulk = op->result >= (int64_t)DIRECT_RESULT_BYTES_MIN;
+    stream->bulk = !stream->listens && op->result >= (int64_t)DIRECT_RESULT_BYTES_MIN;
     if (stream->close) {
         if (op->result == -SKEIN_ECANCELED)
             op->result = -ECONNRESET;
@@ -314,8 +409,11 @@ void
 stream_free_all(struct uring *uring)
 {
     skein_assert(uring->armed_count == 0);
-    for (size_t fd = 0; fd < uring->stream_capacity; fd++)
+    for (size_t fd = 0; fd < uring->stream_capacity; fd++) {
+        if (uring->streams[fd])
+            drop_accepted(uring->streams[fd]);
         mem_free(uring->streams[fd]);
+    }
     mem_free(uring->streams);
     uring->streams = NULL;
     uring->stream_capacity = 0;

@@ -514,6 +514,42 @@ receivers_that_do_not_read(struct backend_suite_run *run)
         close_pair(run, &pairs[i]);
 }
 
+/* A listener closed under its acceptor: told so; its port is free again; who was not accepted yet
+ * is cut off. */
+static void
+closed_under_an_acceptor(struct backend_suite_run *run)
+{
+    struct check *check = &run->check;
+    struct skein_addr addr = {0};
+    struct skein_scope scope;
+    char byte;
+    uint64_t deadline_ns = skein_deadline_in(5000 * MILLISECOND_NS);
+    struct blocked accept = {.handle = skein_socket_listen(&loopback, 4), .result = 1};
+    CHECK(check, skein_socket_local_addr(accept.handle, &addr) == 0);
+    skein_scope_init(&scope);
+    CHECK(check, skein_spawn(&scope, "accept", blocked_accept, &accept, SKEIN_STACK_SMALL) == 0);
+    int first = skein_socket_connect(&addr, deadline_ns);
+    skein_scope_join(&scope);
+    CHECK(check, accept.result >= 0);
+    CHECK(check, skein_close((int)accept.result) == 0);
+    CHECK(check, skein_socket_recv(first, &byte, 1, deadline_ns) == 0);
+    CHECK(check, skein_spawn(&scope, "accept", blocked_accept, &accept, SKEIN_STACK_SMALL) == 0);
+    CHECK(check, skein_sleep(skein_deadline_in(2 * MILLISECOND_NS)) == 0);
+    CHECK(check, skein_close(accept.handle) == 0);
+    skein_scope_join(&scope);
+    CHECK(check, accept.result == -ECONNRESET);
+    CHECK(check, skein_socket_connect(&addr, deadline_ns) == -ECONNREFUSED);
+    int again = skein_socket_listen(&addr, 4);
+    CHECK(check, again >= 0);
+    int second = skein_socket_connect(&addr, deadline_ns);
+    CHECK(check, second >= 0);
+    CHECK(check, skein_close(again) == 0);
+    ssize_t n = skein_socket_recv(second, &byte, 1, deadline_ns);
+    CHECK(check, n == 0 || n == -ECONNRESET);
+    CHECK(check, skein_close(first) == 0);
+    CHECK(check, skein_close(second) == 0);
+}
+
 static void
 waits_for_input(struct backend_suite_run *run)
 {
@@ -636,6 +672,7 @@ const struct backend_suite_case backend_suite_cases[] = {
     {"cancelled_waits", cancelled_waits},
     {"results_against_cancels", results_against_cancels},
     {"closed_under_a_receiver", closed_under_a_receiver},
+    {"closed_under_an_acceptor", closed_under_an_acceptor},
     {"waits_for_input", waits_for_input},
     {"receivers_that_do_not_read", receivers_that_do_not_read},
     {"cancelled_fibers_close_what_they_hold", cancelled_fibers_close_what_they_hold},
