@@ -55,10 +55,12 @@ struct skein_runtime_options {
     /* How long a shard with nothing to do may poll before it sleeps; 0: not at all. The window in
      * use adapts below that, by how soon sleeps end, so that an idle process costs nothing. */
     uint64_t idle_poll_ns;
-    uint32_t fiber_count_max;        /* of a shard; 0: 65536 */
-    uint64_t memory_bytes_max;       /* of a shard's heap (skein/memory.h); 0: no limit of ours */
-    uint32_t call_count_max;         /* calls a shard may have in progress on each other; 0: 256 */
-    uint32_t inbox_count_max;        /* posts of foreign threads that wait at a shard; 0: 1024 */
+    uint32_t fiber_count_max;  /* of a shard; 0: 65536 */
+    uint32_t group_count_max;  /* scheduling groups of a shard; 0: 256 */
+    uint64_t stall_ns;         /* longer turns of a shard are logged; 0: 25 ms; SKEIN_NEVER: none */
+    uint64_t memory_bytes_max; /* of a shard's heap (skein/memory.h); 0: no limit of ours */
+    uint32_t call_count_max;   /* calls a shard may have in progress on each other; 0: 256 */
+    uint32_t inbox_count_max;  /* posts of foreign threads that wait at a shard; 0: 1024 */
     enum skein_backend_kind backend; /* of each shard; 0: io_uring, else epoll */
     unsigned helper_count; /* helper threads of a shard, 1 to 64, started when needed; 0: 2 */
     const char *root;      /* where /sys and /proc are read; NULL: "". For tests. */

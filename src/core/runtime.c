@@ -65,7 +65,9 @@ open_shard(struct launch_shard *mine)
     rc = skein_backend_open(&mine->backend, &wanted, &choice);
     struct skein_shard_options shard_options = {.backend = mine->backend,
                                                 .stacks = mine->stacks,
-                                                .fiber_count_max = options->fiber_count_max};
+                                                .fiber_count_max = options->fiber_count_max,
+                                                .group_count_max = options->group_count_max,
+                                                .stall_ns = options->stall_ns};
     if (rc == 0)
         rc = skein_shard_open(&mine->shard, &shard_options);
     if (rc < 0) {
