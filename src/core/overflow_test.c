@@ -31,12 +31,24 @@ digger(void *arg)
     *(volatile int *)arg = dig(top, 100000);
 }
 
+/* One frame larger than the stack and its guard together. */
+static void
+leaper(void *arg)
+{
+    volatile char frame[200000];
+    for (size_t i = 0; i < sizeof(frame); i += 1000)
+        frame[i] = (char)i;
+    *(volatile int *)arg = frame[1000];
+}
+
+static void (*fiber_fn)(void *arg);
+
 static int
 overflow_main(void *arg)
 {
     struct skein_scope scope;
     skein_scope_init(&scope);
-    if (skein_spawn(&scope, "the-digger", digger, arg, SKEIN_STACK_SMALL) < 0)
+    if (skein_spawn(&scope, "the-digger", fiber_fn, arg, SKEIN_STACK_SMALL) < 0)
         return -1;
     skein_scope_join(&scope);
     return 0;
@@ -56,12 +68,13 @@ child(int output_fd)
 }
 
 static void
-the_fiber_is_named(void **state)
+check_named(void (*fn)(void *arg))
 {
 #if defined(CONTEXT_ASAN) || defined(CONTEXT_TSAN)
     skip(); /* the sanitizers handle the signal themselves */
 #endif
     int ends[2];
+    fiber_fn = fn;
     char text[256] = "";
     int status = 0;
     size_t count = 0;
@@ -81,11 +94,24 @@ the_fiber_is_named(void **state)
     assert_non_null(strstr(text, "stack overflow in fiber \"the-digger\""));
 }
 
+static void
+the_fiber_is_named(void **state)
+{
+    check_named(digger);
+}
+
+static void
+a_frame_does_not_leap_over_the_guard(void **state)
+{
+    check_named(leaper);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_fiber_is_named),
+        cmocka_unit_test(a_frame_does_not_leap_over_the_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
