@@ -46,7 +46,8 @@ static const struct flags_command cluster_command = {
         "transfer NODE, stepdown        hand leadership over\n\n"
         "ADDR:PORT is where the node's peers reach it. A node is started before or after it is "
         "added, with\n"
-        "itself and the members in --peers. Exit status: 0 done, or begun without --wait; 1 "
+        "--join and with itself and the members in --peers. Exit status: 0 done, or begun without "
+        "--wait; 1 "
         "refused or\n"
         "failed, with the reason.",
     .rows = rows,
@@ -146,6 +147,10 @@ await(struct cluster *cluster, const char *id)
         char now_id[32];
         bool same = strcmp(nodes_text(text, "change_id", now_id, sizeof(now_id)), id) == 0;
         bytes_unref(&text);
+        if (!same && strcmp(value, "running") == 0) {
+            snprintf(cluster->note, sizeof(cluster->note), "another change took its place");
+            return WAITED_FAILED;
+        }
         if (!same || (strcmp(value, "failed") == 0 && strcmp(failure, "ENOTLEADER") == 0))
             return WAITED_AGAIN;
         if (strcmp(cluster->note, note) != 0 && !cluster->options.json)

@@ -24,6 +24,10 @@ static const struct flags_row rows[] = {
      "(skein cluster add) names itself and the members; once members were changed, the list that "
      "the cluster keeps counts.",
      serve_parse_peers, FIELD(peers), .required = true},
+    {"join", NULL, NULL,
+     "A new directory waits until it is let in (skein cluster add) and never founds a cluster, "
+     "whoever else is new. Give it to nodes that are added later.",
+     flags_parse_switch, FIELD(node.replica.join)},
     {"data", "DIR", NULL,
      "The data directory: made when absent (its parent has to be there), used by one process.",
      flags_parse_text, FIELD(node.replica.data_dir), .required = true},

@@ -36,10 +36,11 @@ all=$(connect 1 2 3 4 5 6)
 
 # start NODE MEMBER... : with these in its list of peers
 start() {
-    local node=$1 list=
+    local node=$1 list= join=
     shift
+    [ -e "$dir/born" ] && join=--join
     for member in "$@"; do list+=",$member=$(peer_of "$member")"; done
-    "$skein" serve --node "$node" --peers "${list#,}" --data "$dir/$node" --tick-ms 30 \
+    "$skein" serve --node "$node" --peers "${list#,}" --data "$dir/$node" --tick-ms 30 $join \
         --checkpoint-log-bytes 1M --keep-log-bytes 0 \
         --listen "127.0.0.1:$((base + node))" >>"$dir/$node.log" 2>&1 </dev/null &
     pid[$node]=$!
@@ -104,7 +105,7 @@ tick_on() {
 
 for node in 1 2 3; do start $node 1 2 3; done
 [ "$(leader)" != 0 ] || fault "no leader"
-touch "$dir/acked"
+touch "$dir/acked" "$dir/born"
 write_on &
 writer=$!
 tick_on &

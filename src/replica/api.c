@@ -260,17 +260,16 @@ skein_replica_status(struct skein_replica *replica, struct skein_replica_status 
 {
     struct replica_status *inner = mem_zalloc(sizeof *inner);
     replica_status(replica->replica, inner);
-    *out_status =
-        (struct skein_replica_status){.phase = replica_phase_name(inner->phase),
-                                      .leads = replica_leads(replica->replica),
-                                      .leader_node = inner->leader_node,
-                                      .term = inner->raft.hard_state.term,
-                                      .commit_index = inner->raft.hard_state.commit,
-                                      .applied_index = inner->raft.applied,
-                                      .last_index = inner->raft.last_index,
-                                      .checkpoint_index = inner->checkpoint_index,
-                                      .log_time_ms = inner->log_time_ms,
-                                      .repairing = inner->repairing};
+    *out_status = (struct skein_replica_status){.phase = replica_phase_name(inner->phase),
+                                                .leads = replica_leads(replica->replica),
+                                                .leader_node = inner->leader_node,
+                                                .term = inner->raft.hard_state.term,
+                                                .commit_index = inner->raft.hard_state.commit,
+                                                .applied_index = inner->raft.applied,
+                                                .last_index = inner->raft.last_index,
+                                                .checkpoint_index = inner->checkpoint_index,
+                                                .log_time_ms = inner->log_time_ms,
+                                                .repairing = inner->repairing};
     mem_free(inner);
 }
 

@@ -124,7 +124,7 @@ genesis_step(struct genesis *genesis, uint32_t from, const struct genesis_messag
         out_outcome->reply = true;
         return;
     }
-    peer->unborn = message->state == GENESIS_UNBORN;
+    peer->unborn = message->state == GENESIS_UNBORN && !message->join;
     if (genesis->state == GENESIS_UNBORN) {
         if (message->state != GENESIS_UNBORN)
             hear_map(genesis, message, out_outcome);
@@ -139,7 +139,8 @@ genesis_step(struct genesis *genesis, uint32_t from, const struct genesis_messag
 bool
 genesis_may_decide(const struct genesis *genesis)
 {
-    if (genesis->state != GENESIS_UNBORN || genesis->peers[0].node != genesis->node)
+    if (genesis->state != GENESIS_UNBORN || genesis->join_only ||
+        genesis->peers[0].node != genesis->node)
         return false;
     for (uint32_t i = 0; i < genesis->peer_count; i++)
         if (!genesis->peers[i].unborn)
@@ -183,10 +184,11 @@ void
 genesis_compose(const struct genesis *genesis, uint32_t to, bool join,
                 struct genesis_message *out_message)
 {
-    *out_message = (struct genesis_message){.state = genesis->state,
-                                            .join = join,
-                                            .incarnation = genesis->incarnation,
-                                            .node_count = genesis->peer_count};
+    *out_message = (struct genesis_message){
+        .state = genesis->state,
+        .join = join || (genesis->join_only && genesis->state == GENESIS_UNBORN),
+        .incarnation = genesis->incarnation,
+        .node_count = genesis->peer_count};
     memcpy(out_message->name, genesis->name, sizeof out_message->name);
     for (uint32_t i = 0; i < genesis->peer_count; i++) {
         const struct genesis_peer *peer = &genesis->peers[i];

@@ -44,7 +44,7 @@ struct genesis_map {
 
 struct genesis_message {
     enum genesis_state state;
-    bool join;            /* let me in */
+    bool join;            /* let me in; unborn: some day, and do not count me as a founder */
     uint64_t incarnation; /* the sender's, 48 bits, not 0 */
     uint64_t heard;       /* the addressee's, as the sender heard it last; 0: not yet */
     uint64_t challenge;   /* to be echoed with join */
@@ -74,6 +74,7 @@ struct genesis_peer {
 struct genesis {
     enum genesis_state state;
     uint32_t node;
+    bool join_only; /* founds no cluster: while unborn it says join, and counts for nobody */
     uint64_t incarnation;
     char name[GENESIS_NAME_BYTES_MAX + 1];
     struct genesis_map map;                       /* unless unborn */

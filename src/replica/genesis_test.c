@@ -100,6 +100,35 @@ test_unheard_does_not_count(void **state)
     assert_true(genesis_may_decide(&a));
 }
 
+/* Whoever was started to join founds nothing, and nobody founds anything with it. */
+static void
+test_joiners_found_nothing(void **state)
+{
+    (void)state;
+    struct genesis a = make(1, 11), b = make(2, 22), c = make(3, 33);
+    struct genesis *all[3] = {&a, &b, &c};
+    a.join_only = true;
+    meet(all);
+    assert_false(genesis_may_decide(&a));
+    a.join_only = false;
+    b.join_only = true;
+    meet(all);
+    assert_false(genesis_may_decide(&a));
+    b.join_only = false;
+    meet(all);
+    struct genesis_map map = decide(&a);
+    /* Told of a membership without its disk it joins, with another list of nodes, too. */
+    struct genesis d;
+    genesis_init(&d, "test", 4, 44, (const uint32_t[]){1, 2, 3, 4}, 4);
+    d.join_only = true;
+    genesis_set_nodes(&a, (const uint32_t[]){1, 2, 3, 4}, 4);
+    say(&d, &a, false);
+    say(&a, &d, false);
+    struct genesis_outcome outcome = say(&a, &d, false);
+    assert_true(outcome.join);
+    assert_memory_equal(outcome.map.ids, map.ids, sizeof map.ids);
+}
+
 static void
 test_wiped_decider_joins(void **state)
 {
@@ -221,6 +250,7 @@ main(void)
         cmocka_unit_test(test_other_clusters_are_refused),
         cmocka_unit_test(test_unheard_does_not_count),
         cmocka_unit_test(test_forms_once),
+        cmocka_unit_test(test_joiners_found_nothing),
         cmocka_unit_test(test_wiped_decider_joins),
         cmocka_unit_test(test_applicant_is_challenged),
     };

@@ -27,6 +27,8 @@ identity_write(const char *dir, const struct identity *identity)
     wire_put_u8(&out, identity->log_begun);
     if (identity->state != GENESIS_UNBORN)
         genesis_encode_map(&out, &identity->map);
+    if (identity->let_in_index)
+        wire_put_u64(&out, identity->let_in_index);
     int rc = smallfile_write(dir, IDENTITY_NAME, magic, IDENTITY_VERSION, out.data, out.count);
     wire_writer_deinit(&out);
     return rc;
@@ -51,6 +53,8 @@ decode(struct wire_reader *in, struct identity *out_identity)
     id.state = state;
     if (state != GENESIS_UNBORN && genesis_decode_map(in, &id.map) < 0)
         return -SKEIN_ECORRUPT;
+    if (wire_left(in) > 0)
+        id.let_in_index = wire_get_u64(in);
     if (!wire_done(in))
         return -SKEIN_ECORRUPT;
     *out_identity = id;

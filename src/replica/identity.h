@@ -10,8 +10,8 @@
 /*
  * The file `identity` of a data directory (a smallfile): who this disk is.
  *
- *   u8 name bytes | name | u32 node | u64 incarnation | u8 state | u8 log_begun | [map, unless
- * unborn]
+ *   u8 name bytes | name | u32 node | u64 incarnation | u8 state | u8 log_begun
+ *   | [map, unless unborn] | [u64 let_in_index, unless 0]
  *
  * log_begun is set once the log exists, before the first vote can leave: a directory that says so
  * and has no log has lost its memory, and is refused.
@@ -23,6 +23,7 @@ struct identity {
     enum genesis_state state;
     bool log_begun;
     struct genesis_map map;
+    uint64_t let_in_index; /* JOINING: at the latest here the log took this disk in; 0: not yet */
 };
 
 int identity_write(const char *dir, const struct identity *identity) SKEIN_MUST_CHECK;

@@ -38,7 +38,8 @@ struct replica_change {
 
 /*
  * replica_change_begin - @out_id: to recognise it in the status; @out_why: one line for a person.
- * One change at a time. **Returns** 0: begun (or nothing is to be done);
+ * One change at a time: another one is refused while it comes on, and takes its place once it has
+ * not for 5 s. **Returns** 0: begun (or nothing is to be done);
  *   -SKEIN_ENOTLEADER: ask the leader; -SKEIN_EBUSY: another change is under way, or the leader is
  *   new and has not committed yet; -SKEIN_ENOTFOUND: a node that is no member;
  *   -SKEIN_EINVALID: it makes no sense, with force or without; -SKEIN_EREFUSED: it may stop the

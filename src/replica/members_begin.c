@@ -10,6 +10,9 @@
 #include "skein/error.h"
 #include "skein/shard.h"
 
+/* A change that has not come on for so long gives way to another one. */
+#define CHANGE_STUCK_NS (5 * UINT64_C(1000000000))
+
 struct wanted {
     const struct replica *replica;
     struct roster roster;
@@ -219,7 +222,8 @@ may_begin(const struct replica *replica, char out_why[512])
         snprintf(out_why, 512, "the leader is new and has not committed yet");
         return -SKEIN_EBUSY;
     }
-    if (replica->change.status.state == REPLICA_CHANGE_RUNNING) {
+    if (replica->change.status.state == REPLICA_CHANGE_RUNNING &&
+        skein_now_ns() < replica->change.moved_ns + CHANGE_STUCK_NS) {
         snprintf(out_why, 512, "another change of members is under way (%.200s)",
                  replica->change.status.note);
         return -SKEIN_EBUSY;

@@ -110,7 +110,9 @@ void
 members_note_removed(struct replica *replica)
 {
     bool member = raft_config_find(&replica->config, replica->raft_id) >= 0;
-    replica->was_member |= member || replica->identity.state == GENESIS_MEMBER;
+    uint64_t let_in_index = replica->identity.let_in_index;
+    replica->was_member |= member || replica->identity.state == GENESIS_MEMBER ||
+                           (let_in_index && replica->applied_index >= let_in_index);
     bool removed = !member && replica->was_member && replica->roster.count &&
                    !roster_find(&replica->roster, replica->options.node);
     if (!removed)

@@ -74,6 +74,22 @@ membership_refresh(struct replica *replica)
     replica->phase = phase;
 }
 
+/*
+ * Where the log took this disk in is noted durably, so that one which was taken out again knows
+ * that, and one which only has to catch up so far does not take itself for removed.
+ */
+static void
+note_let_in(struct replica *replica)
+{
+    struct identity next = replica->identity;
+    next.let_in_index = replica->applied_index;
+    int rc = identity_write(replica->data_dir, &next);
+    if (rc < 0) /* the next process tries again */
+        obs_log(OBS_WARN, "replica", "identity cannot be written", "node=%u error=%s",
+                replica->options.node, skein_error_name(rc));
+    replica->identity.let_in_index = next.let_in_index;
+}
+
 void
 membership_turn(struct replica *replica, uint64_t now_ns)
 {
@@ -86,6 +102,9 @@ membership_turn(struct replica *replica, uint64_t now_ns)
         if (replica->phase != REPLICA_FAILED)
             tell_all(replica, false);
     }
+    if (replica->identity.state == GENESIS_JOINING && replica->phase == REPLICA_RUNNING &&
+        !replica->identity.let_in_index && replica->applied_index)
+        note_let_in(replica);
     bool unborn = replica->genesis.state == GENESIS_UNBORN;
     bool joining = replica->genesis.state == GENESIS_JOINING && replica->phase == REPLICA_JOINING &&
                    !replica->removed_ns;

@@ -234,6 +234,7 @@ open_directory(struct replica *replica, const char *name, const uint32_t *nodes,
         return rc;
     genesis_init(&replica->genesis, name, replica->options.node, replica->identity.incarnation,
                  nodes, replica->options.peer_count);
+    replica->genesis.join_only = replica->options.join;
     if (replica->identity.state == GENESIS_UNBORN)
         return 0;
     genesis_born(&replica->genesis, replica->identity.state, &replica->identity.map);

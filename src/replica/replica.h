@@ -48,7 +48,8 @@ struct replica_options {
     uint32_t node;            /* this node's number, in peers */
     const struct replica_peer *peers; /* every node of the cluster, this one included */
     uint32_t peer_count;              /* 1 to REPLICA_NODES_MAX */
-    const char *data_dir;             /* created when absent; its parent must exist */
+    bool join; /* a new directory waits to be let in, and founds no cluster with others */
+    const char *data_dir;      /* created when absent; its parent must exist */
     struct replica_link *link; /* not started; the replica starts and stops (and so frees) it */
     const struct replica_machine_ops *machine_ops;
     void *machine_config;
