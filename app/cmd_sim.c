@@ -17,7 +17,7 @@
 struct sim_flags {
     uint64_t seed, seeds, start, nodes, seconds, clients, fault_steps, jobs;
     const char *trace, *history, *html, *faults, *mutation;
-    bool json, log, first, shuffle, shrink;
+    bool json, log, first, shuffle, shrink, members;
 };
 
 static const struct flags_row rows[] = {
@@ -125,6 +125,10 @@ static const struct flags_row rows[] = {
      .help = "with --seed: the nodes' own log lines, on standard error",
      .parse = flags_parse_switch,
      FLAGS_FIELD(struct sim_flags, log)},
+    {.name = "members",
+     .help = "three of six nodes begin, and members come and go while things break",
+     .parse = flags_parse_switch,
+     FLAGS_FIELD(struct sim_flags, members)},
     {.name = "shuffle",
      .help = "run ready fibers in an order drawn from the seed, instead of their own",
      .parse = flags_parse_switch,
@@ -165,7 +169,8 @@ verdict_name(enum sim_verdict verdict)
 static void
 print_replay(const struct sim_flags *flags, const struct sim_run_options *run, uint64_t seed)
 {
-    printf("  replay: skein sim%s --seed %" PRIu64, flags->shuffle ? " --shuffle" : "", seed);
+    printf("  replay: skein sim%s%s --seed %" PRIu64, flags->shuffle ? " --shuffle" : "",
+           flags->members ? " --members" : "", seed);
     if (run->node_count)
         printf(" --nodes %" PRIu32, run->node_count);
     if (run->seconds != 30)
@@ -202,10 +207,10 @@ print_json(uint64_t seed, const struct sim_run_result *result)
     printf("{\"seed\":%" PRIu64 ",\"verdict\":\"%s\",\"reason\":\"%s\",\"checked\":%" PRIu64
            ",\"failed\":%" PRIu64 ",\"unknown\":%" PRIu64 ",\"simulated_ns\":%" PRIu64
            ",\"events\":%" PRIu64 ",\"trace_hash\":\"%016" PRIx64 "\",\"crashes\":%" PRIu64
-           ",\"elections\":%" PRIu64 ",\"joins\":%" PRIu64 "}\n",
+           ",\"elections\":%" PRIu64 ",\"joins\":%" PRIu64 ",\"member_changes\":%" PRIu64 "}\n",
            seed, verdict_name(result->verdict), reason, result->checked_ops, result->failed_ops,
            result->unknown_ops, result->simulated_ns, result->event_count, result->trace_hash,
-           result->crashes, result->elections, result->joins);
+           result->crashes, result->elections, result->joins, result->member_changes);
 }
 
 static void
@@ -299,10 +304,10 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            result.checked_ops, result.failed_ops, result.unknown_ops,
            (uint64_t)(result.simulated_ns / SIM_SECOND), result.event_count, result.trace_hash);
     printf("  %" PRIu64 " crashes, %" PRIu64 " exits, %" PRIu64 " elections, %" PRIu64
-           " disks joined, %" PRIu64 " logs repaired, %" PRIu64 " blocks lost, %" PRIu64
-           " MiB at most on a node\n",
+           " disks joined, %" PRIu64 " logs repaired, %" PRIu64 " changes of members, %" PRIu64
+           " blocks lost, %" PRIu64 " MiB at most on a node\n",
            result.crashes, result.exits, result.elections, result.joins, result.repairs,
-           result.lost_blocks, result.memory_bytes_max >> 20);
+           result.member_changes, result.lost_blocks, result.memory_bytes_max >> 20);
     if (result.verdict != SIM_PASSED)
         print_replay(flags, run, flags->seed);
     return (int)result.verdict;
@@ -424,6 +429,7 @@ cmd_sim(int argc, char **argv)
     struct sim_run_options run = {.node_count = (uint32_t)flags.nodes,
                                   .seconds = flags.seconds,
                                   .shuffle = flags.shuffle,
+                                  .members = flags.members,
                                   .client_count = (uint32_t)flags.clients,
                                   .fault_steps_max = (uint32_t)flags.fault_steps};
     if (flags.faults && sim_faults_parse(flags.faults, &run.faults_off) < 0) {

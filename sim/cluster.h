@@ -16,6 +16,7 @@
  *   faults.c    crashes, partitions, disks --> the nodes
  *   node.c      one process a node, started again when it ends
  *   workload.c  RESP over simulated TCP --> the nodes; the history --> skein_linear_check
+ *   members.c   an operator who changes the members, where that is asked for
  *   oracle.c    looks at every node, often: one leader a term, equal states at equal indices ...
  *   run.c       the phases, and the verdict
  */
@@ -38,7 +39,8 @@ enum sim_verdict {
 struct sim_plan {
     uint64_t seed;
     uint32_t node_count, client_count;
-    bool link_tcp; /* the real link over simulated sockets */
+    uint32_t founder_count; /* of node_count; fewer: the members change (members.c) */
+    bool link_tcp;          /* the real link over simulated sockets */
     uint64_t tick_ns;
     uint32_t election_ticks;
     uint64_t segment_bytes, checkpoint_log_bytes, keep_log_bytes, append_bytes_max;
@@ -65,6 +67,8 @@ struct sim_node {
     struct sim_event restart_event, exit_event;
     bool held_down; /* not started again by itself */
     bool damaged;   /* a bit of its disk was flipped: it may refuse to start */
+    bool late;      /* its disk is not one of the founders' (members.c) */
+    bool spare;     /* no member, its disk empty: waits to be added (members.c) */
     bool replaced;  /* its disk was wiped, and the cluster has not taken the new one in yet */
     uint64_t last_log_time_ms, last_boot;
     uint64_t exits, crashes, refusals;
@@ -94,6 +98,8 @@ struct sim_cluster {
     uint64_t fault_counts[16];
     uint32_t fault_steps;
 
+    struct sim_members *members; /* NULL: they stay */
+    uint64_t member_changes;
     struct sim_oracle *oracle;
     enum sim_verdict verdict; /* the first that was found */
     char reason[768];
@@ -134,6 +140,18 @@ bool sim_workload_done(const struct sim_cluster *cluster);
  * since the mark; 0: none. */
 void sim_workload_mark(struct sim_cluster *cluster);
 uint32_t sim_workload_stuck_client(const struct sim_cluster *cluster, uint64_t count);
+
+/* ---- members.c ---- */
+void sim_members_open(struct sim_cluster *cluster);
+/* sim_members_run - the operator; a fiber of the clients' host, arg: the cluster. */
+void sim_members_run(void *arg);
+/* sim_members_stop - no new change from now on. */
+void sim_members_stop(struct sim_cluster *cluster);
+void sim_members_close(struct sim_cluster *cluster);
+/* sim_members_settled - no change is wanted or under way. */
+bool sim_members_settled(const struct sim_cluster *cluster);
+/* sim_members_removed - @node ended because it was removed: it gets a new disk. */
+void sim_members_removed(struct sim_node *node);
 
 /* ---- oracle*.c (sim/oracle.h) ---- */
 void sim_oracle_start(struct sim_cluster *cluster);

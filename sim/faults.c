@@ -414,9 +414,9 @@ static void
 heal_node(struct sim_cluster *cluster, struct sim_node *node)
 {
     disk_calm(node);
-    node->held_down = false;
+    node->held_down = node->spare;
     node->host->paused_until_ns = 0;
-    if (node->host->state == SIM_HOST_DOWN)
+    if (node->host->state == SIM_HOST_DOWN && !node->spare)
         sim_node_start(node);
     else if (sim_node_up(node))
         sim_event_at(&cluster->world, &node->host->turn_event, cluster->world.now_ns);

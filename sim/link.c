@@ -16,6 +16,7 @@ struct mail {
     struct sim_links *links;
     uint32_t from, to, claims; /* @from: what the link will say */
     bool notice;               /* not a message: tell @to that @from may have missed something */
+    bool refusal;              /* nor this: @from does not know @to */
     uint64_t id;               /* of the message, for the trace; a copy has the same */
     size_t bytes;
     uint8_t data[];
@@ -25,7 +26,7 @@ struct mail {
 struct arrived {
     struct skein_list link;
     uint32_t from;
-    bool notice;
+    bool notice, refusal;
     struct bytes message;
 };
 
@@ -37,6 +38,7 @@ struct sim_link {
     struct skein_scope scope;
     struct skein_waitq waiting;
     struct skein_list inbox; /* struct arrived */
+    uint32_t strangers;      /* bits of the nodes that were dropped as peers: they are refused */
     struct replica_link_stats stats;
 };
 
@@ -71,9 +73,21 @@ arrive(struct sim_link *link, const struct mail *mail)
     struct arrived *arrived = mem_zalloc(sizeof(*arrived));
     arrived->from = mail->from;
     arrived->notice = mail->notice;
+    arrived->refusal = mail->refusal;
     arrived->message = bytes_copy(mail->data, mail->bytes);
     list_push_back(&link->inbox, &arrived->link);
     skein_wake_one(&link->waiting);
+}
+
+static struct mail *post(struct sim_links *links, uint32_t claims, uint32_t from, uint32_t to,
+                         struct bytes message, uint64_t delay_ns);
+
+/* Who is no peer is told so. */
+static void
+refuse(struct sim_links *links, const struct mail *mail)
+{
+    if (mail->claims == mail->from)
+        post(links, mail->to, mail->to, mail->from, (struct bytes){0}, SIM_MS)->refusal = true;
 }
 
 static void
@@ -88,6 +102,11 @@ on_mail(struct sim_event *event)
         return;
     }
     bool there = host->state == SIM_HOST_UP && host->link;
+    if (there && !mail->notice && !mail->refusal && (host->link->strangers >> mail->from & 1)) {
+        refuse(links, mail);
+        mail_free(mail);
+        return;
+    }
     if (there && (mail->notice || !sim_net_blocked(world->net, mail->claims, mail->to))) {
         if (mail->claims != mail->from && links->on_forged)
             links->on_forged(links->owner, mail->to, bytes_borrow(mail->data, mail->bytes));
@@ -226,7 +245,10 @@ deliver_all(struct sim_link *link)
     struct skein_list *first;
     while ((first = list_pop_front(&link->inbox))) {
         struct arrived *arrived = LIST_ENTRY(first, struct arrived, link);
-        if (arrived->notice) {
+        if (arrived->refusal) {
+            if (link->handler->on_refused)
+                link->handler->on_refused(link->handler->owner, arrived->from);
+        } else if (arrived->notice) {
             link->handler->on_lost(link->handler->owner, arrived->from);
         } else {
             link->stats.received++;
@@ -294,19 +316,20 @@ stop(struct replica_link *base)
     mem_free(link);
 }
 
-/* Every simulated node can reach every other; who is a peer, the replica knows. */
+/* Every simulated node can reach every other, unless it was dropped. */
 static int
 set_peer(struct replica_link *base, const struct replica_peer *peer)
 {
     struct sim_link *link = (struct sim_link *)base;
+    link->strangers &= ~(1u << peer->node);
     return peer->node >= 1 && peer->node <= link->links->node_count ? 0 : -SKEIN_EINVALID;
 }
 
 static void
 drop_peer(struct replica_link *base, uint32_t node)
 {
-    (void)base;
-    (void)node;
+    struct sim_link *link = (struct sim_link *)base;
+    link->strangers |= 1u << node;
 }
 
 static const struct replica_link_ops ops = {.name = "sim",

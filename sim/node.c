@@ -38,6 +38,14 @@ sim_node_repairing(const struct sim_node *node)
     return replica && replica->repairing;
 }
 
+/* A founder knows the founders; whoever comes later knows all, and does not found anything. */
+static uint32_t
+peer_count(const struct sim_node *node)
+{
+    const struct sim_plan *plan = &node->cluster->plan;
+    return node->late ? plan->node_count : plan->founder_count;
+}
+
 static void
 fill_options(struct sim_node *node, struct kv_node_options *options)
 {
@@ -46,7 +54,8 @@ fill_options(struct sim_node *node, struct kv_node_options *options)
     options->replica.cluster_name = CLUSTER_NAME;
     options->replica.node = node->host->number;
     options->replica.peers = node->peers;
-    options->replica.peer_count = plan->node_count;
+    options->replica.peer_count = peer_count(node);
+    options->replica.join = node->late;
     options->replica.data_dir = node->data_dir;
     options->replica.tick_ns = plan->tick_ns;
     options->replica.election_ticks = plan->election_ticks;
@@ -57,6 +66,7 @@ fill_options(struct sim_node *node, struct kv_node_options *options)
     options->command_timeout_ns = plan->command_timeout_ns;
     options->listen = sim_host_addr(node->host->number, SIM_CLIENT_PORT);
     options->shutdown_timeout_ns = 2 * SIM_SECOND;
+    options->allow_plaintext = true; /* simulated addresses are none of loopback */
 }
 
 static int
@@ -65,7 +75,7 @@ open_link(struct sim_node *node, struct replica_link **out_link)
     const struct link_tcp_options options = {.cluster_name = CLUSTER_NAME,
                                              .node = node->host->number,
                                              .peers = node->peers,
-                                             .peer_count = node->cluster->plan.node_count,
+                                             .peer_count = peer_count(node),
                                              .queue_bytes_max = 16u << 20};
     if (node->cluster->plan.link_tcp)
         return link_tcp_open(out_link, &options);
@@ -147,6 +157,10 @@ process_ended(struct sim_node *node, int code)
     node->exits++;
     sim_trace_text(&cluster->world.trace, node->host->number, "node.exit", "%s %s",
                    skein_error_name(code), node->why);
+    if (code == -SKEIN_EREMOVED && cluster->members) {
+        sim_members_removed(node);
+        return;
+    }
     if (is_refusal(code)) {
         node->refusals++;
         if (!node->damaged) {

@@ -143,13 +143,30 @@ sim_oracle_close(struct sim_cluster *cluster)
     cluster->oracle = NULL;
 }
 
+/* Who is to come to the same state; NULL: nobody leads. */
+static const struct roster *
+leaders_roster(struct sim_cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        if (sim_node_up(node) && node->kv && replica_leads(kv_node_replica(node->kv)))
+            return members_roster(kv_node_replica(node->kv));
+    }
+    return NULL;
+}
+
 bool
 sim_oracle_converged(struct sim_cluster *cluster)
 {
     uint64_t applied = UINT64_MAX;
     bool has_leader = false;
+    const struct roster *roster = leaders_roster(cluster);
+    if (!roster || !sim_members_settled(cluster))
+        return false;
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *node = &cluster->nodes[i];
+        if (!roster_find(roster, node->host->number))
+            continue;
         if (!sim_node_up(node) || !node->kv)
             return false;
         const struct replica *replica = kv_node_replica(node->kv);

@@ -50,6 +50,16 @@ draw_weights(struct sim_plan *plan, struct prng *random)
     plan->aimed_per_mille = (uint32_t)pick(random, aimed, BASE_COUNT_OF(aimed));
 }
 
+/* Nodes come and go: disks that lose what was synced are another run's trouble, since how many may
+ * at a time hangs on who is a voter just then. */
+static void
+change_members(struct sim_plan *plan)
+{
+    plan->founder_count = 3;
+    plan->node_count = 6;
+    plan->weights[SIM_FAULT_FLIP] = plan->weights[SIM_FAULT_WIPE] = 0;
+}
+
 static void
 draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct prng *random)
 {
@@ -62,6 +72,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->node_count = prng_chance(random, 1, 5) ? 5 : 3;
     if (options->node_count)
         plan->node_count = options->node_count;
+    plan->founder_count = plan->node_count;
     plan->client_count = (uint32_t)prng_range(random, 3, SIM_CLIENTS_MAX);
     plan->link_tcp = prng_chance(random, 1, 5);
     plan->tick_ns = prng_range(random, 20, 50) * SIM_MS;
@@ -78,6 +89,8 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->safety_ns = seconds * SIM_SECOND;
     plan->liveness_ns = (seconds > PHASE_SECONDS ? seconds : PHASE_SECONDS) * SIM_SECOND;
     draw_weights(plan, random);
+    if (options->members)
+        change_members(plan);
     if (options->client_count)
         plan->client_count = options->client_count;
     plan->fault_steps_max = options->fault_steps_max;
@@ -113,8 +126,14 @@ open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
     cluster->links.forge_per_mille = 4;
     for (uint32_t i = 1; i <= cluster->plan.node_count; i++)
         sim_node_init(cluster, i);
-    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
-        sim_node_start(&cluster->nodes[i]);
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        node->spare = node->late = node->held_down = i >= cluster->plan.founder_count;
+        if (!node->spare)
+            sim_node_start(node);
+    }
+    if (options->members)
+        sim_members_open(cluster);
     sim_workload_start(cluster);
     sim_oracle_start(cluster);
 }
@@ -135,8 +154,13 @@ run_liveness(struct sim_cluster *cluster)
 {
     uint64_t end_ns = cluster->world.now_ns + cluster->plan.liveness_ns;
     uint64_t settle_ns = SETTLE_NS;
+    uint32_t majority = UINT32_MAX;
     sim_faults_stop(cluster);
-    uint32_t majority = sim_faults_heal_majority(cluster);
+    /* Which of the nodes make a majority changes from moment to moment. */
+    if (cluster->members)
+        sim_faults_heal_all(cluster);
+    else
+        majority = sim_faults_heal_majority(cluster);
     sim_workload_mark(cluster);
     run_until(cluster, cluster->world.now_ns + settle_ns);
     while (cluster->verdict == SIM_PASSED && cluster->world.now_ns < end_ns) {
@@ -156,6 +180,7 @@ run_convergence(struct sim_cluster *cluster)
 {
     uint64_t until_ns = cluster->world.now_ns + CONVERGE_NS;
     sim_faults_heal_all(cluster);
+    sim_members_stop(cluster);
     sim_workload_stop(cluster);
     while (cluster->verdict == SIM_PASSED && cluster->world.now_ns < until_ns) {
         run_until(cluster, cluster->world.now_ns + 100 * SIM_MS);
@@ -196,6 +221,7 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
     result->elections = cluster->elections;
     result->joins = cluster->joins;
     result->repairs = cluster->repairs;
+    result->member_changes = cluster->member_changes;
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *node = &cluster->nodes[i];
         result->crashes += node->crashes;
@@ -240,6 +266,7 @@ sim_run(const struct sim_run_options *options, struct sim_run_result *out_result
     out_result->trace_hash = cluster.world.trace.hash;
     if (options->history)
         skein_linear_write(cluster.history, options->history);
+    sim_members_close(&cluster);
     sim_oracle_close(&cluster);
     sim_links_deinit(&cluster.links);
     for (uint32_t i = 0; i < cluster.plan.node_count; i++) {

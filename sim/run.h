@@ -27,6 +27,7 @@ struct sim_run_options {
     uint32_t fault_steps_max; /* the nemesis rests after so many; 0: it does not */
     FILE *trace;              /* NULL: none */
     bool log;                 /* the nodes' log lines to standard error */
+    bool members;             /* three nodes of six begin, and an operator changes the members */
     bool shuffle;             /* ready fibers run in an order drawn from the seed */
     FILE *history;            /* where the clients' history goes; NULL: nowhere */
     FILE *report;             /* where a history that does not fit is explained; NULL: nowhere */
@@ -37,6 +38,7 @@ struct sim_run_result {
     char reason[768];
     uint64_t checked_ops, failed_ops, unknown_ops;
     uint64_t simulated_ns, event_count, trace_hash;
+    uint64_t member_changes;
     uint64_t crashes, exits, elections, joins, repairs, checkpoints, snapshots, forged_dropped,
         lost_blocks;
     uint64_t memory_bytes_max;

@@ -139,6 +139,27 @@ known_bugs_are_seen(void **state)
 #endif
 }
 
+/* Members come and go while things break; the same each time. */
+static void
+members_change(void **state)
+{
+    uint64_t changes = 0;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct sim_run_result first, second;
+        struct sim_run_options options = {.seed = seed, .seconds = SECONDS, .members = true};
+        sim_run(&options, &first);
+        if (first.verdict != SIM_PASSED)
+            print_error("seed %d: %s\n", (int)seed, first.reason);
+        assert_int_equal(first.verdict, SIM_PASSED);
+        changes += first.member_changes;
+        if (seed > 1)
+            continue;
+        sim_run(&options, &second);
+        assert_int_equal(first.trace_hash, second.trace_hash);
+    }
+    assert_true(changes >= 20);
+}
+
 /* All of the page is in it, and the data is what the run did. */
 static void
 a_run_is_drawn(void **state)
@@ -212,6 +233,7 @@ main(void)
         cmocka_unit_test(the_trace_costs_no_event),
         cmocka_unit_test(seeds_pass_and_much_happens),
         cmocka_unit_test(all_sizes_of_a_cluster_serve),
+        cmocka_unit_test(members_change),
         cmocka_unit_test(known_bugs_are_seen),
         cmocka_unit_test(a_run_is_drawn),
         cmocka_unit_test(faults_are_named),

@@ -245,6 +245,10 @@ clients_main(void *arg)
             skein_spawn(&scope, "client", client_fiber, &cluster->clients[i], SKEIN_STACK_SMALL);
         skein_assert(rc == 0);
     }
+    if (cluster->members) {
+        int rc = skein_spawn(&scope, "operator", sim_members_run, cluster, SKEIN_STACK_LARGE);
+        skein_assert(rc == 0);
+    }
     skein_scope_join(&scope);
     return 0;
 }
