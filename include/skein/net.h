@@ -133,7 +133,8 @@ struct skein_net_options {
 int skein_net_listen(const struct skein_endpoint *endpoint,
                      const struct skein_net_options *options) SKEIN_MUST_CHECK;
 /* skein_net_connect - a connected stream. **Returns** a handle; -ECONNREFUSED; -EHOSTUNREACH,
- * -ENETUNREACH; -ENOENT: no such Unix path; -SKEIN_ETIMEDOUT: a dead host, at @deadline_ns. */
+ * -ENETUNREACH; -ENOENT: no such Unix path; -SKEIN_ETIMEDOUT: a dead host, or a
+ * backlog that stays full, at @deadline_ns. */
 int skein_net_connect(const struct skein_endpoint *endpoint,
                       const struct skein_net_options *options,
                       uint64_t deadline_ns) SKEIN_MUST_CHECK;

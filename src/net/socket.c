@@ -5,6 +5,9 @@
 #include "core/await.h"
 #include "skein/net.h"
 
+#define PAUSE_NS_MIN UINT64_C(1000000)
+#define PAUSE_NS_MAX UINT64_C(20000000)
+
 static const struct skein_net_options no_options = SKEIN_NET_OPTIONS_INIT;
 
 /* The op for @endpoint. @unix_addr: room for a copy, because an op may write there. */
@@ -35,6 +38,27 @@ skein_net_listen(const struct skein_endpoint *endpoint, const struct skein_net_o
     return (int)await_op(&op, SKEIN_NEVER);
 }
 
+/* A Unix listener whose backlog is full answers -EAGAIN on some backends, and there is nothing that
+ * could be waited for: ask again, ever more slowly. */
+static int
+connect_patiently(const struct backend_op *first, uint64_t deadline_ns)
+{
+    for (uint64_t pause_ns = PAUSE_NS_MIN;; pause_ns *= 2) {
+        struct backend_op op = *first;
+        int rc = (int)await_op(&op, deadline_ns);
+        if (rc != -EAGAIN)
+            return rc;
+        if (skein_now_ns() >= deadline_ns)
+            return -SKEIN_ETIMEDOUT;
+        if (pause_ns > PAUSE_NS_MAX)
+            pause_ns = PAUSE_NS_MAX;
+        uint64_t until_ns = skein_deadline_in(pause_ns);
+        rc = skein_sleep(until_ns < deadline_ns ? until_ns : deadline_ns);
+        if (rc < 0)
+            return rc;
+    }
+}
+
 int
 skein_net_connect(const struct skein_endpoint *endpoint, const struct skein_net_options *options,
                   uint64_t deadline_ns)
@@ -42,7 +66,8 @@ skein_net_connect(const struct skein_endpoint *endpoint, const struct skein_net_
     struct skein_unix_addr unix_addr;
     struct backend_op op =
         op_for(BACKEND_CONNECT, endpoint, options ? options : &no_options, &unix_addr);
-    return (int)await_op(&op, deadline_ns);
+    return endpoint->is_unix ? connect_patiently(&op, deadline_ns)
+                             : (int)await_op(&op, deadline_ns);
 }
 
 int

@@ -225,6 +225,31 @@ backend_suite_unix_streams(struct backend_suite_run *run)
     CHECK(check, skein_close(listener) == 0);
 }
 
+/* A Unix listener whose backlog is full makes a connect wait, as TCP's does. */
+void
+backend_suite_unix_backlog(struct backend_suite_run *run)
+{
+    struct check *check = &run->check;
+    struct skein_endpoint at = unix_in(run, "full");
+    struct skein_net_options options = SKEIN_NET_OPTIONS_INIT;
+    int clients[8], count = 0, rc = 0;
+    options.backlog = 1;
+    int listener = skein_net_listen(&at, &options);
+    while (count < 8 && rc >= 0) {
+        rc = skein_net_connect(&at, NULL, skein_deadline_in(20 * MILLISECOND_NS));
+        if (rc >= 0)
+            clients[count++] = rc;
+    }
+    CHECK(check, rc == -SKEIN_ETIMEDOUT);
+    int server = skein_socket_accept(listener, NULL, soon());
+    CHECK(check, server >= 0 && skein_close(server) == 0);
+    rc = skein_net_connect(&at, NULL, soon());
+    CHECK(check, rc >= 0 && skein_close(rc) == 0);
+    while (count > 0)
+        CHECK(check, skein_close(clients[--count]) == 0);
+    CHECK(check, skein_close(listener) == 0);
+}
+
 void
 backend_suite_unix_datagrams(struct backend_suite_run *run)
 {
