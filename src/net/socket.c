@@ -38,22 +38,30 @@ skein_net_listen(const struct skein_endpoint *endpoint, const struct skein_net_o
     return (int)await_op(&op, SKEIN_NEVER);
 }
 
+/* Sleep, longer each time, but not beyond the deadline. **Returns** 0; -SKEIN_ETIMEDOUT: it had
+ * passed; -SKEIN_ECANCELED. */
+static int
+pause_for(uint64_t *pause_ns, uint64_t deadline_ns)
+{
+    if (skein_now_ns() >= deadline_ns)
+        return -SKEIN_ETIMEDOUT;
+    uint64_t until_ns = skein_deadline_in(*pause_ns);
+    *pause_ns = 2 * *pause_ns < PAUSE_NS_MAX ? 2 * *pause_ns : PAUSE_NS_MAX;
+    return skein_sleep(until_ns < deadline_ns ? until_ns : deadline_ns);
+}
+
 /* A Unix listener whose backlog is full answers -EAGAIN on some backends, and there is nothing that
  * could be waited for: ask again, ever more slowly. */
 static int
 connect_patiently(const struct backend_op *first, uint64_t deadline_ns)
 {
-    for (uint64_t pause_ns = PAUSE_NS_MIN;; pause_ns *= 2) {
+    uint64_t pause_ns = PAUSE_NS_MIN;
+    for (;;) {
         struct backend_op op = *first;
         int rc = (int)await_op(&op, deadline_ns);
         if (rc != -EAGAIN)
             return rc;
-        if (skein_now_ns() >= deadline_ns)
-            return -SKEIN_ETIMEDOUT;
-        if (pause_ns > PAUSE_NS_MAX)
-            pause_ns = PAUSE_NS_MAX;
-        uint64_t until_ns = skein_deadline_in(pause_ns);
-        rc = skein_sleep(until_ns < deadline_ns ? until_ns : deadline_ns);
+        rc = pause_for(&pause_ns, deadline_ns);
         if (rc < 0)
             return rc;
     }
@@ -167,20 +175,22 @@ skein_datagram_leave(int handle, const struct skein_addr *group, uint32_t interf
     return change_group(BACKEND_LEAVE, handle, group, interface_index);
 }
 
-/* Call, and wait for readiness as long as the call says -EAGAIN. */
+/* Call, and wait for readiness as long as the call says -EAGAIN. A Unix socket is always ready to
+ * send to others that are full: then time has to pass. */
 static int
 transfer(enum backend_op_kind kind, uint32_t what, int handle, struct skein_datagram *messages,
          int message_count, uint64_t deadline_ns)
 {
+    uint64_t pause_ns = PAUSE_NS_MIN;
     if (message_count < 1 || message_count > SKEIN_MESSAGES_MAX)
         return -SKEIN_EINVALID;
-    for (;;) {
+    for (bool waited = false;; waited = !waited) {
         struct backend_op op = {
             .kind = kind, .handle = handle, .messages = messages, .message_count = message_count};
         int rc = (int)await_op(&op, SKEIN_NEVER);
         if (rc != -EAGAIN)
             return rc;
-        rc = skein_net_wait(handle, what, deadline_ns);
+        rc = waited ? pause_for(&pause_ns, deadline_ns) : skein_net_wait(handle, what, deadline_ns);
         if (rc < 0)
             return rc;
     }

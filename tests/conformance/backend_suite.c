@@ -683,6 +683,7 @@ const struct backend_suite_case backend_suite_cases[] = {
     {"datagrams", backend_suite_datagrams},
     {"unix_streams", backend_suite_unix_streams},
     {"unix_backlog", backend_suite_unix_backlog},
+    {"unix_datagrams_full", backend_suite_unix_datagrams_full},
     {"unix_datagrams", backend_suite_unix_datagrams},
     {NULL, NULL},
 };

@@ -42,6 +42,7 @@ void backend_suite_options(struct backend_suite_run *run);
 void backend_suite_datagrams(struct backend_suite_run *run);
 void backend_suite_unix_streams(struct backend_suite_run *run);
 void backend_suite_unix_backlog(struct backend_suite_run *run);
+void backend_suite_unix_datagrams_full(struct backend_suite_run *run);
 void backend_suite_unix_datagrams(struct backend_suite_run *run);
 
 /* All cases; ends with a NULL name. */

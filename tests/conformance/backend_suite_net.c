@@ -276,3 +276,26 @@ backend_suite_unix_datagrams(struct backend_suite_run *run)
     CHECK(check, skein_close(a) == 0);
     CHECK(check, skein_close(b) == 0);
 }
+
+/* Sends to a Unix socket that is full wait, and go on when it is read. */
+void
+backend_suite_unix_datagrams_full(struct backend_suite_run *run)
+{
+    struct check *check = &run->check;
+    struct skein_endpoint a_at = unix_in(run, "fa"), b_at = unix_in(run, "fb");
+    static char data[4096];
+    struct iovec iov = {data, sizeof(data)};
+    struct skein_datagram out = {
+        .iov = &iov, .iov_count = 1, .has_addr = true, .unix_addr = &a_at.unix_addr};
+    struct skein_datagram in = {.iov = &iov, .iov_count = 1};
+    int a = skein_datagram_open(&a_at, NULL, NULL);
+    int b = skein_datagram_open(&b_at, NULL, NULL);
+    int count = 0, rc = 1;
+    for (; count < 2000 && rc == 1; count += rc == 1)
+        rc = skein_datagram_send(b, &out, 1, skein_deadline_in(20 * MILLISECOND_NS));
+    CHECK(check, rc == -SKEIN_ETIMEDOUT && count > 0);
+    for (int i = 0; i < count; i++)
+        CHECK(check, skein_datagram_recv(a, &in, 1, soon()) == 1 && in.bytes == sizeof(data));
+    CHECK(check, skein_datagram_send(b, &out, 1, soon()) == 1);
+    CHECK(check, skein_close(a) == 0 && skein_close(b) == 0);
+}
