@@ -9,7 +9,7 @@
 static const struct skein_metric rows[] = {
     {"skein_kv_connections", "Clients connected.", SKEIN_GAUGE,
      SKEIN_FIELD(struct kv_face, conn_count)},
-    {"skein_kv_connections_total", "Clients accepted.", SKEIN_COUNTER,
+    {"skein_kv_connections_accepted_total", "Clients accepted.", SKEIN_COUNTER,
      SKEIN_FIELD(struct kv_face, stats.connections)},
     {"skein_kv_connections_refused_total", "Clients refused: too many, or no memory.",
      SKEIN_COUNTER, SKEIN_FIELD(struct kv_face, stats.rejected)},

@@ -20,7 +20,9 @@
 #include "kv/client.h"
 #include "kv/node.h"
 #include "replica/link_tcp.h"
+#include "obs/metric_check.h"
 #include "skein/error.h"
+#include "skein/metrics.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define LOOPBACK                                               \
@@ -123,6 +125,52 @@ expect(struct fixture *f, const char *command, const char *wanted)
     char got[128];
     if (!CHECK(&f->check, strcmp(call(f, command, got), wanted) == 0))
         fprintf(stderr, "%s: wanted %s, got %s\n", command, wanted, got);
+}
+
+static int
+put_text(void *owner, const char *text, size_t bytes)
+{
+    wire_put_raw(owner, text, bytes);
+    return 0;
+}
+
+static bool
+has_line(const struct metric_check *check, const char *line)
+{
+    for (size_t i = 0; i < check->count; i++)
+        if (strcmp(check->lines[i], line) == 0)
+            return true;
+    return false;
+}
+
+/* Everything that a whole node registers, in both of Prometheus' formats. */
+static void
+metrics_body(struct fixture *f)
+{
+    if (!start(f))
+        return;
+    expect(f, "SET k v", "+OK");
+    expect(f, "GET k", "$v");
+    struct skein_snapshot *snapshot = skein_snapshot_open();
+    CHECK(&f->check, skein_metrics_gather(snapshot, soon()) == 0);
+    for (int format = SKEIN_FORMAT_PROMETHEUS; format <= SKEIN_FORMAT_OPENMETRICS; format++) {
+        struct wire_writer text = {0};
+        struct metric_check check = {0};
+        CHECK(&f->check, skein_snapshot_write(snapshot, (enum skein_metric_format)format, 0,
+                                              put_text, &text) == 0);
+        metric_check_prometheus(&check, (const char *)text.data, text.count,
+                                format == SKEIN_FORMAT_OPENMETRICS);
+        if (!CHECK(&f->check, check.why[0] == '\0'))
+            fprintf(stderr, "%s\n", check.why);
+        CHECK(&f->check, has_line(&check, "skein_kv_commands_total{command=set;} 1"));
+        CHECK(&f->check, has_line(&check, "skein_kv_keys{} 1"));
+        CHECK(&f->check, has_line(&check, "skein_replica_leads{} 1"));
+        CHECK(&f->check, has_line(&check, "skein_metrics_refused_total{} 0"));
+        metric_check_deinit(&check);
+        wire_writer_deinit(&text);
+    }
+    skein_snapshot_close(snapshot);
+    stop(f);
 }
 
 static void
@@ -265,6 +313,12 @@ refuses(void **state)
 }
 
 static void
+tells_its_metrics(void **state)
+{
+    run(metrics_body);
+}
+
+static void
 keeps_data(void **state)
 {
     run(keeps_data_body);
@@ -286,9 +340,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses),
-        cmocka_unit_test(keeps_data),
-        cmocka_unit_test(expires),
+        cmocka_unit_test(refuses),           cmocka_unit_test(keeps_data),
+        cmocka_unit_test(tells_its_metrics), cmocka_unit_test(expires),
         cmocka_unit_test(wait_is_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

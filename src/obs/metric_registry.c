@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -9,6 +10,7 @@
 #define SERIES_MAX_DEFAULT 10000
 #define FAMILY_SERIES_MAX_DEFAULT 1000
 #define ROWS_MAX 64
+#define NAME_BYTES_MAX 128
 
 struct series {
     uint64_t sequence; /* ascending in the array: a cursor stays valid over removals */
@@ -151,13 +153,31 @@ row_ok(const struct skein_metric *row)
            field_ok(row);
 }
 
+/* OpenMetrics calls a counter's family by its name without _total: nothing else may have that,
+ * neither a family nor one of the @before rows that are added with it. */
+static bool
+clashes(const struct skein_metrics *metrics, const struct skein_metric *row,
+        const struct skein_metric *before, size_t before_count)
+{
+    char other[NAME_BYTES_MAX + 8];
+    size_t bytes = strlen(row->name), suffix_bytes = strlen("_total");
+    if (row->kind == SKEIN_COUNTER)
+        snprintf(other, sizeof(other), "%.*s", (int)(bytes - suffix_bytes), row->name);
+    else
+        snprintf(other, sizeof(other), "%s_total", row->name);
+    for (size_t i = 0; i < before_count; i++)
+        if (strcmp(before[i].name, other) == 0)
+            return true;
+    return family_find(metrics, other) != NULL;
+}
+
 static int
 check(const struct skein_metrics *metrics, const struct skein_metric *rows, size_t row_count)
 {
     if (metrics->count + row_count > metrics->options.series_max)
         return -SKEIN_EAGAIN;
     for (size_t i = 0; i < row_count; i++) {
-        if (!row_ok(&rows[i]))
+        if (!row_ok(&rows[i]) || clashes(metrics, &rows[i], rows, i))
             return -SKEIN_EINVALID;
         const struct family *family = family_find(metrics, rows[i].name);
         if (!family)

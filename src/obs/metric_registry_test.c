@@ -82,6 +82,18 @@ a_name_is_one_thing(void **state)
     other = level;
     other.merge = SKEIN_MERGE_MAX;
     assert_int_equal(skein_metrics_add(metrics, &thing, &other, 1, NULL, 0), -SKEIN_EINVALID);
+    /* Without its _total a counter would be called like it. */
+    struct skein_metric counter = done;
+    counter.name = "t_level_total";
+    assert_int_equal(skein_metrics_add(metrics, &thing, &counter, 1, NULL, 0), -SKEIN_EINVALID);
+    struct skein_metric both[] = {level, counter};
+    both[0].name = "t_new";
+    both[1].name = "t_new_total";
+    assert_int_equal(skein_metrics_add(metrics, &thing, both, 2, NULL, 0), -SKEIN_EINVALID);
+    assert_int_equal(skein_metrics_add(metrics, &thing, &done, 1, NULL, 0), 0);
+    struct skein_metric gauge = level;
+    gauge.name = "t_done";
+    assert_int_equal(skein_metrics_add(metrics, &thing, &gauge, 1, NULL, 0), -SKEIN_EINVALID);
     /* Nobody has the name any more: it is free. */
     skein_metrics_remove(metrics, &thing);
     assert_int_equal(skein_metrics_add(metrics, &thing, &other, 1, NULL, 0), 0);
