@@ -37,6 +37,7 @@ struct skein_listener_options {
     int option_count;
     int backlog;             /* of each shard; 0: 128 */
     uint32_t live_count_max; /* of each shard; then connections wait outside; 0: 10000 */
+    bool share;              /* other programs may listen on the port, too (a rolling restart) */
     bool keep;               /* serve where the kernel put it, whatever the skew */
     /* In a fiber of the serving shard; cancelled when the listener stops. @peer: the other end. */
     void (*serve)(void *arg, int handle, const struct skein_addr *peer);
@@ -46,7 +47,8 @@ struct skein_listener_options {
 
 /*
  * skein_listener_start - listen on every shard.
- * **Runs on** a fiber of a runtime, suspends. **Returns** 0; as skein_net_listen; -SKEIN_EINVALID:
+ * **Runs on** a fiber of a runtime, suspends. **Returns** 0; as skein_net_listen (-EADDRINUSE: also
+ * when who listens there would share the port, unless `share` is set); -SKEIN_EINVALID:
  * a Unix path, or more than 15 options; -SKEIN_EAGAIN, -ENOMEM: no fiber to be had.
  */
 int skein_listener_start(struct skein_listener **out_listener,

@@ -67,3 +67,23 @@ mailbox_reclaim(struct mailbox_out *out)
     }
     return count;
 }
+
+static void
+send_home(const struct mailbox_item *item)
+{
+    struct skein_message *message = item->arg;
+    if ((item->stamp & 0xff) == MAILBOX_MESSAGE)
+        message->home(message);
+}
+
+void
+mailbox_abandon(struct mailbox_out *out)
+{
+    if (out->reclaimed != out->tail)
+        mailbox_reclaim(out);
+    while (out->reclaimed != out->tail)
+        send_home(&out->ring->slots[out->reclaimed++ % MAILBOX_SLOT_COUNT]);
+    out->home_count = 0;
+    while (out->batch_count > 0)
+        send_home(&out->batch[--out->batch_count]);
+}

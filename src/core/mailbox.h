@@ -82,6 +82,9 @@ uint32_t mailbox_flush(struct mailbox_out *out);
  * how many slots came back. */
 uint32_t mailbox_reclaim(struct mailbox_out *out);
 
+/* mailbox_abandon - the reader is gone: whatever was pushed goes home, taken or not. */
+void mailbox_abandon(struct mailbox_out *out);
+
 /* mailbox_has_room - whether one more item can be pushed, after a flush if need be. */
 static inline bool
 mailbox_has_room(struct mailbox_out *out)

@@ -82,7 +82,7 @@ void
 port_drain(struct shard_port *port)
 {
     for (unsigned i = 0; i < port->group->count; i++)
-        mailbox_reclaim(&port->peers[i].out);
+        mailbox_abandon(&port->peers[i].out);
     struct inbox_cell cell;
     while (inbox_take(&port->inbox, &cell))
         cell.fn(cell.arg);

@@ -59,8 +59,7 @@ struct launch {
  * launch_shard, with launch, index, port and changed set. */
 int launch_main_first(void *arg);
 int launch_main_other(void *arg);
-/* launch_send_rest - after the shard's loop: posts of the last moment are in the batch still. The
- * others take them until they have ended. */
+/* launch_send_rest - after the shard's loop: send what is in the batches still. */
 void launch_send_rest(struct launch_shard *mine);
 /* launch_drain - when no shard runs any more, on the shard's thread. */
 void launch_drain(struct launch_shard *mine);

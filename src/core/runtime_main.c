@@ -92,7 +92,10 @@ void
 launch_send_rest(struct launch_shard *mine)
 {
     struct skein_shard *previous = shard_set_current(mine->shard);
-    for (unsigned i = 0; i < mine->launch->count; i++)
+    port_turn(mine->port);
+    /* The others take what shard 0 sends until they have its word that all ends; nobody waits for
+     * what they may have sent after that. */
+    for (unsigned i = 1; mine->index == 0 && i < mine->launch->count; i++)
         while (mine->port->peers[i].out.batch_count > 0)
             port_turn(mine->port);
     shard_set_current(previous);

@@ -19,6 +19,7 @@ struct skein_listener {
     struct skein_listener_options options; /* the port filled in by the first shard */
     struct skein_socket_option socket_options[OPTION_COUNT_MAX + 1];
     unsigned count;
+    bool claimed;            /* the port, by the first shard */
     struct board_cell *live; /* connections each shard serves */
 };
 
@@ -214,6 +215,16 @@ accept_fiber(void *arg)
     }
 }
 
+/* With REUSEPORT the kernel would let a second program take half of the first one's connections, so
+ * the port is first listened on without. The REUSEPORT option is the last one. */
+static int
+claim_port(const struct skein_listener *listener, struct skein_net_options net)
+{
+    net.option_count--;
+    int handle = skein_net_listen(&listener->options.endpoint, &net);
+    return handle < 0 ? handle : skein_close(handle);
+}
+
 static int
 open_socket(struct skein_listener *listener)
 {
@@ -221,11 +232,16 @@ open_socket(struct skein_listener *listener)
     net.options = listener->socket_options;
     net.option_count = listener->options.option_count + 1;
     net.backlog = listener->options.backlog;
+    bool first = !listener->claimed && listener->options.endpoint.addr.port != 0;
+    int rc = first && !listener->options.share ? claim_port(listener, net) : 0;
+    if (rc < 0)
+        return rc;
+    listener->claimed = true;
     int handle = skein_net_listen(&listener->options.endpoint, &net);
     if (handle < 0 || listener->options.endpoint.addr.port != 0)
         return handle;
     struct skein_endpoint local;
-    int rc = skein_net_local(handle, &local);
+    rc = skein_net_local(handle, &local);
     if (rc < 0) {
         (void)skein_close(handle);
         return rc;

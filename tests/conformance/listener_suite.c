@@ -167,6 +167,11 @@ bad_listeners_are_refused(struct check *check)
     CHECK(check, skein_close(other) == 0);
     CHECK(check, skein_listener_start(&second, &options) == 0);
     CHECK(check, skein_listener_port(second) == taken.addr.port);
+    /* A second one would share the port: only when asked for. */
+    CHECK(check, skein_listener_start(&listener, &options) == -EADDRINUSE);
+    options.share = true;
+    CHECK(check, skein_listener_start(&listener, &options) == 0);
+    skein_listener_stop(listener);
     skein_listener_stop(second);
     skein_listener_stop(NULL);
 }
