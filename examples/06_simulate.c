@@ -2,7 +2,6 @@
 /*
  * A server of one register in the simulator: it crashes, is cut off, its disk is slow and fails;
  * and whatever it has acknowledged has to be there. "--bug" leaves out what makes a write durable.
- *
  *     06_simulate [--bug]          seeds 1 to 20; exit status 1: one failed
  */
 #include <stdio.h>

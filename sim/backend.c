@@ -20,7 +20,7 @@ static uint64_t
 now_ns(struct backend *backend)
 {
     struct sim_host *host = backend_of(backend)->host;
-    return host->world->now_ns + host->mono_offset_ns;
+    return sim_host_mono_ns(host);
 }
 
 static uint64_t

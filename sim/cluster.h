@@ -25,6 +25,7 @@
 #define SIM_PEER_PORT 7100
 #define SIM_CLIENTS_MAX 8
 #define SIM_EPOCHS_MAX 1024
+#define SIM_FAULTS_MAX 24
 /* A simulated second that does nothing proves nothing. */
 #define SIM_CHECKED_PER_SECOND 10
 
@@ -51,7 +52,7 @@ struct sim_plan {
     uint32_t aimed_per_mille; /* trouble at the very instant of a vote (faults.c, on_sent) */
     bool faults_none;         /* every kind is off */
     uint32_t fault_steps_max; /* 0: no limit */
-    uint32_t weights[16];     /* of the faults, by enum sim_fault */
+    uint32_t weights[SIM_FAULTS_MAX]; /* of the faults, by enum sim_fault */
 };
 
 struct sim_cluster;
@@ -95,7 +96,7 @@ struct sim_cluster {
     struct sim_event fault_event, aimed_event, sample_event;
     uint32_t aimed_node;
     bool faults_on;
-    uint64_t fault_counts[16];
+    uint64_t fault_counts[SIM_FAULTS_MAX];
     uint32_t fault_steps;
 
     struct sim_members *members; /* NULL: they stay */

@@ -65,6 +65,10 @@ void sim_disk_process_died(struct sim_disk *disk, bool power_loss);
  * of wal/skc. **Returns** false: there is none. */
 bool sim_disk_flip_bit(struct sim_disk *disk, char *out_path, size_t path_bytes);
 
+/* sim_disk_misdirect - a write went astray, long ago: a durable block of such a file holds what
+ * belongs into another block of it. **Returns** false: there are no two that differ. */
+bool sim_disk_misdirect(struct sim_disk *disk, char *out_path, size_t path_bytes);
+
 /* ---- the calls behind the backend's ops; results as the op's. Memory: NULL arena current. ---- */
 int sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,
                     struct sim_inode **out_inode); /* open: a reference is taken */

@@ -141,6 +141,39 @@ flip_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
     }
 }
 
+/* What belongs behind or before it, in the same file. */
+static void
+misdirect_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
+{
+    for (size_t i = 0; i < inode->block_count; i++) {
+        if (!can_flip(inode, path, i) || walk->count++ != walk->chosen)
+            continue;
+        size_t other = (size_t)sim_draw(walk->disk->world, 0, inode->block_count - 1);
+        const uint8_t *from = inode->blocks[other].data;
+        if (!from || memcmp(from, inode->blocks[i].data, SIM_BLOCK_BYTES) == 0)
+            return;
+        memcpy(inode->blocks[i].data, from, SIM_BLOCK_BYTES);
+        snprintf(walk->out_path, walk->path_bytes, "%s block %zu holds block %zu", path, i, other);
+    }
+}
+
+bool
+sim_disk_misdirect(struct sim_disk *disk, char *out_path, size_t path_bytes)
+{
+    struct walk walk = {.visit = count_blocks, .disk = disk};
+    out_path[0] = '\0';
+    walk_directory(&walk, disk->root, "", 0);
+    if (walk.count == 0)
+        return false;
+    walk.chosen = sim_draw(disk->world, 0, walk.count - 1);
+    walk.count = 0;
+    walk.out_path = out_path;
+    walk.path_bytes = path_bytes;
+    walk.visit = misdirect_chosen;
+    walk_directory(&walk, disk->root, "", 0);
+    return out_path[0] != '\0';
+}
+
 bool
 sim_disk_flip_bit(struct sim_disk *disk, char *out_path, size_t path_bytes)
 {

@@ -90,9 +90,9 @@ add_arrived(struct drawing *drawing, uint64_t at_us, uint64_t id)
 static bool
 is_mark(const char *what)
 {
-    static const char *const marks[] = {"fault",      "flip",     "heal",       "violation",
-                                        "host.start", "repaired", "host.crash", "host.exit",
-                                        "node.exit",  "state"};
+    static const char *const marks[] = {"fault",     "flip",       "heal",       "violation",
+                                        "repaired",  "host.start", "host.crash", "host.exit",
+                                        "node.exit", "state"};
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
         if (strcmp(what, marks[i]) == 0)
             return true;
@@ -169,8 +169,8 @@ put_data(FILE *page, const struct drawing *drawing, const struct sim_run_options
 }
 
 void
-sim_draw_run(FILE *trace, const struct sim_run_options *options, const struct sim_run_result *result,
-         FILE *page)
+sim_draw_run(FILE *trace, const struct sim_run_options *options,
+             const struct sim_run_result *result, FILE *page)
 {
     struct drawing drawing = {0};
     char line[LINE_BYTES];

@@ -12,9 +12,10 @@
 #define MS SIM_MS
 
 static const char *const names[SIM_FAULT_COUNT] = {
-    "crash",       "crash-all", "stop",      "pause", "split", "one-way", "isolate-leader", "link",
-    "disk-errors", "disk-full", "disk-slow", "flip",  "wipe",  "clock",   "transfer"};
-_Static_assert(SIM_FAULT_COUNT <= 16, "a plan has room for the weights");
+    "crash",          "crash-all", "stop",        "pause",     "split",     "one-way",
+    "isolate-leader", "link",      "disk-errors", "disk-full", "disk-slow", "flip",
+    "wipe",           "clock",     "misdirect",   "clog",      "transfer"};
+_Static_assert(SIM_FAULT_COUNT <= SIM_FAULTS_MAX, "a plan has room for the weights");
 
 const char *
 sim_fault_name(enum sim_fault fault)
@@ -117,7 +118,8 @@ static void
 link_trouble(struct sim_cluster *cluster)
 {
     struct sim_world *world = &cluster->world;
-    cluster->links.loss_per_mille = (uint32_t)sim_draw(world, 0, 100);
+    uint64_t loss_max = sim_chance(world, 200) ? 300 : 100;
+    cluster->links.loss_per_mille = (uint32_t)sim_draw(world, 0, loss_max);
     cluster->links.repeat_per_mille = (uint32_t)sim_draw(world, 0, 100);
     cluster->links.delay_per_mille = (uint32_t)sim_draw(world, 0, 300);
     cluster->links.delay_ns_max = sim_draw(world, 1 * MS, 2 * SIM_SECOND);
@@ -160,9 +162,11 @@ crash_one(struct sim_cluster *cluster, struct sim_node *leader, struct sim_node 
     sim_node_crash(node, power_loss, restart_delay(cluster));
 }
 
-/* A bit rots while the machine is off; what its node says to it is seen at the start. */
+/* A bit rots, or a write turns out to have gone astray, while the machine is off; what its node
+ * says to it is seen at the start. */
 static bool
-flip(struct sim_cluster *cluster, struct sim_node *node)
+damage(struct sim_cluster *cluster, struct sim_node *node,
+       bool (*one)(struct sim_disk *disk, char *out_path, size_t path_bytes))
 {
     char where[256];
     if (!all_whole(cluster))
@@ -173,7 +177,7 @@ flip(struct sim_cluster *cluster, struct sim_node *node)
     if (node->host->state != SIM_HOST_DOWN)
         return false;
     for (uint64_t i = 0; i < count; i++) {
-        if (!sim_disk_flip_bit(node->host->disk, where, sizeof(where)))
+        if (!one(node->host->disk, where, sizeof(where)))
             return node->damaged;
         node->damaged = true;
         sim_trace_text(&cluster->world.trace, node->host->number, "flip", "%s", where);
@@ -219,7 +223,7 @@ begin_on_disk(struct sim_cluster *cluster, enum sim_fault fault, struct sim_node
     } else if (fault == SIM_FAULT_DISK_SLOW) {
         disk->slow_factor = (uint32_t)sim_draw(world, 5, 500);
     } else if (fault == SIM_FAULT_FLIP) {
-        return flip(cluster, node);
+        return damage(cluster, node, sim_disk_flip_bit);
     } else {
         return wipe(cluster, node);
     }
@@ -242,6 +246,23 @@ transfer(struct sim_cluster *cluster, struct sim_node *leader)
     if (begun && deaf)
         isolate(cluster, leader->host->number, true, false);
     return begun;
+}
+
+/* What a node sends to some others, and half the time what it hears from them. */
+static bool
+clog_paths(struct sim_cluster *cluster, uint32_t number)
+{
+    struct sim_world *world = &cluster->world;
+    uint64_t until_ns = world->now_ns + sim_draw(world, 10 * MS, 3 * SIM_SECOND);
+    bool both = sim_chance(world, 500);
+    for (uint32_t other = 1; other <= cluster->plan.node_count; other++) {
+        if (other == number || !sim_chance(world, 600))
+            continue;
+        sim_net_clog(world->net, number, other, until_ns);
+        if (both)
+            sim_net_clog(world->net, other, number, until_ns);
+    }
+    return cluster->plan.node_count > 1;
 }
 
 static bool
@@ -284,6 +305,7 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
     case SIM_FAULT_CLOCK:
         node->host->wall_offset_ns =
             (int64_t)sim_draw(world, 0, 20 * SIM_SECOND) - (int64_t)(10 * SIM_SECOND);
+        sim_host_drift(node->host, (int64_t)sim_draw(world, 0, 1000) - 500);
         return true;
     case SIM_FAULT_DISK_ERRORS:
     case SIM_FAULT_DISK_FULL:
@@ -291,6 +313,10 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
     case SIM_FAULT_FLIP:
     case SIM_FAULT_WIPE:
         return begin_on_disk(cluster, fault, node);
+    case SIM_FAULT_MISDIRECT:
+        return damage(cluster, node, sim_disk_misdirect);
+    case SIM_FAULT_CLOG:
+        return clog_paths(cluster, number);
     case SIM_FAULT_TRANSFER:
         return leader && transfer(cluster, leader);
     case SIM_FAULT_COUNT:

@@ -9,8 +9,9 @@
 /*
  * The kinds of trouble. Each step of the nemesis ends some of what is going on and begins one more.
  *
- * What can destroy data that was synced (a flipped bit, a wiped disk) meets one node at a time: the
- * next one only when the cluster has taken the replaced disk in. Everything else meets any number.
+ * What can destroy data that was synced (a flipped bit, a misdirected write, a wiped disk) meets
+ * one node at a time: the next one only when the cluster has taken the replaced disk in. Everything
+ * else meets any number.
  */
 enum sim_fault {
     SIM_FAULT_CRASH,
@@ -27,7 +28,9 @@ enum sim_fault {
     SIM_FAULT_FLIP,
     SIM_FAULT_WIPE,
     SIM_FAULT_CLOCK,
-    SIM_FAULT_TRANSFER, /* leadership is handed over, and the old leader may not hear of it */
+    SIM_FAULT_MISDIRECT, /* a write went astray */
+    SIM_FAULT_CLOG,      /* nothing arrives on some ways, and then everything */
+    SIM_FAULT_TRANSFER,  /* leadership is handed over, and the old leader may not hear of it */
     SIM_FAULT_COUNT
 };
 

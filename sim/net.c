@@ -69,6 +69,13 @@ void
 sim_net_heal(struct sim_net *net)
 {
     memset(net->blocked, 0, sizeof(net->blocked));
+    memset(net->clogged_until_ns, 0, sizeof(net->clogged_until_ns));
+}
+
+void
+sim_net_clog(struct sim_net *net, uint32_t from, uint32_t to, uint64_t until_ns)
+{
+    net->clogged_until_ns[from][to] = until_ns;
 }
 
 bool
@@ -86,6 +93,8 @@ sim_net_latency_ns(struct sim_net *net, uint32_t from, uint32_t to)
     uint64_t latency_ns = sim_draw(net->world, options->latency_ns_min, options->latency_ns_max);
     if (sim_chance(net->world, options->tail_per_mille))
         latency_ns += sim_draw(net->world, 0, options->tail_ns_max);
+    if (net->clogged_until_ns[from][to] > net->world->now_ns)
+        latency_ns += net->clogged_until_ns[from][to] - net->world->now_ns;
     return latency_ns;
 }
 

@@ -38,6 +38,9 @@ struct sim_net_options *sim_net_options(struct sim_net *net);
 
 /* sim_net_block - nothing gets from host @from to host @to (one way) until unblocked. */
 void sim_net_block(struct sim_net *net, uint32_t from, uint32_t to, bool blocked);
+/* sim_net_clog - what is sent from @from to @to arrives after @until_ns. */
+void sim_net_clog(struct sim_net *net, uint32_t from, uint32_t to, uint64_t until_ns);
+/* sim_net_heal - nothing is blocked or clogged any more. */
 void sim_net_heal(struct sim_net *net);
 bool sim_net_blocked(const struct sim_net *net, uint32_t from, uint32_t to);
 /* sim_net_latency_ns - of one message, drawn. */

@@ -101,6 +101,7 @@ struct sim_net {
     struct skein_list packets; /* on the way */
     uint16_t next_port;
     bool blocked[SIM_HOST_MAX + 1][SIM_HOST_MAX + 1];
+    uint64_t clogged_until_ns[SIM_HOST_MAX + 1][SIM_HOST_MAX + 1];
 };
 
 struct sim_conn *conn_new(struct sim_net *net, struct sim_host *client, struct sim_host *server);

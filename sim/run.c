@@ -27,13 +27,14 @@ static void
 draw_weights(struct sim_plan *plan, struct prng *random)
 {
     static const uint32_t flavours[][SIM_FAULT_COUNT] = {
-        /* crash all stop pause split 1way isol link err full slow flip wipe clock transfer */
-        {10, 2, 4, 6, 6, 6, 8, 8, 3, 1, 3, 1, 2, 3, 3},
-        {30, 6, 4, 2, 1, 1, 3, 3, 0, 0, 2, 1, 1, 1, 2},
-        {4, 0, 2, 8, 12, 12, 20, 12, 0, 0, 1, 0, 1, 2, 20},
-        {8, 2, 2, 2, 1, 1, 2, 2, 12, 4, 8, 3, 4, 1, 1},
-        {12, 1, 3, 10, 2, 4, 12, 20, 1, 0, 4, 0, 0, 4, 3},
-        {20, 0, 1, 4, 2, 4, 30, 2, 0, 0, 12, 0, 0, 0, 8},
+        /* crash all stop pause split 1way isol link err full slow flip wipe clock misd clog tr
+         */
+        {10, 2, 4, 6, 6, 6, 8, 8, 3, 1, 3, 1, 2, 3, 1, 4, 3},
+        {30, 6, 4, 2, 1, 1, 3, 3, 0, 0, 2, 1, 1, 1, 1, 1, 2},
+        {4, 0, 2, 8, 12, 12, 20, 12, 0, 0, 1, 0, 1, 2, 0, 12, 20},
+        {8, 2, 2, 2, 1, 1, 2, 2, 12, 4, 8, 3, 4, 1, 3, 1, 1},
+        {12, 1, 3, 10, 2, 4, 12, 20, 1, 0, 4, 0, 0, 4, 0, 6, 3},
+        {20, 0, 1, 4, 2, 4, 30, 2, 0, 0, 12, 0, 0, 0, 0, 2, 8},
     };
     size_t flavour = (size_t)prng_below(random, BASE_COUNT_OF(flavours));
     memcpy(plan->weights, flavours[flavour], sizeof(flavours[flavour]));

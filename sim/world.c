@@ -279,6 +279,27 @@ sim_host_pause(struct sim_host *host, uint64_t pause_ns)
     host->paused_until_ns = host->world->now_ns + pause_ns;
 }
 
+static int64_t
+drifted_now_ns(const struct sim_host *host)
+{
+    int64_t past_ns = (int64_t)(host->world->now_ns - host->drift_from_ns);
+    return host->drifted_ns + past_ns / 1000 * host->drift_ppm / 1000;
+}
+
+void
+sim_host_drift(struct sim_host *host, int64_t drift_ppm)
+{
+    host->drifted_ns = drifted_now_ns(host);
+    host->drift_from_ns = host->world->now_ns;
+    host->drift_ppm = drift_ppm;
+}
+
+uint64_t
+sim_host_mono_ns(const struct sim_host *host)
+{
+    return host->world->now_ns + host->mono_offset_ns + (uint64_t)drifted_now_ns(host);
+}
+
 bool
 sim_host_paused(const struct sim_host *host)
 {
@@ -329,8 +350,9 @@ sim_shard_turn(struct sim_host *host, unsigned shard)
         return;
     }
     /* Fibers that only yield make the turn return "now": time moves on a little all the same. */
-    uint64_t at_ns = next_ns - host->mono_offset_ns;
-    if (next_ns < host->mono_offset_ns || at_ns <= world->now_ns)
-        at_ns = world->now_ns + 1000;
-    sim_event_at(world, turn_event, at_ns);
+    uint64_t mono_ns = sim_host_mono_ns(host),
+             left_ns = next_ns > mono_ns ? next_ns - mono_ns : 1000;
+    if (host->drift_ppm != 0)
+        left_ns -= (uint64_t)((int64_t)(left_ns / 1000) * host->drift_ppm / 1000);
+    sim_event_at(world, turn_event, world->now_ns + left_ns);
 }

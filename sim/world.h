@@ -105,6 +105,9 @@ struct sim_host {
     struct prng entropy;   /* what its code draws */
     int64_t wall_offset_ns;
     uint64_t mono_offset_ns; /* its monotonic clock began somewhere else at each boot */
+    /* And goes faster or slower: what that has made so far, up to drift_from_ns. */
+    int64_t drift_ppm, drifted_ns;
+    uint64_t drift_from_ns;
     uint64_t paused_until_ns;
     struct sim_event turn_event;
     /* Set before the start for a process of several shards (skein/runtime.h); 0: one, without a
@@ -161,6 +164,10 @@ void sim_host_crash(struct sim_host *host, bool power_loss);
 /* sim_host_pause - no event reaches it for @pause_ns. */
 void sim_host_pause(struct sim_host *host, uint64_t pause_ns);
 bool sim_host_paused(const struct sim_host *host);
+/* sim_host_drift - from now on its monotonic clock is @drift_ppm too fast. */
+void sim_host_drift(struct sim_host *host, int64_t drift_ppm);
+/* sim_host_mono_ns - what that clock says. */
+uint64_t sim_host_mono_ns(const struct sim_host *host);
 
 /* sim_host_enter / leave - make the host's arena and sink current around a call into its code. */
 struct sim_context {
