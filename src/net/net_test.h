@@ -10,10 +10,11 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "core/check.h"
-#include "core/uring.h"
+#include "skein/backend.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/net.h"
@@ -47,14 +48,20 @@ net_test_descriptor_count(void)
     return count;
 }
 
-/* net_test_run - @main_fn(struct check *) as the first fiber of a shard; its checks must hold. */
+/* net_test_run - @main_fn(struct check *) as the first fiber of a shard; its checks must hold. The
+ * backend is io_uring, or what SKEIN_TEST_BACKEND names. */
 static inline void
 net_test_run(int (*main_fn)(void *arg))
 {
     struct backend *backend;
     struct skein_shard *shard;
     struct check check = {0};
-    assert_int_equal(uring_open(&backend, 1), 0);
+    struct skein_backend_options backend_options = {.kind = SKEIN_BACKEND_IO_URING};
+    struct skein_backend_choice choice;
+    const char *name = getenv("SKEIN_TEST_BACKEND");
+    if (name)
+        assert_int_equal(skein_backend_kind_parse(name, &backend_options.kind), 0);
+    assert_int_equal(skein_backend_open(&backend, &backend_options, &choice), 0);
     struct skein_stack_pool *stacks = skein_stack_pool_open();
     struct skein_shard_options options = {.backend = backend, .stacks = stacks};
     assert_int_equal(skein_shard_open(&shard, &options), 0);
@@ -62,7 +69,7 @@ net_test_run(int (*main_fn)(void *arg))
     assert_int_equal(check.failed_count, 0);
     skein_shard_close(shard);
     skein_stack_pool_close(stacks);
-    uring_close(backend);
+    skein_backend_close(backend);
 }
 
 #endif
