@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "skein/core.h"
-#include "skein/listener.h"
 
 #define BACKENDS_MAX 16
 #define CONNECT_NS 1000000000ull

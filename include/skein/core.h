@@ -26,6 +26,7 @@
 #include "skein/io.h"
 #include "skein/log.h"
 #include "skein/memory.h"
+#include "skein/listener.h"
 #include "skein/metrics.h"
 #include "skein/net.h"
 #include "skein/pool.h"
