@@ -7,7 +7,7 @@ BUILD  ?= build$(if $(PROFILE),-$(PROFILE))
 PREFIX ?= /usr/local
 SEEDS  ?= 100
 SEED   ?=
-SOAK_SEEDS ?= 1000
+SOAK_SEEDS ?= 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check sim soak bench fuzz fmt docs install clean deps-% configure-tests
@@ -36,10 +36,9 @@ check: deps-check configure-tests  ## format, layers, lint, tests and 100 simula
 sim: build  ## simulate one seed (SEED=7), or SEEDS=100 of them
 	@$(BUILD)/skein sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-soak: configure-tests  ## shuffle, cancel and starve everything, SOAK_SEEDS=1000 times
-	@ninja -C $(BUILD) $(NINJA_QUIET) skein tests/inject/inject
-	@$(BUILD)/tests/inject/inject --seeds $(SOAK_SEEDS) --points 20
-	@$(BUILD)/skein sim --seeds $(SOAK_SEEDS) --shuffle
+soak: configure-tests deps-fuzz  ## the long forms: 10,000 seeds of 3 and of 5 nodes, every gate; hours
+	@ninja -C $(BUILD) $(NINJA_QUIET)
+	@BUILD=$(BUILD) tools/soak $(SOAK_SEEDS)
 
 bench: deps-build deps-bench  ## measure beside etcd, Redis, libuv and the bare machine
 	@bench/run

@@ -228,6 +228,36 @@ a_flipped_bit_is_in_a_durable_block_of_a_log(void **state)
     sim_world_close(&world);
 }
 
+/* One block of a log holds what belongs into another one, and nothing else has changed. */
+static void
+a_write_goes_astray(void **state)
+{
+    unsigned astray = 0;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct sim_world world;
+        char where[256];
+        sim_world_open(&world, seed, NULL);
+        struct sim_disk *disk = sim_disk_open(&world);
+        assert_false(sim_disk_misdirect(disk, where, sizeof(where)));
+        struct sim_inode *inode = must_open(disk, "/1.wal", SKEIN_FILE_CREATE | SKEIN_FILE_RDWR);
+        for (uint64_t i = 0; i < FILE_BLOCKS; i++)
+            put(disk, inode, i, (char)('a' + i), true);
+        bool done = sim_disk_misdirect(disk, where, sizeof(where));
+        unsigned changed = 0;
+        for (uint64_t i = 0; i < FILE_BLOCKS; i++) {
+            int is = get(disk, inode, i);
+            assert_in_range(is, 'a', 'a' + FILE_BLOCKS - 1);
+            changed += is != (int)('a' + i);
+        }
+        assert_int_equal(changed, done);
+        astray += done;
+        sim_disk_release(disk, inode, false);
+        sim_disk_close(disk);
+        sim_world_close(&world);
+    }
+    assert_in_range(astray, 30, 50);
+}
+
 int
 main(void)
 {
@@ -239,6 +269,7 @@ main(void)
         cmocka_unit_test(names_last_from_the_directorys_sync_on),
         cmocka_unit_test(a_full_disk_says_so_and_takes_overwrites),
         cmocka_unit_test(a_flipped_bit_is_in_a_durable_block_of_a_log),
+        cmocka_unit_test(a_write_goes_astray),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
