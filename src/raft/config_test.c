@@ -101,14 +101,24 @@ test_add_from_nothing(void **state)
 }
 
 static void
-test_unborn_does_not_vote(void **state)
+test_new_voter_votes_before_it_knows(void **state)
 {
+    /* Row 24: a second voter is added, and the first one goes down before it can tell it so. */
     struct testnet net;
-    testnet_init(&net, 4, 3, 1);
-    assert_int_equal(step(&net, 4, testnet_message(RAFT_VOTE, 1, 4, 3)), 0);
-    testnet_collect(&net, 4);
-    testnet_sync(&net, 4, 9);
-    assert_true(in_bag(&net, RAFT_VOTE_RESPONSE, 1)->reject);
+    testnet_init(&net, 2, 1, 1);
+    testnet_campaign(&net, 1);
+    testnet_isolate(&net, 2, true);
+    assert_int_equal(testnet_change(&net, 1, false, 2), 0);
+    testnet_run(&net);
+    assert_int_equal(testnet_status(&net, 1).config.count, 2);
+    testnet_crash(&net, 1);
+    testnet_start(&net, 1);
+    testnet_isolate(&net, 2, false);
+    testnet_tick(&net, 60);
+    assert_int_equal(testnet_leader(&net), 1);
+    assert_int_equal(testnet_status(&net, 2).config.count, 2);
+    /* And once only. */
+    assert_int_equal(testnet_status(&net, 2).hard_state.vote, 1);
     testnet_deinit(&net);
 }
 
@@ -254,7 +264,7 @@ main(void)
         cmocka_unit_test(test_not_before_the_first_commit),
         cmocka_unit_test(test_new_leader_waits_for_inherited_changes),
         cmocka_unit_test(test_add_from_nothing),
-        cmocka_unit_test(test_unborn_does_not_vote),
+        cmocka_unit_test(test_new_voter_votes_before_it_knows),
         cmocka_unit_test(test_removed_does_not_disturb),
         cmocka_unit_test(test_removed_does_not_campaign),
         cmocka_unit_test(test_leader_removes_itself),

@@ -223,7 +223,7 @@ struct raft_options {
     /* etcd's rules to the letter. Else, beyond them:
      * - requests for votes wait until the candidate's own term, vote and log are durable: forgotten
      *   in a crash, they would be made again in the same term, for a shorter log;
-     * - a node without a configuration gives no vote, takes no entries and asks for a snapshot;
+     * - a node without a configuration takes no entries and asks for a snapshot;
      * - a voter's refusal tells what is committed, so that members that were not told of a removal
      *   stop asking the removed one (row 26); and a leader that asks for votes itself is no reason
      *   to believe that it leads (row 34);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "raft/confchange.h"
 #include "raft/testnet.h"
 
 #define STEPS 30000
@@ -65,12 +66,43 @@ heal(struct testnet *net)
             testnet_start(net, id);
 }
 
+/* Several at once, in every way; an empty change leaves what was entered explicitly. */
+static void
+change_members(struct testnet *net, struct prng *prng, struct raft *raft)
+{
+    static const enum raft_change_type types[] = {RAFT_CHANGE_ADD_VOTER, RAFT_CHANGE_ADD_VOTER,
+                                                  RAFT_CHANGE_REMOVE, RAFT_CHANGE_ADD_LEARNER};
+    struct raft_conf_change change = {.change_count = (uint32_t)prng_below(prng, 4)};
+    for (uint32_t i = 0; i < change.change_count; i++)
+        change.changes[i] = (struct raft_change){types[prng_below(prng, 4)], any_node(net, prng)};
+    if (prng_chance(prng, 1, 2)) { /* the whole set at once: majorities that need not meet */
+        change.change_count = net->node_count;
+        for (uint32_t i = 0; i < net->node_count; i++)
+            change.changes[i] = (struct raft_change){types[1 + prng_below(prng, 2)], i + 1};
+    }
+    if (change.change_count)
+        change.transition = (enum raft_transition)prng_below(prng, RAFT_TRANSITION_END);
+    change.v1 = change.change_count == 1 && !change.transition && prng_chance(prng, 1, 2);
+    uint64_t index, term;
+    (void)!raft_propose_config(raft, &change, &index, &term);
+}
+
+/* Two sides that do not hear each other. */
+static void
+split(struct testnet *net, struct prng *prng)
+{
+    uint64_t sides = prng_next(prng);
+    for (uint64_t a = 1; a <= net->node_count; a++)
+        for (uint64_t b = 1; b <= net->node_count; b++)
+            net->cut[a][b] = (sides >> a & 1) != (sides >> b & 1);
+}
+
 static void
 disturb(struct testnet *net, struct prng *prng)
 {
     uint64_t id = any_node(net, prng);
     struct raft *raft = net->nodes[id].raft;
-    switch (prng_below(prng, 9)) {
+    switch (prng_below(prng, 12)) {
     case 0:
     case 1:
         crash_or_start(net, prng);
@@ -93,9 +125,14 @@ disturb(struct testnet *net, struct prng *prng)
         if (raft)
             (void)!raft_transfer(raft, prng_chance(prng, 1, 2) ? RAFT_NONE : any_node(net, prng));
         break;
+    case 8:
+    case 9:
+    case 10:
+        split(net, prng);
+        break;
     default:
         if (raft && net->options.pre_vote) /* else the removed would disturb for ever */
-            (void)!testnet_change(net, id, prng_chance(prng, 1, 2), any_node(net, prng));
+            change_members(net, prng, raft);
         break;
     }
 }
@@ -121,8 +158,11 @@ act(struct testnet *net, struct prng *prng, uint64_t step)
         if (raft)
             (void)testnet_propose(net, id, text);
     } else if (drawn < 98) {
-        if (raft)
+        uint64_t leader = testnet_leader(net);
+        if (raft && prng_chance(prng, 1, 2))
             (void)!raft_read_index(raft, step + 1);
+        else if (leader && net->options.pre_vote && prng_chance(prng, 1, 2))
+            change_members(net, prng, net->nodes[leader].raft);
     } else if (raft && net->nodes[id].write_count && prng_chance(prng, 1, 3)) {
         /* The moment in which what was not synced shows: down and up again. */
         testnet_crash(net, id);
@@ -164,6 +204,9 @@ run_seed(uint64_t seed)
     bool wild = seed % 2;
     net.options.pre_vote = net.options.check_quorum = !wild;
     net.options.election_ticks = wild ? 3 : 10;
+    net.options.quiesce_ticks = seed % 7 == 0 ? 4 : 0;
+    net.options.lease_ns = !wild && seed % 3 == 0 ? 100 : 0;
+    net.options.eager_sends = seed % 5 == 0;
     for (uint64_t id = 1; id <= nodes; id++) {
         testnet_crash(&net, id);
         testnet_start(&net, id);

@@ -23,10 +23,9 @@ raft_on_vote(struct raft *raft, const struct raft_message *m)
     bool may_vote = raft->vote == m->from || mutation_on(MUTATION_VOTE_TWICE) ||
                     (raft->vote == RAFT_NONE && raft->leader == RAFT_NONE) ||
                     (pre && m->term > raft->term);
-    /* Without a configuration this disk is nobody's memory yet: its vote would vouch for nothing.
-     */
-    bool known = raft->config.count || raft->options.etcd_rules;
-    bool granted = may_vote && up_to_date(raft, m) && known;
+    /* Also of who knows no configuration yet, or another one: whoever asks counts it as a voter,
+     * and may need its vote before it can tell it (row 24). */
+    bool granted = may_vote && up_to_date(raft, m);
     struct raft_message answer = {
         .type = pre ? RAFT_PRE_VOTE_RESPONSE : RAFT_VOTE_RESPONSE,
         .to = m->from,
