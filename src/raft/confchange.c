@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mutation.h"
 #include "raft/confchange.h"
 
 #include <string.h>
@@ -158,7 +159,8 @@ raft_next_simple(const struct raft_config *config, const struct raft_change *cha
     enum raft_refusal refusal = carry_out(&next, changes, count);
     if (refusal)
         return refusal;
-    if (voters_missing(config, &next.config) + voters_missing(&next.config, config) > 1)
+    if (voters_missing(config, &next.config) + voters_missing(&next.config, config) > 1 &&
+        !mutation_on(MUTATION_JOINT_SKIPPED))
         return RAFT_REFUSAL_MORE_THAN_ONE;
     *out_next = next;
     return RAFT_REFUSAL_NONE;
@@ -210,7 +212,7 @@ raft_next(const struct raft_config *config, const struct raft_conf_change *chang
     bool auto_leave;
     if (raft_conf_change_leaves(change))
         return raft_next_leave_joint(config, out_next);
-    if (raft_conf_change_enters(change, &auto_leave))
+    if (raft_conf_change_enters(change, &auto_leave) && !mutation_on(MUTATION_JOINT_SKIPPED))
         return raft_next_enter_joint(config, auto_leave, change->changes, change->change_count,
                                      out_next);
     return raft_next_simple(config, change->changes, change->change_count, out_next);
