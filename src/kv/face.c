@@ -54,6 +54,10 @@ listener_main(void *arg)
     for (;;) {
         struct skein_addr peer = {0};
         int handle = skein_socket_accept(face->listener, &peer, SKEIN_NEVER);
+        if (handle >= 0 && face->stopping) { /* it came before the cancellation did */
+            skein_close(handle);
+            return;
+        }
         if (handle >= 0) {
             last = 0;
             welcome(face, handle, &peer);
