@@ -33,8 +33,8 @@
  *  - A descriptor that an accept, connect or open yields belongs to whoever completes the op.
  *  - A handle that was received from is closed by BACKEND_CLOSE only, and stays on this backend: it
  *    may have read ahead. Receives and accepts that still wait end with -ECONNRESET.
- *  - Errors are -errno. `handle` is an opaque small integer, valid in this process: a handle with no
- *    op under way that was never received from or accepted from may move to another shard.
+ *  - Errors are -errno. `handle` is an opaque small integer, valid in this process: a handle that
+ *    has no op under way and was never received or accepted from may move to another shard.
  *
  * One shard, one backend, one thread. Only `wake` may be called from any thread.
  */

@@ -57,10 +57,9 @@ placement_list_parse(const char *text, bool *out_set, unsigned count_max)
     memset(out_set, 0, count_max * sizeof(*out_set));
     const char *at = text + strspn(text, " \t");
     for (;; at++) {
-        unsigned first;
-        unsigned last;
+        unsigned first = 0;
         at = parse_number(at, &first, count_max);
-        last = first;
+        unsigned last = first;
         if (at && *at == '-')
             at = parse_number(at + 1, &last, count_max);
         if (!at || last < first)

@@ -101,7 +101,8 @@ any_order_main(void *arg)
         live->mark = (unsigned char)step;
         live->object = prng_chance(&random, 1, 4) ? skein_alloc_aligned(align, live->bytes)
                                                   : skein_alloc(live->bytes);
-        CHECK(check, live->object != NULL);
+        if (!CHECK(check, live->object != NULL))
+            return -1;
         CHECK(check, (uintptr_t)live->object % 16 == 0);
         CHECK(check, skein_usable_bytes(live->object) >= live->bytes);
         CHECK(check, skein_owner(live->object) == 0);
