@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Goal: no bytes from a peer make the decoder or a core fail: the input is a run of frames, each
- * led by its length (u16), given to a node that leads, follows or waits, by the first byte. */
+ * led by its length (u16), given to a node that leads, follows or waits, with the options of its
+ * first byte's bits. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,7 +41,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
 {
     if (count < 1)
         return 0;
-    struct raft_options options = {.id = 1, .seed = 1, .pre_vote = true, .check_quorum = true};
+    struct raft_options options = {.id = 1,
+                                   .seed = 1,
+                                   .pre_vote = true,
+                                   .check_quorum = true,
+                                   .etcd_rules = data[0] & 8,
+                                   .eager_sends = data[0] & 16,
+                                   .forward_proposals = data[0] & 32,
+                                   .lease_ns = data[0] & 64,
+                                   .quiesce_ticks = data[0] >> 7};
     if (data[0] & 1)
         options.snapshot.config = raft_config_of((uint64_t[]){1, 2, 3}, 3);
     struct raft *raft;
