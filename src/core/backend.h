@@ -3,7 +3,9 @@
 #define CORE_BACKEND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "base/list.h"
@@ -136,6 +138,16 @@ struct backend_op {
     struct skein_list link;
     uint64_t scratch[32];
 };
+
+/* backend_op_init - as an initialiser would, without the backend's own part: a receive or a send is
+ * too short to zero memory for that nobody reads. */
+static inline void
+backend_op_init(struct backend_op *op, enum backend_op_kind kind, int handle)
+{
+    memset(op, 0, offsetof(struct backend_op, scratch));
+    op->kind = kind;
+    op->handle = handle;
+}
 
 struct backend;
 

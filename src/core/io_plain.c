@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,6 +122,8 @@ plain_at_once(struct backend_op *op)
     return true;
 }
 
+/* The C library's send and recv make themselves points of cancellation, on each call, as soon as a
+ * process has two threads; nobody cancels a shard's thread. */
 int64_t
 plain_send_now(const struct backend_op *op)
 {
@@ -129,7 +132,8 @@ plain_send_now(const struct backend_op *op)
     ssize_t n;
     do {
         if (op->iov_count == 1)
-            n = send(op->handle, op->iov->iov_base, op->iov->iov_len, flags);
+            n = syscall(SYS_sendto, op->handle, op->iov->iov_base, op->iov->iov_len, flags, NULL,
+                        0);
         else
             n = sendmsg(op->handle, &message, flags);
     } while (n < 0 && errno == EINTR);
@@ -143,7 +147,8 @@ plain_recv_now(const struct backend_op *op)
     ssize_t n;
     do {
         if (op->iov_count == 1)
-            n = recv(op->handle, op->iov->iov_base, op->iov->iov_len, MSG_DONTWAIT);
+            n = syscall(SYS_recvfrom, op->handle, op->iov->iov_base, op->iov->iov_len, MSG_DONTWAIT,
+                        NULL, NULL);
         else
             n = recvmsg(op->handle, &message, MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);

@@ -49,7 +49,10 @@ skein_socket_recv(int handle, void *data, size_t count, uint64_t deadline_ns)
 {
     skein_assert(count > 0);
     struct iovec iov = {.iov_base = data, .iov_len = count};
-    struct backend_op op = {.kind = BACKEND_RECV, .handle = handle, .iov = &iov, .iov_count = 1};
+    struct backend_op op;
+    backend_op_init(&op, BACKEND_RECV, handle);
+    op.iov = &iov;
+    op.iov_count = 1;
     return (ssize_t)await_op(&op, deadline_ns);
 }
 
@@ -83,10 +86,10 @@ skein_socket_sendv(int handle, struct iovec *iov, int iov_count, uint64_t deadli
     skein_assert(iov_count >= 0);
     int first = advance(iov, iov_count, 0, 0);
     while (first < iov_count) {
-        struct backend_op op = {.kind = BACKEND_SEND,
-                                .handle = handle,
-                                .iov = iov + first,
-                                .iov_count = iov_count - first};
+        struct backend_op op;
+        backend_op_init(&op, BACKEND_SEND, handle);
+        op.iov = iov + first;
+        op.iov_count = iov_count - first;
         if (op.iov_count > IOV_COUNT_MAX)
             op.iov_count = IOV_COUNT_MAX;
         int64_t rc = await_op(&op, deadline_ns);
