@@ -152,9 +152,21 @@ wait "$writer" "$ticker" 2>/dev/null
 acked=$(wc -l <"$dir/acked")
 lead=$(leader)
 lost=0
+# value KEY: what the cluster says of it; "absent" only when it says so, and asked again while it says nothing.
+value() {
+    local got status
+    for _ in $(seq 20); do
+        got=$("$skein" get "$1" --connect "$all" 2>/dev/null)
+        status=$?
+        [ $status -eq 0 ] && { echo "$got"; return; }
+        [ $status -eq 2 ] && { echo absent; return; }
+        sleep 0.2
+    done
+    echo "no answer"
+}
 while read -r i; do
-    [ "$("$skein" get "key$i" --connect "$(connect "$lead")" 2>/dev/null)" = "value$i" ] ||
-        lost=$((lost + 1))
+    got=$(value "key$i")
+    [ "$got" = "value$i" ] || { lost=$((lost + 1)); echo "key$i: $got"; }
 done <"$dir/acked"
 [ "$acked" -ge 50 ] || fault "only $acked writes"
 [ $lost -eq 0 ] || fault "$lost of $acked acknowledged writes are lost"
