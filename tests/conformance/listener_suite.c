@@ -43,11 +43,11 @@ connect_all(struct check *check, struct skein_listener *listener, struct client 
     struct skein_endpoint endpoint = loopback;
     endpoint.addr.port = skein_listener_port(listener);
     for (int i = 0; i < count; i++) {
-        char byte = -1;
+        char byte = 0;
         clients[i].handle = skein_net_connect(&endpoint, NULL, skein_deadline_in(60000ull * MS));
         CHECK(check, clients[i].handle >= 0);
         CHECK(check, skein_socket_recv(clients[i].handle, &byte, 1, SKEIN_NEVER) == 1);
-        clients[i].shard = byte;
+        clients[i].shard = (unsigned char)byte;
     }
 }
 

@@ -339,7 +339,7 @@ flood(void *arg)
     struct flood *mine = arg;
     for (int i = 0; i < FLOOD_COUNT; i++) {
         int rc;
-        while ((rc = skein_post(mine->to, flood_arrived, mine)) == -SKEIN_EAGAIN)
+        while (skein_post(mine->to, flood_arrived, mine) == -SKEIN_EAGAIN)
             if ((rc = skein_wait_room(mine->to, SKEIN_NEVER)) < 0)
                 return rc;
         if (i % 10 == 0 && skein_call(mine->to, number_here, NULL, SKEIN_NEVER) != 100 + mine->to)

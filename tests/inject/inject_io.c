@@ -140,7 +140,7 @@ static int
 read_back(struct io_case *io)
 {
     char data[512];
-    struct skein_names names;
+    struct skein_names names = {0};
     struct skein_stat stat;
     int rc = skein_file_sync(io->file, 0);
     if (rc == 0)
