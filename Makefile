@@ -25,12 +25,12 @@ test: configure-tests  ## build everything and run all tests
 	@ninja -C $(BUILD) $(NINJA_QUIET)
 	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
 
-check: deps-check configure-tests  ## format, layers, lint, tests and 100 simulator seeds
+check: deps-check configure-tests  ## the quick gate: format, layers, lint, all but the long tests, 100 simulator seeds
 	@tools/check-format
 	@tools/check-layers
 	@ninja -C $(BUILD) $(NINJA_QUIET)
 	@tools/lint $(BUILD)
-	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs --no-suite long
 	@$(BUILD)/skein sim --seeds $(SEEDS)
 
 sim: build  ## simulate one seed (SEED=7), or SEEDS=100 of them
