@@ -31,4 +31,17 @@ board_get(const struct board_cell *board, unsigned shard)
     return __atomic_load_n(&board[shard].value, __ATOMIC_RELAXED);
 }
 
+/* board_count_up / board_count - a counter that one shard writes and others read. */
+static inline void
+board_count_up(uint64_t *counter)
+{
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t
+board_count(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 #endif

@@ -21,6 +21,9 @@ struct skein_listener {
     unsigned count;
     bool claimed;            /* the port, by the first shard */
     struct board_cell *live; /* connections each shard serves */
+    /* How many each shard has handed to each other one, a row for each giver. */
+    uint64_t *given;
+    unsigned given_stride;
 };
 
 /* One shard's part. */
@@ -34,6 +37,7 @@ struct front {
     struct skein_waitq changed;
     uint32_t gift_count;   /* on their way or on the way back */
     uint32_t *gifts_going; /* of these, by shard */
+    uint64_t *gifts_come;  /* since the start, by the shard they came from */
     uint64_t *loads;
 };
 
@@ -48,6 +52,7 @@ struct gift {
     struct skein_message message;
     struct skein_list link;
     struct front *from;
+    unsigned from_shard;
     unsigned to;
     int handle;
     struct skein_addr peer;
@@ -109,11 +114,18 @@ begin_serving(struct front *front, int handle, const struct skein_addr *peer)
 
 /* ---- handing over ---- */
 
+static uint64_t *
+given_counter(const struct skein_listener *listener, unsigned from, unsigned to)
+{
+    return &listener->given[(size_t)from * listener->given_stride + to];
+}
+
 static void
 gift_arrives(struct skein_message *message)
 {
     struct gift *gift = BASE_CONTAINER_OF(message, struct gift, message);
     struct front *front = skein_service_local(gift->from->listener->service);
+    front->gifts_come[gift->from_shard]++;
     front->acceptor.live_count++;
     gift->refused = begin_serving(front, gift->handle, &gift->peer) < 0;
     if (gift->refused)
@@ -146,6 +158,7 @@ give(struct front *front, unsigned to, int handle, const struct skein_addr *peer
         return -SKEIN_ENOMEM;
     *gift = (struct gift){.message = {gift_arrives, gift_is_home},
                           .from = front,
+                          .from_shard = skein_shard_index(),
                           .to = to,
                           .handle = handle,
                           .peer = *peer};
@@ -156,6 +169,7 @@ give(struct front *front, unsigned to, int handle, const struct skein_addr *peer
     }
     front->gift_count++;
     front->gifts_going[to]++;
+    board_count_up(given_counter(front->listener, skein_shard_index(), to));
     return 0;
 }
 
@@ -191,6 +205,9 @@ choose(struct front *front)
         return self;
     for (unsigned i = 0; i < listener->count; i++)
         front->loads[i] = board_get(listener->live, i) + front->gifts_going[i];
+    /* What others have given us and we have not met yet will be ours, too. */
+    for (unsigned i = 0; i < listener->count; i++)
+        front->loads[self] += board_count(given_counter(listener, i, self)) - front->gifts_come[i];
     return listener_choose(front->loads, listener->count, self);
 }
 
@@ -269,6 +286,7 @@ front_start(void *local, struct skein_scope *scope, void *arg)
     front->listener = listener;
     front->serving = scope;
     front->gifts_going = mem_zalloc(listener->count * sizeof(front->gifts_going[0]));
+    front->gifts_come = mem_zalloc(listener->count * sizeof(front->gifts_come[0]));
     front->loads = mem_zalloc(listener->count * sizeof(front->loads[0]));
     list_init(&front->unserved);
     skein_waitq_init(&front->changed);
@@ -312,6 +330,7 @@ front_stop(void *local)
     skein_assert(front->stats.live_count == 0);
     close_socket(front); /* when another shard's start has failed */
     mem_free(front->gifts_going);
+    mem_free(front->gifts_come);
     mem_free(front->loads);
 }
 
@@ -323,6 +342,7 @@ static const struct skein_service_ops front_ops = {
 static void
 listener_free(struct skein_listener *listener)
 {
+    mem_free(listener->given);
     mem_free(listener->live);
     mem_free(listener);
 }
@@ -349,6 +369,10 @@ skein_listener_start(struct skein_listener **out_listener,
     size_t board_bytes = listener->count * sizeof(listener->live[0]);
     listener->live = mem_alloc_aligned(128, board_bytes);
     memset(listener->live, 0, board_bytes);
+    listener->given_stride = (listener->count + 15) & ~15u; /* rows do not share a line */
+    size_t given_bytes = (size_t)listener->count * listener->given_stride * sizeof(uint64_t);
+    listener->given = mem_alloc_aligned(128, given_bytes);
+    memset(listener->given, 0, given_bytes);
     int rc = skein_service_start(&listener->service, &front_ops, listener);
     if (rc < 0) {
         listener_free(listener);
