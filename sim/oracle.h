@@ -62,7 +62,7 @@ struct sim_oracle {
     size_t before_count, before_capacity;
     uint64_t checked[REPLICA_NODES_MAX]; /* applied entries of the present life looked at */
     uint64_t matched[REPLICA_NODES_MAX]; /* log_matching: up to here, in the present life */
-    uint64_t matched_term[REPLICA_NODES_MAX];
+    uint64_t matched_term[REPLICA_NODES_MAX], matched_first[REPLICA_NODES_MAX];
     uint64_t forged[REPLICA_NODES_MAX];      /* delivered to the present life, and for it */
     uint64_t state_terms[REPLICA_NODES_MAX]; /* role and term, as the trace has them */
     uint64_t sample_count;

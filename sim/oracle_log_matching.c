@@ -50,6 +50,11 @@ oracle_log_matching(const struct oracle_view *view)
     /* A part that was cut off is looked at again. */
     if (*matched > last || raft_entry_term(raft, *matched) != *matched_term)
         *matched = last > ENTRIES_MAX ? last - ENTRIES_MAX : 0;
+    /* So is what lies behind a snapshot: it may be what was there before. */
+    uint64_t *first = &view->oracle->matched_first[view->number - 1];
+    if (*first != view->status.first_index && *matched >= view->status.first_index)
+        *matched = view->status.first_index - 1;
+    *first = view->status.first_index;
     for (uint64_t index = *matched + 1; index <= last; index++) {
         uint64_t term = raft_entry_term(raft, index), previous = raft_entry_term(raft, index - 1);
         if (term != 0 && previous != 0)
