@@ -101,11 +101,10 @@ node_main(void *arg)
         return fprintf(stderr, "07_counter: %s\n", why), 1;
     int listener = skein_socket_listen(&addr, 64), handle = listener;
     skein_scope_init(&clients);
-    while (handle >= 0 && (handle = skein_socket_accept(listener, &addr, SKEIN_NEVER)) >= 0) {
-        void *client = (void *)(intptr_t)handle;
-        if (skein_spawn(&clients, "client", serve_client, client, SKEIN_STACK_SMALL) < 0)
+    while (handle >= 0 && (handle = skein_socket_accept(listener, &addr, SKEIN_NEVER)) >= 0)
+        if (skein_spawn(&clients, "client", serve_client, (void *)(intptr_t)handle,
+                        SKEIN_STACK_SMALL) < 0)
             skein_close(handle);
-    }
     skein_replica_stop(replica, skein_deadline_in(SECOND_NS));
     return fprintf(stderr, "07_counter: port %s: %s\n", argv[4], skein_error_text(handle)), 1;
 }

@@ -50,7 +50,8 @@ three_nodes_stop(struct three_nodes *nodes, unsigned i)
     nodes->node[i] = NULL;
 }
 
-/* @argv: DIR PORT; the nodes talk on PORT, PORT + 1 and PORT + 2. Runs @main_fn with @nodes open. */
+/* @argv: DIR PORT; the nodes talk on PORT, PORT + 1 and PORT + 2. Runs @main_fn with @nodes open.
+ */
 static inline int
 three_nodes_open(struct three_nodes *nodes, const struct skein_machine_ops *machine, char **argv)
 {

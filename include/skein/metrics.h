@@ -98,8 +98,8 @@ void skein_metrics_close(struct skein_metrics *metrics);
  * skein_metrics_add - one series a row, all with the same labels.
  * @object: borrowed until skein_metrics_remove. @labels: copied.
  * **Returns** 0; -SKEIN_EINVALID: a name is malformed, or stands for something else already (kind,
- * decimals; a counter's also without its _total); -SKEIN_EAGAIN: a limit of series; then none of the rows is added, and the refusal is
- * counted in skein_metrics_refused_total.
+ * decimals; a counter's also without its _total); -SKEIN_EAGAIN: a limit of series; then none of
+ * the rows is added, and the refusal is counted in skein_metrics_refused_total.
  */
 int skein_metrics_add(struct skein_metrics *metrics, const void *object,
                       const struct skein_metric *rows, size_t row_count,

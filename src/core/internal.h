@@ -71,7 +71,7 @@ struct shard_sched {
     struct skein_group *single; /* the only group; NULL: there are several */
     struct skein_group *normal;
     struct skein_group *spawn_in; /* of the next fiber that is spawned; NULL: its spawner's */
-    struct group_level level; /* unless single */
+    struct group_level level;     /* unless single */
     struct skein_list groups;
     uint32_t group_count, group_count_max, id_next;
 };
@@ -102,7 +102,7 @@ struct skein_shard {
     uint64_t stall_ns;
     struct shard_stats stats;
     struct skein_metrics *metrics;
-    struct io_limiter *io; /* NULL: disks are given what is asked of them */
+    struct io_limiter *io;   /* NULL: disks are given what is asked of them */
     struct shard_port *port; /* NULL: no other shards (core/mailbox_port.h) */
     struct pool *pool;       /* NULL: nothing was allocated yet (core/pool.h) */
 };

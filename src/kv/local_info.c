@@ -161,8 +161,8 @@ skein_traffic(struct wire_writer *text, const struct view *view)
     for (uint32_t i = 0; i < status->raft.peer_count; i++) {
         const struct raft_peer_status *peer = &status->raft.peers[i];
         kv_local_printf(text, "peer_%u:state=%s,match=%" PRIu64 ",next=%" PRIu64 ",active=%d\r\n",
-                        replica_raft_node(peer->id), kv_local_progress_name(peer->state), peer->match,
-                        peer->next, peer->recent_active);
+                        replica_raft_node(peer->id), kv_local_progress_name(peer->state),
+                        peer->match, peer->next, peer->recent_active);
     }
 }
 
