@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A replicated counter: one machine, three processes, any of them answers.
- *
  *   07_counter 1 1=127.0.0.1:7101,2=127.0.0.1:7102,3=127.0.0.1:7103 /tmp/c1 7201 & # and 2, 3
  *   printf 'add 5\nget\n' | nc -q 1 127.0.0.1 7202
  */
