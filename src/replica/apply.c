@@ -86,8 +86,10 @@ apply_config(struct replica *replica, const struct raft_entry *entry)
     int rc = raft_apply_config(replica->raft, entry);
     raft_status(replica->raft, &status);
     replica->config = status.config;
-    if (rc == 0)
+    if (rc == 0) {
         members_apply_roster(replica, entry);
+        members_sync_peers(replica);
+    }
     obs_log(OBS_INFO, "replica", "configuration changed",
             "node=%u index=%" PRIu64 " voters=%u members=%u result=%s", replica->options.node,
             entry->index, raft_config_count(&replica->config, RAFT_VOTER), replica->config.count,

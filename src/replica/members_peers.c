@@ -66,6 +66,23 @@ take_peer(struct replica *replica, const struct replica_peer *wanted)
                 replica->options.node, wanted->node, skein_error_name(rc));
 }
 
+/*
+ * While a configuration is joint, those who go still decide, and the roster may not hold them any
+ * more: they stay peers until they are out of the configuration, too.
+ */
+static void
+keep_members(const struct replica *replica, struct roster *all)
+{
+    for (uint32_t i = 0; i < replica->config.count; i++) {
+        uint32_t node = replica_raft_node(replica->config.ids[i]);
+        const struct replica_peer *known = roster_find(&replica->known, node);
+        if (!known)
+            known = roster_find(&replica->configured, node);
+        if (known && !roster_find(all, node))
+            (void)roster_put(all, known);
+    }
+}
+
 void
 members_sync_peers(struct replica *replica)
 {
@@ -77,6 +94,8 @@ members_sync_peers(struct replica *replica)
         for (uint32_t i = 0; i < replica->change.target.count; i++)
             if (!roster_find(&all, replica->change.target.peers[i].node))
                 (void)roster_put(&all, &replica->change.target.peers[i]);
+    keep_members(replica, &all);
+    replica->known = all;
     for (uint32_t i = 0; i < all.count; i++) {
         nodes[i] = all.peers[i].node;
         if (nodes[i] != replica->options.node)
@@ -103,7 +122,6 @@ members_apply_roster(struct replica *replica, const struct raft_entry *entry)
         return;
     }
     replica->roster = roster;
-    members_sync_peers(replica);
 }
 
 void
@@ -127,8 +145,9 @@ is_forgotten(const struct replica *replica, uint64_t now_ns)
 {
     uint64_t lonely_ns = timeouts_ns(replica, LONELY_TIMEOUTS);
     uint32_t others = 0, refused = 0;
-    if (replica->phase != REPLICA_RUNNING || raft_leader(replica->raft) != RAFT_NONE ||
-        now_ns - replica->leader_since_ns < lonely_ns)
+    /* Who goes in a joint change is not forgotten before that has ended. */
+    if (raft_config_joint(&replica->config) || replica->phase != REPLICA_RUNNING ||
+        raft_leader(replica->raft) != RAFT_NONE || now_ns - replica->leader_since_ns < lonely_ns)
         return false;
     for (uint32_t i = 0; i < replica->peer_count; i++) {
         const struct peer *peer = &replica->peers[i];

@@ -209,6 +209,7 @@ struct replica {
     uint32_t peer_count;      /* slots, those of gone ones included */
     struct roster configured; /* the nodes that this one was started with */
     struct roster roster;     /* as of the last applied entry */
+    struct roster known;      /* whom this process talks to, and where */
     struct member_change change;
     bool was_member;     /* this disk was in a configuration */
     uint64_t removed_ns; /* it was removed: when it stops; 0: it was not */
