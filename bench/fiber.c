@@ -19,21 +19,17 @@
 #include <ucontext.h>
 
 #include "base/assert.h"
+#include "bench/series.h"
 #include "core/context.h"
 #include "core/uring.h"
 #include "skein/fiber.h"
 
-#define REPEATS 7
+#define REPEATS SERIES_REPEATS
 #define SWITCHES 2000000
 #define FIBERS 64
 #define UCONTEXT_SWITCHES 200000
 #define SPAWNS 200000
 #define STACK_BYTES 65536
-
-struct series {
-    double values[REPEATS];
-    int count;
-};
 
 struct bench {
     struct series fiber, pair, bare, ucontext, spawn, spawn_batch;
@@ -42,35 +38,6 @@ struct bench {
     double park_ns;      /* spawn and first run, each */
     long mapping_count;
 };
-
-static double
-clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double
-median(struct series *series)
-{
-    qsort(series->values, (size_t)series->count, sizeof(double), compare);
-    return series->values[series->count / 2];
-}
-
-static void
-add(struct series *series, double value)
-{
-    series->values[series->count++] = value;
-}
 
 /* ---- the peers: two stacks that hand over to each other ---- */
 
@@ -94,7 +61,7 @@ measure_bare(struct bench *bench)
     double start = clock_ns();
     for (int i = 0; i < SWITCHES / 2; i++)
         context_switch(&bare_main, &bare_other, false);
-    add(&bench->bare, (clock_ns() - start) / SWITCHES);
+    series_add(&bench->bare, (clock_ns() - start) / SWITCHES);
     context_deinit(&bare_other);
     free(stack);
 }
@@ -117,7 +84,7 @@ measure_ucontext(struct bench *bench)
     double start = clock_ns();
     for (int i = 0; i < UCONTEXT_SWITCHES / 2; i++)
         swapcontext(&ucontext_main, &ucontext_other);
-    add(&bench->ucontext, (clock_ns() - start) / UCONTEXT_SWITCHES);
+    series_add(&bench->ucontext, (clock_ns() - start) / UCONTEXT_SWITCHES);
     free(stack);
 }
 
@@ -160,7 +127,7 @@ measure_fiber(struct series *series, int fiber_count)
     }
     double start = clock_ns();
     skein_scope_join(&scope);
-    add(series, (clock_ns() - start) / SWITCHES);
+    series_add(series, (clock_ns() - start) / SWITCHES);
 }
 
 static void
@@ -178,14 +145,14 @@ measure_spawn(struct bench *bench)
         must(skein_spawn(&scope, "one", nothing, NULL, SKEIN_STACK_SMALL));
         skein_scope_join(&scope);
     }
-    add(&bench->spawn, (clock_ns() - start) / SPAWNS);
+    series_add(&bench->spawn, (clock_ns() - start) / SPAWNS);
     start = clock_ns();
     for (int i = 0; i < SPAWNS; i += 64) {
         for (int j = 0; j < 64; j++)
             must(skein_spawn(&scope, "many", nothing, NULL, SKEIN_STACK_SMALL));
         skein_scope_join(&scope);
     }
-    add(&bench->spawn_batch, (clock_ns() - start) / SPAWNS);
+    series_add(&bench->spawn_batch, (clock_ns() - start) / SPAWNS);
 }
 
 static double
@@ -258,7 +225,7 @@ bench_main(void *arg)
 static void
 print_row(const char *name, struct series *series)
 {
-    double middle = median(series);
+    double middle = series_median(series);
     printf("%-44s %8.1f ns   (%.1f to %.1f)\n", name, middle, series->values[0],
            series->values[series->count - 1]);
 }
@@ -266,12 +233,12 @@ print_row(const char *name, struct series *series)
 static void
 print_json(struct bench *bench)
 {
-    printf("{\"switch_ns\": %.2f, ", median(&bench->fiber));
-    printf("\"switch_pair_ns\": %.2f, ", median(&bench->pair));
-    printf("\"switch_bare_ns\": %.2f, ", median(&bench->bare));
-    printf("\"switch_ucontext_ns\": %.2f, ", median(&bench->ucontext));
-    printf("\"spawn_join_ns\": %.2f, ", median(&bench->spawn));
-    printf("\"spawn_join_batch_ns\": %.2f, ", median(&bench->spawn_batch));
+    printf("{\"switch_ns\": %.2f, ", series_median(&bench->fiber));
+    printf("\"switch_pair_ns\": %.2f, ", series_median(&bench->pair));
+    printf("\"switch_bare_ns\": %.2f, ", series_median(&bench->bare));
+    printf("\"switch_ucontext_ns\": %.2f, ", series_median(&bench->ucontext));
+    printf("\"spawn_join_ns\": %.2f, ", series_median(&bench->spawn));
+    printf("\"spawn_join_batch_ns\": %.2f, ", series_median(&bench->spawn_batch));
     printf("\"parked\": %zu, \"parked_bytes\": %.1f, \"park_ns\": %.1f, \"mappings\": %ld}\n",
            bench->parked_count, bench->parked_bytes, bench->park_ns, bench->mapping_count);
 }

@@ -23,54 +23,16 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "bench/series.h"
 #include "skein/core.h"
 
-#define REPEATS 7
+#define REPEATS SERIES_REPEATS
 #define CALLS 200000
 #define LINES 200000
 #define MESSAGES 4000000
 #define MESSAGE_POOL 256
 #define WAKES 2000
 #define SETTLE_NS 100000
-
-struct series {
-    double values[REPEATS];
-    int count;
-};
-
-static double
-clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void
-sort(struct series *series)
-{
-    qsort(series->values, (size_t)series->count, sizeof(double), compare);
-}
-
-static double
-median(const struct series *series)
-{
-    return series->values[series->count / 2];
-}
-
-static void
-add(struct series *series, double value)
-{
-    series->values[series->count++] = value;
-}
 
 /* ---- bare: two threads ---- */
 
@@ -312,11 +274,12 @@ measure_ours(int (*main_fn)(void *arg), uint64_t count, uint64_t idle_poll_ns)
 }
 
 static void
-print_pair(const char *name, const struct series *mine, const struct series *bare, double target)
+print_pair(const char *name, struct series *mine, struct series *bare, double target)
 {
     printf("%-9s %8.0f ns (%.0f-%.0f)  bare %8.0f ns (%.0f-%.0f)  %.2f times; at most %.1f\n", name,
-           median(mine), mine->values[0], mine->values[mine->count - 1], median(bare),
-           bare->values[0], bare->values[bare->count - 1], median(mine) / median(bare), target);
+           series_median(mine), mine->values[0], mine->values[mine->count - 1], series_median(bare),
+           bare->values[0], bare->values[bare->count - 1],
+           series_median(mine) / series_median(bare), target);
 }
 
 int
@@ -329,22 +292,23 @@ main(int argc, char **argv)
     struct series wake = {0};
     struct series event = {0};
     for (int i = 0; i < REPEATS; i++) {
-        add(&line, measure_bare(line_other, line_first, LINES));
-        add(&call, measure_ours(call_main, CALLS, SKEIN_IDLE_POLL_ALWAYS));
-        add(&message, measure_ours(messages_main, MESSAGES, SKEIN_IDLE_POLL_ALWAYS));
-        add(&event, measure_bare(event_other, event_first, WAKES));
-        add(&wake, measure_ours(wake_main, WAKES, 0));
+        series_add(&line, measure_bare(line_other, line_first, LINES));
+        series_add(&call, measure_ours(call_main, CALLS, SKEIN_IDLE_POLL_ALWAYS));
+        series_add(&message, measure_ours(messages_main, MESSAGES, SKEIN_IDLE_POLL_ALWAYS));
+        series_add(&event, measure_bare(event_other, event_first, WAKES));
+        series_add(&wake, measure_ours(wake_main, WAKES, 0));
     }
     struct series *all[] = {&call, &line, &message, &wake, &event};
     for (size_t i = 0; i < BASE_COUNT_OF(all); i++)
-        sort(all[i]);
-    double rate = 1e3 / median(&message);
+        series_sort(all[i]);
+    double rate = 1e3 / series_median(&message);
     if (json) {
         printf("{\"call_ns\":%.1f,\"line_ns\":%.1f,\"call_ratio\":%.3f,"
                "\"messages_per_second\":%.0f,\"wake_ns\":%.0f,\"eventfd_ns\":%.0f,"
                "\"wake_ratio\":%.3f,\"repeats\":%d}\n",
-               median(&call), median(&line), median(&call) / median(&line), rate * 1e6,
-               median(&wake), median(&event), median(&wake) / median(&event), REPEATS);
+               series_median(&call), series_median(&line),
+               series_median(&call) / series_median(&line), rate * 1e6, series_median(&wake),
+               series_median(&event), series_median(&wake) / series_median(&event), REPEATS);
         return 0;
     }
     print_pair("call", &call, &line, 4);

@@ -20,20 +20,16 @@
 #include <time.h>
 
 #include "base/prng.h"
+#include "bench/series.h"
 #include "core/uring.h"
 #include "skein/fiber.h"
 #include "skein/timer.h"
 
-#define REPEATS 7
+#define REPEATS SERIES_REPEATS
 #define OPERATIONS 500000
 #define LATE_COUNT 500
 #define LATE_SPACING_NS 500000u
 #define SECOND 1000000000ull
-
-struct series {
-    double values[REPEATS];
-    int count;
-};
 
 struct lateness {
     uint64_t late_ns[REPEATS * LATE_COUNT];
@@ -51,26 +47,11 @@ struct bench {
 };
 
 static int
-compare_double(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static int
 compare_ns(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a;
     uint64_t y = *(const uint64_t *)b;
     return (x > y) - (x < y);
-}
-
-static double
-median(struct series *series)
-{
-    qsort(series->values, (size_t)series->count, sizeof(double), compare_double);
-    return series->values[series->count / 2];
 }
 
 static double
@@ -192,7 +173,7 @@ bench_main(void *arg)
 static void
 print_row(const char *name, struct series *series)
 {
-    double middle = median(series);
+    double middle = series_median(series);
     printf("%-44s %8.1f ns   (%.1f to %.1f)\n", name, middle, series->values[0],
            series->values[series->count - 1]);
 }
@@ -200,9 +181,9 @@ print_row(const char *name, struct series *series)
 static void
 print_json(struct bench *bench)
 {
-    printf("{\"armed\": %zu, \"arm_ns\": %.2f, ", bench->armed_count, median(&bench->arm));
-    printf("\"arm_cancel_ns\": %.2f, ", median(&bench->pair));
-    printf("\"rearm_random_ns\": %.2f, ", median(&bench->again));
+    printf("{\"armed\": %zu, \"arm_ns\": %.2f, ", bench->armed_count, series_median(&bench->arm));
+    printf("\"arm_cancel_ns\": %.2f, ", series_median(&bench->pair));
+    printf("\"rearm_random_ns\": %.2f, ", series_median(&bench->again));
     printf("\"late_p50_us\": %.2f, \"late_p99_us\": %.2f, ", percentile_us(&bench->ours, 500),
            percentile_us(&bench->ours, 990));
     printf("\"bare_late_p50_us\": %.2f, \"bare_late_p99_us\": %.2f}\n",

@@ -347,27 +347,9 @@ CASE(grow_and_shrink, 5)
 CASE(whole_set_at_once, 6)
 CASE(replaced_and_emptied, 4)
 
-static uint64_t
-sink_now(void *owner)
-{
-    (void)owner;
-    return skein_shard_current() ? skein_wall_ns() : 0;
-}
-
-static void
-sink_write(void *owner, const char *line, uint64_t line_bytes)
-{
-    (void)owner;
-    fwrite(line, 1, line_bytes, stderr);
-}
-
 int
 main(void)
 {
-    struct obs_sink sink = {.level = getenv("SKEIN_TEST_LOG") ? OBS_DEBUG : OBS_ERROR,
-                            .wall_ns = sink_now,
-                            .write = sink_write};
-    obs_set_sink(&sink);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_silent_majority),
@@ -375,8 +357,6 @@ main(void)
         cmocka_unit_test(test_whole_set_at_once),
         cmocka_unit_test(test_replaced_and_emptied),
     };
-    const char *filter = getenv("SKEIN_TEST_FILTER");
-    if (filter)
-        cmocka_set_test_filter(filter);
+    test_prepare();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

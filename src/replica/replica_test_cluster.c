@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replica/replica_test_cluster.h"
 
+#include "obs/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "base/mem.h"
 #include "skein/fiber.h"
@@ -308,4 +315,30 @@ int
 test_read(struct test_cluster *cluster, uint32_t node, uint32_t id, uint64_t *out_times)
 {
     return submit(cluster, node, REPLICA_READ, id, out_times);
+}
+
+static uint64_t
+sink_now(void *owner)
+{
+    (void)owner;
+    return skein_shard_current() ? skein_wall_ns() : 0;
+}
+
+static void
+sink_write(void *owner, const char *line, uint64_t line_bytes)
+{
+    (void)owner;
+    fwrite(line, 1, line_bytes, stderr);
+}
+
+void
+test_prepare(void)
+{
+    struct obs_sink sink = {.level = getenv("SKEIN_TEST_LOG") ? OBS_DEBUG : OBS_ERROR,
+                            .wall_ns = sink_now,
+                            .write = sink_write};
+    const char *filter = getenv("SKEIN_TEST_FILTER");
+    obs_set_sink(&sink);
+    if (filter)
+        cmocka_set_test_filter(filter);
 }

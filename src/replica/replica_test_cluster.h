@@ -39,6 +39,10 @@ struct test_cluster {
     uint64_t keep_log_bytes;
 };
 
+/* test_prepare - where the logs go (SKEIN_TEST_LOG: all of them), and which tests run
+ * (SKEIN_TEST_FILTER). */
+void test_prepare(void);
+
 /* test_run - @fn(@cluster) as the main fiber of a shard, with @count nodes that are not started. */
 void test_run(uint32_t count, void (*fn)(struct test_cluster *cluster));
 
