@@ -334,9 +334,11 @@ sink_write(void *owner, const char *line, uint64_t line_bytes)
 void
 test_prepare(void)
 {
-    struct obs_sink sink = {.level = getenv("SKEIN_TEST_LOG") ? OBS_DEBUG : OBS_ERROR,
-                            .wall_ns = sink_now,
-                            .write = sink_write};
+    /* The log keeps a pointer to it: it outlives this call. */
+    static struct obs_sink sink;
+    sink = (struct obs_sink){.level = getenv("SKEIN_TEST_LOG") ? OBS_DEBUG : OBS_ERROR,
+                             .wall_ns = sink_now,
+                             .write = sink_write};
     const char *filter = getenv("SKEIN_TEST_FILTER");
     obs_set_sink(&sink);
     if (filter)
