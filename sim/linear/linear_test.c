@@ -203,9 +203,9 @@ user_model_is_checked(void **state)
     struct skein_linear_options options = {.model = &bits, .explain = true};
     for (int stale = 0; stale < 2; stale++) {
         struct skein_linear_history *h = skein_linear_open(0);
-        for (char c = '0'; c < '8'; c++)
+        for (const char *c = "01234567"; *c; c++)
             wrote(h, skein_linear_call(h, 1, SKEIN_LINEAR_USER, V("k"),
-                                       (struct skein_linear_value){&c, 1}, NOTHING, 0));
+                                       (struct skein_linear_value){c, 1}, NOTHING, 0));
         done(h, skein_linear_call(h, 2, SKEIN_LINEAR_USER + 1, V("k"), V("3"), NOTHING, 0),
              stale ? "n" : "y");
         struct skein_linear_result result;

@@ -38,7 +38,7 @@ leaper(void *arg)
     volatile char frame[200000];
     for (size_t i = 0; i < sizeof(frame); i += 1000)
         frame[i] = (char)i;
-    *(volatile int *)arg = frame[1000];
+    *(volatile int *)arg = (unsigned char)frame[1000];
 }
 
 static void (*fiber_fn)(void *arg);

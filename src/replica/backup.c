@@ -139,7 +139,7 @@ backup_restore(const struct backup_restore *restore, struct checkpoint_info *out
     identity.map.ids[0] = genesis_raft_id(identity.node, identity.incarnation);
     identity.map.count = 1;
     rc = write_state(reader, out_info, restore, &identity);
-    if (rc < 0 && rc == -SKEIN_ECORRUPT)
+    if (rc == -SKEIN_ECORRUPT)
         snprintf(out_why, 512, "%s", checkpoint_reader_why(reader));
     else if (rc < 0)
         disk_explain(rc, "cannot write the restored state to", restore->data_dir, out_why);

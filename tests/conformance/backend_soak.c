@@ -177,7 +177,7 @@ main(int argc, char **argv)
     struct skein_backend_options wanted = {0};
     struct skein_backend_choice choice;
     struct skein_shard_options options = {.stacks = skein_stack_pool_open()};
-    struct skein_shard *shard;
+    struct skein_shard *shard = NULL;
     struct soak soak = {.addr = {.ip = {[10] = 0xff, [11] = 0xff}}};
     if (argc != 3 || skein_backend_kind_parse(argv[1], &wanted.kind) < 0 ||
         (soak.count = strtoull(argv[2], NULL, 10)) == 0) {
