@@ -126,7 +126,7 @@ measure_ours(const struct bench *bench, enum kind kind)
     struct skein_shard_options options = {.stacks = skein_stack_pool_open()};
     struct skein_backend_options wanted = {.kind = SKEIN_BACKEND_IO_URING};
     struct skein_backend_choice choice;
-    struct skein_shard *shard;
+    struct skein_shard *shard = NULL;
     int rc = skein_backend_open(&options.backend, &wanted, &choice);
     if (rc == 0)
         rc = skein_shard_open(&shard, &options);

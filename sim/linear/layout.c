@@ -146,6 +146,7 @@ on_call(struct layout *layout, struct walk *walk, const struct value_set *values
 static void
 on_return(struct layout *layout, struct walk *walk, const struct event *event)
 {
+    skein_assert(walk->now_count > 0); /* the one that returns is open */
     qsort(walk->now, walk->now_count, sizeof(struct open_op), compare_open);
     skein_assert(walk->now[0].op == event->op);
     uint32_t ret_index = (uint32_t)layout->ret_count++;
