@@ -2,6 +2,7 @@
 #ifndef SIM_LINEAR_INTERNAL_H
 #define SIM_LINEAR_INTERNAL_H
 
+#include <stdio.h>
 #include "base/assert.h"
 #include "base/mem.h"
 #include "skein/linear.h"
@@ -195,5 +196,10 @@ struct search_result {
 /* search_key - @base_bytes: what is in use beside the search. */
 struct search_result search_key(struct value_set *values, const struct layout *layout,
                                 uint64_t base_bytes, struct budget *budget);
+
+/* ---- write.c ---- */
+/* linear_put_value - quoted, what is not ASCII escaped, for our own histories and for JSON;
+ * @absent: how "no value" is said. */
+void linear_put_value(FILE *file, const char *absent, const struct value_set *values, uint32_t id);
 
 #endif

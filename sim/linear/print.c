@@ -154,28 +154,6 @@ skein_linear_print(const struct skein_linear_history *history,
     skein_unreachable();
 }
 
-/* A JSON string; bytes that are not ASCII stand as the character of that number. */
-static void
-json_value(FILE *file, const struct value_set *values, uint32_t id)
-{
-    const struct value *value = &values->values[id];
-    if (id == VALUE_ABSENT) {
-        fputs("null", file);
-        return;
-    }
-    fputc('"', file);
-    for (size_t i = 0; i < value->count; i++) {
-        uint8_t c = value->data[i];
-        if (c == '"' || c == '\\')
-            fprintf(file, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            fprintf(file, "\\u%04x", c);
-        else
-            fputc(c, file);
-    }
-    fputc('"', file);
-}
-
 static void
 json_op(const struct skein_linear_history *history, const struct skein_linear_model *model,
         const struct op *op, FILE *file)
@@ -185,15 +163,15 @@ json_op(const struct skein_linear_history *history, const struct skein_linear_mo
             model_kind_name(model, op->kind, number));
     if (op->arg != VALUE_ABSENT) {
         fputs(",\"value\":", file);
-        json_value(file, &history->values, op->arg);
+        linear_put_value(file, "null", &history->values, op->arg);
     }
     if (op->kind == SKEIN_LINEAR_CAS || op->arg2 != VALUE_ABSENT) {
         fputs(",\"if\":", file);
-        json_value(file, &history->values, op->arg2);
+        linear_put_value(file, "null", &history->values, op->arg2);
     }
     if (op->has_observed) {
         fputs(",\"observed\":", file);
-        json_value(file, &history->values, op->observed);
+        linear_put_value(file, "null", &history->values, op->observed);
     }
     if (op->call_line)
         fprintf(file, ",\"call_line\":%" PRIu32 ",\"return_line\":%" PRIu32, op->call_line,
@@ -220,7 +198,7 @@ skein_linear_print_json(const struct skein_linear_history *history,
         fprintf(file, ",\"why\":\"%s\"", result->why);
     if (result->op_count > 0) {
         fputs(",\"key\":", file);
-        json_value(file, &history->values, history->ops[result->ops[0]].key);
+        linear_put_value(file, "null", &history->values, history->ops[result->ops[0]].key);
         fprintf(file, ",\"minimal\":%s,\"others\":%zu,\"part\":[",
                 result->is_minimal ? "true" : "false", result->other_count);
         for (size_t i = 0; i < result->op_count; i++) {

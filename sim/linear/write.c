@@ -21,12 +21,12 @@ compare_events(const void *a, const void *b)
     return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static void
-write_value(FILE *file, const struct value_set *values, uint32_t id)
+void
+linear_put_value(FILE *file, const char *absent, const struct value_set *values, uint32_t id)
 {
     const struct value *value = &values->values[id];
     if (id == VALUE_ABSENT) {
-        fputs("nil", file);
+        fputs(absent, file);
         return;
     }
     fputc('"', file);
@@ -49,22 +49,25 @@ write_event(FILE *file, const struct value_set *values, const struct op *op, con
     bool returns = type[0] == 'o';
     fprintf(file, "{:process %" PRIu32 ", :type :%s, :f :%s, :key ", op->process, type,
             names[op->kind]);
-    write_value(file, values, op->key);
+    linear_put_value(file, "nil", values, op->key);
     fputs(", :value ", file);
     if (op->kind == SKEIN_LINEAR_CAS) {
         fputc('[', file);
-        write_value(file, values, op->arg2);
+        linear_put_value(file, "nil", values, op->arg2);
         fputc(' ', file);
-        write_value(file, values, op->arg);
+        linear_put_value(file, "nil", values, op->arg);
         fputc(']', file);
     } else {
         bool takes = op->kind != SKEIN_LINEAR_READ && op->kind != SKEIN_LINEAR_DELETE;
         bool answers = op->kind == SKEIN_LINEAR_READ && returns;
-        write_value(file, values, answers ? op->observed : takes ? op->arg : VALUE_ABSENT);
+        linear_put_value(file, "nil", values,
+                         answers ? op->observed
+                         : takes ? op->arg
+                                 : VALUE_ABSENT);
     }
     if (returns && op->has_observed && op->kind != SKEIN_LINEAR_READ) {
         fputs(", :observed ", file);
-        write_value(file, values, op->observed);
+        linear_put_value(file, "nil", values, op->observed);
     }
     fprintf(file, ", :time %" PRIu64 "}\n", time_ns);
 }

@@ -65,6 +65,21 @@ prepare_connect(struct io_uring_sqe *sqe, struct backend_op *op)
     return 0;
 }
 
+/* What goes by a path. */
+static void
+prepare_named(struct io_uring_sqe *sqe, struct backend_op *op)
+{
+    if (op->kind == BACKEND_OPEN)
+        io_uring_prep_openat(sqe, AT_FDCWD, op->path, open_flags(op), op->mode);
+    else if (op->kind == BACKEND_RENAME)
+        io_uring_prep_renameat(sqe, AT_FDCWD, op->path, AT_FDCWD, op->path2, 0);
+    else if (op->kind == BACKEND_UNLINK)
+        io_uring_prep_unlinkat(sqe, AT_FDCWD, op->path,
+                               op->flags & SKEIN_FILE_DIRECTORY ? AT_REMOVEDIR : 0);
+    else
+        io_uring_prep_mkdirat(sqe, AT_FDCWD, op->path, op->mode);
+}
+
 static int
 prepare(struct io_uring_sqe *sqe, struct backend_op *op)
 {
@@ -72,7 +87,10 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     int rc = 0;
     switch (op->kind) {
     case BACKEND_OPEN:
-        io_uring_prep_openat(sqe, AT_FDCWD, op->path, open_flags(op), op->mode);
+    case BACKEND_RENAME:
+    case BACKEND_UNLINK:
+    case BACKEND_MKDIR:
+        prepare_named(sqe, op);
         break;
     case BACKEND_CLOSE:
         io_uring_prep_close(sqe, op->handle);
@@ -90,16 +108,6 @@ prepare(struct io_uring_sqe *sqe, struct backend_op *op)
     case BACKEND_ALLOCATE:
         io_uring_prep_fallocate(sqe, op->handle, plain_allocate_mode(op->flags), (off_t)op->offset,
                                 (off_t)op->bytes);
-        break;
-    case BACKEND_RENAME:
-        io_uring_prep_renameat(sqe, AT_FDCWD, op->path, AT_FDCWD, op->path2, 0);
-        break;
-    case BACKEND_UNLINK:
-        io_uring_prep_unlinkat(sqe, AT_FDCWD, op->path,
-                               op->flags & SKEIN_FILE_DIRECTORY ? AT_REMOVEDIR : 0);
-        break;
-    case BACKEND_MKDIR:
-        io_uring_prep_mkdirat(sqe, AT_FDCWD, op->path, op->mode);
         break;
     case BACKEND_ACCEPT:
         mine->peer_bytes = sizeof(mine->peer);

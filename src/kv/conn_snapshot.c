@@ -12,6 +12,8 @@
 #include "skein/socket.h"
 
 #define PIECE_BYTES ((size_t)256 << 10)
+/* So many are sent at a time: each holds a piece, and a file that may be gone otherwise. */
+#define SNAPSHOTS_MAX 4u
 /* A checkpoint of a large state takes its time. */
 #define CHECKPOINT_NS (600 * UINT64_C(1000000000))
 
@@ -43,8 +45,8 @@ send_file(struct kv_conn *conn, const struct replica_backup_file *file)
     return rc;
 }
 
-int
-kv_conn_send_snapshot(struct kv_conn *conn)
+static int
+send_snapshot(struct kv_conn *conn)
 {
     struct replica_backup_file file;
     int rc = replica_backup(conn->face->options.replica, skein_deadline_in(CHECKPOINT_NS), &file);
@@ -61,5 +63,20 @@ kv_conn_send_snapshot(struct kv_conn *conn)
     if (rc == 0)
         rc = send_file(conn, &file);
     skein_close(file.handle);
+    return rc;
+}
+
+int
+kv_conn_send_snapshot(struct kv_conn *conn)
+{
+    struct kv_face *face = conn->face;
+    if (face->snapshot_count >= SNAPSHOTS_MAX) {
+        kv_reply_errorf(conn_buffer_out(conn), "BUSY %u snapshots are being sent already",
+                        SNAPSHOTS_MAX);
+        return 0;
+    }
+    face->snapshot_count++;
+    int rc = send_snapshot(conn);
+    face->snapshot_count--;
     return rc;
 }

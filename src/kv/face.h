@@ -64,8 +64,9 @@ struct kv_face {
     uint32_t conn_count;
     uint64_t next_id;
     uint64_t opened_ns;
-    uint64_t query_bytes; /* held by all receive buffers */
-    uint64_t reply_bytes; /* of all replies being sent */
+    uint32_t snapshot_count; /* being sent */
+    uint64_t query_bytes;    /* held by all receive buffers */
+    uint64_t reply_bytes;    /* of all replies being sent */
     uint64_t second, second_commands;
     int listener;
     struct skein_addr addr;
