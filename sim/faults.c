@@ -239,7 +239,7 @@ transfer(struct sim_cluster *cluster, struct sim_node *leader)
         return false;
     struct sim_context context = sim_host_enter(leader->host);
     bool begun = raft_transfer(replica->raft, RAFT_NONE) == 0;
-    driver_signal(replica);
+    driver_signal(replica->host);
     sim_host_leave(context);
     bool deaf = sim_chance(&cluster->world, 500);
     sim_host_turn(leader->host);

@@ -17,7 +17,7 @@ note_joined(struct sim_cluster *cluster, struct sim_node *node, const struct rep
         if (!sim_node_up(other) || !other->kv || other->exited)
             return;
         const struct raft_config *config = &kv_node_replica(other->kv)->config;
-        if (!raft_config_is(config, replica->raft_id, RAFT_VOTER))
+        if (!raft_config_is(config, replica->host->raft_id, RAFT_VOTER))
             return;
     }
     node->replaced = false;

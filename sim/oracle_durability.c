@@ -16,7 +16,7 @@ oracle_durability(const struct oracle_view *view)
     const struct promise *promise = &oracle->promises[view->number - 1];
     /* A damaged log that its peers repair has forgotten, and knows it: it keeps the promise by how
      * it votes until it holds the entry again. */
-    if (view->loading || replica->repairing || promise->raft_id != replica->raft_id ||
+    if (view->loading || replica->repairing || promise->raft_id != replica->host->raft_id ||
         promise->index >= oracle->applied_count || oracle->applied[promise->index].node == 0 ||
         oracle->applied[promise->index].term != promise->term)
         return;

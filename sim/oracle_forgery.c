@@ -22,10 +22,10 @@ oracle_forgery_note(void *owner, uint32_t to, struct bytes message)
     struct bytes body = {.data = message.data + ENVELOPE_RAFT_HEADER_BYTES,
                          .count = message.count - ENVELOPE_RAFT_HEADER_BYTES};
     if (!replica->raft || replica->phase != REPLICA_RUNNING ||
-        memcmp(message.data + 1, replica->identity.map.cluster, 16) != 0 ||
+        memcmp(message.data + 1, replica->host->identity.map.cluster, 16) != 0 ||
         raft_decode_message(body, &decoded) < 0)
         return;
-    cluster->oracle->forged[to - 1] += decoded.to == replica->raft_id;
+    cluster->oracle->forged[to - 1] += decoded.to == replica->host->raft_id;
     raft_message_deinit(&decoded);
 }
 
@@ -34,7 +34,7 @@ oracle_forgery(const struct oracle_view *view)
 {
     uint64_t forged = view->oracle->forged[view->number - 1];
     /* What arrives while a snapshot is loaded waits to be looked at. */
-    if (!view->loading && forged >= FORGED_ENOUGH && view->replica->counters.forged_dropped == 0 &&
+    if (!view->loading && forged >= FORGED_ENOUGH && view->replica->host->counters.forged_dropped == 0 &&
         !sim_host_paused(view->node->host))
         sim_violation(view->cluster, SIM_SAFETY,
                       "node %u got %" PRIu64 " messages of forged senders and counted none",

@@ -233,7 +233,7 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
             const struct replica *replica = kv_node_replica(node->kv);
             result->checkpoints += replica->counters.checkpoints_taken;
             result->snapshots += replica->counters.snapshots_installed;
-            result->forged_dropped += replica->counters.forged_dropped;
+            result->forged_dropped += replica->host->counters.forged_dropped;
         }
     }
     for (uint32_t i = 0; i < cluster->world.host_count; i++) {

@@ -65,14 +65,14 @@ apply_commands(struct replica *replica, const struct raft_entry *entry, struct p
     }
     if (reader.time_ms > replica->log_time_ms)
         replica->log_time_ms = reader.time_ms;
-    struct wire_writer *out = &replica->reply;
+    struct wire_writer *out = &replica->host->reply;
     for (uint32_t ordinal = 0; reader.left > 0; ordinal++) {
         struct replica_command command = {
             .index = entry->index, .time_ms = replica->log_time_ms, .data = entry_next(&reader)};
         if (mutation_on(MUTATION_LOCAL_CLOCK))
             command.time_ms = skein_wall_ns() / 1000000;
         struct request *waiter = waiter_of(proposal, ordinal);
-        replica->options.machine_ops->apply(replica->machine, &command, waiter ? out : NULL);
+        replica->host->options.machine_ops->apply(replica->machine, &command, waiter ? out : NULL);
         if (waiter)
             request_finish(replica, waiter, 0, out->data, out->count);
         out->count = 0;
@@ -88,10 +88,10 @@ apply_config(struct replica *replica, const struct raft_entry *entry)
     replica->config = status.config;
     if (rc == 0) {
         members_apply_roster(replica, entry);
-        members_sync_peers(replica);
+        members_sync_peers(replica->host);
     }
     obs_log(OBS_INFO, "replica", "configuration changed",
-            "node=%u index=%" PRIu64 " voters=%u members=%u result=%s", replica->options.node,
+            "node=%u index=%" PRIu64 " voters=%u members=%u result=%s", replica->host->options.node,
             entry->index, raft_config_count(&replica->config, RAFT_VOTER), replica->config.count,
             rc < 0 ? skein_error_name(rc) : "applied");
     membership_refresh(replica);
@@ -116,8 +116,8 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
             finish_proposal(replica, proposal, -SKEIN_EUNKNOWN);
         checkpoint_note_applied(replica, entry->index, entry->data.count + 64);
     }
-    if (replica->reply.capacity > ENVELOPE_FORWARD_BYTES_MAX)
-        wire_writer_deinit(&replica->reply);
+    if (replica->host->reply.capacity > ENVELOPE_FORWARD_BYTES_MAX)
+        wire_writer_deinit(&replica->host->reply);
     if (count > 0)
         apply_reads(replica);
 }
@@ -125,13 +125,13 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
 static void
 answer_batch(struct replica *replica, struct read_batch *batch)
 {
-    struct wire_writer *out = &replica->reply;
+    struct wire_writer *out = &replica->host->reply;
     while (!list_is_empty(&batch->requests)) {
         struct request *request = LIST_ENTRY(batch->requests.next, struct request, link);
         struct replica_command command = {.index = replica->applied_index,
                                           .time_ms = replica->log_time_ms,
                                           .data = request->command};
-        replica->options.machine_ops->query(replica->machine, &command, out);
+        replica->host->options.machine_ops->query(replica->machine, &command, out);
         request_finish(replica, request, 0, out->data, out->count);
         out->count = 0;
     }
@@ -151,7 +151,7 @@ apply_reads(struct replica *replica)
         answered = true;
     }
     if (answered && !list_is_empty(&replica->queue))
-        driver_signal(replica);
+        driver_signal(replica->host);
 }
 
 static int
@@ -168,7 +168,8 @@ apply_load(struct replica *replica, const char *path, struct checkpoint_info *ou
     struct load_source load = {.base.read = read_source};
     struct checkpoint_info info;
     struct roster roster = {0};
-    int rc = checkpoint_open(&load.reader, path, replica->identity.map.cluster, &info, out_why);
+    int rc =
+        checkpoint_open(&load.reader, path, replica->host->identity.map.cluster, &info, out_why);
     if (rc < 0)
         return rc;
     if (info.note_bytes && roster_decode(bytes_borrow(info.note, info.note_bytes), &roster) < 0) {
@@ -176,7 +177,7 @@ apply_load(struct replica *replica, const char *path, struct checkpoint_info *ou
         checkpoint_close(load.reader);
         return -SKEIN_ECORRUPT;
     }
-    rc = replica->options.machine_ops->snapshot_load(replica->machine, &load.base);
+    rc = replica->host->options.machine_ops->snapshot_load(replica->machine, &load.base);
     if (rc == 0)
         rc = checkpoint_finish(load.reader);
     if (rc < 0)
@@ -216,12 +217,12 @@ apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot)
 {
     char path[4096], why[512] = "";
     struct checkpoint_info info;
-    while (replica->checkpoint_busy && !replica->ending)
+    while (replica->checkpoint_busy && !replica->host->ending)
         (void)!skein_wait(&replica->progress_wake, SKEIN_NEVER);
-    checkpoint_path(replica->data_dir, snapshot->index, path, sizeof path);
+    checkpoint_path(replica->host->data_dir, snapshot->index, path, sizeof path);
     int rc = apply_load(replica, path, &info, why);
     if (rc < 0) {
-        replica_fail(replica, rc, "%s", why);
+        host_fail(replica->host, rc, "%s", why);
         return rc;
     }
     skein_assert(replica->applied_index == snapshot->index);
@@ -229,8 +230,8 @@ apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot)
     raft_applied(replica->raft, snapshot->index);
     replica->counters.snapshots_installed++;
     obs_log(OBS_INFO, "replica", "snapshot installed", "node=%u index=%" PRIu64,
-            replica->options.node, snapshot->index);
-    members_sync_peers(replica);
+            replica->host->options.node, snapshot->index);
+    members_sync_peers(replica->host);
     membership_refresh(replica);
     return 0;
 }

@@ -26,8 +26,9 @@ struct save_sink {
 static int
 create(struct save_sink *save)
 {
-    return save->writer ? 0
-                        : checkpoint_create(&save->writer, save->replica->data_dir, &save->info);
+    return save->writer
+               ? 0
+               : checkpoint_create(&save->writer, save->replica->host->data_dir, &save->info);
 }
 
 static int
@@ -42,14 +43,14 @@ write_piece(struct replica_sink *sink, const void *data, size_t count)
         save->since_pause_bytes = 0;
         (void)!skein_sleep(skein_deadline_in(PIECE_PAUSE_NS));
     }
-    return rc == 0 && save->replica->ending ? -SKEIN_ECANCELED : rc;
+    return rc == 0 && save->replica->host->ending ? -SKEIN_ECANCELED : rc;
 }
 
 /* What is applied is durable in this log: the core applies nothing else. So nothing waits here. */
 static int
 save(struct replica *replica, struct save_sink *save)
 {
-    int rc = replica->options.machine_ops->snapshot_save(replica->machine, &save->base);
+    int rc = replica->host->options.machine_ops->snapshot_save(replica->machine, &save->base);
     if (rc == 0)
         rc = create(save);
     if (rc < 0) {
@@ -64,7 +65,7 @@ save(struct replica *replica, struct save_sink *save)
 static uint64_t
 keep_from(const struct replica *replica, uint64_t index, uint64_t bytes_at_index)
 {
-    uint64_t keep = replica->options.keep_log_bytes;
+    uint64_t keep = replica->host->options.keep_log_bytes;
     for (uint32_t i = 0; i < replica->mark_count; i++)
         if (replica->marks[i].index <= index && replica->marks[i].bytes + keep >= bytes_at_index)
             return replica->marks[i].index;
@@ -89,10 +90,10 @@ cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_
     replica->checkpoint_log_bytes = log_bytes;
     replica->counters.checkpoints_taken++;
     raft_compact(replica->raft, snapshot, from);
-    wal_compact(replica->wal, snapshot->index, snapshot->term);
+    wal_compact(replica->host->wal, snapshot->index, snapshot->term);
     forget_marks(replica, from);
     if (replica->sends_active == 0 && !replica->receive.receiver)
-        (void)!checkpoint_prune(replica->data_dir);
+        (void)!checkpoint_prune(replica->host->data_dir);
 }
 
 static void
@@ -118,7 +119,7 @@ take(struct replica *replica)
     sink.info.time_ms = replica->log_time_ms;
     note_roster(replica, &sink.info);
     for (uint32_t i = 0; i < 16; i++)
-        sink.info.cluster[i] = replica->identity.map.cluster[i];
+        sink.info.cluster[i] = replica->host->identity.map.cluster[i];
     replica->checkpoint_wanted = false;
     uint64_t log_bytes = replica->log_bytes, begun_ns = skein_now_ns();
     if (mutation_on(MUTATION_INDEX_WITHOUT_DATA))
@@ -130,7 +131,8 @@ take(struct replica *replica)
     if (sink.info.snapshot.index >= replica->checkpoint_index)
         cut(replica, &sink.info.snapshot, log_bytes);
     obs_log(OBS_INFO, "replica", "checkpoint", "node=%u index=%" PRIu64 " ms=%" PRIu64,
-            replica->options.node, sink.info.snapshot.index, (skein_now_ns() - begun_ns) / 1000000);
+            replica->host->options.node, sink.info.snapshot.index,
+            (skein_now_ns() - begun_ns) / 1000000);
     return 0;
 }
 
@@ -141,14 +143,14 @@ due(const struct replica *replica)
         return false;
     return replica->checkpoint_wanted || (replica->applied_index > replica->checkpoint_index &&
                                           replica->log_bytes - replica->checkpoint_log_bytes >=
-                                              replica->options.checkpoint_log_bytes);
+                                              replica->host->options.checkpoint_log_bytes);
 }
 
 void
 checkpoint_run(void *arg)
 {
     struct replica *replica = arg;
-    while (!replica->ending && !skein_cancelled()) {
+    while (!replica->host->ending && !skein_cancelled()) {
         if (!due(replica)) {
             (void)!skein_wait(&replica->checkpoint_wake, SKEIN_NEVER);
             continue;
@@ -157,11 +159,11 @@ checkpoint_run(void *arg)
         int rc = take(replica);
         replica->checkpoint_busy = false;
         skein_wake_all(&replica->progress_wake);
-        if (rc == 0 || replica->ending)
+        if (rc == 0 || replica->host->ending)
             continue;
         /* The log still holds everything: serving goes on, and it is tried again. */
         obs_log(OBS_ERROR, "replica", "checkpoint failed", "node=%u error=%s",
-                replica->options.node, skein_error_name(rc));
+                replica->host->options.node, skein_error_name(rc));
         (void)!skein_sleep(skein_deadline_in(RETRY_NS));
     }
 }
@@ -169,7 +171,7 @@ checkpoint_run(void *arg)
 void
 checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes)
 {
-    uint64_t step = replica->options.keep_log_bytes / (REPLICA_MARKS / 2) + 1;
+    uint64_t step = replica->host->options.keep_log_bytes / (REPLICA_MARKS / 2) + 1;
     uint64_t last = replica->mark_count ? replica->marks[replica->mark_count - 1].bytes : 0;
     if (replica->mark_count == 0 || replica->log_bytes - last >= step) {
         if (replica->mark_count == REPLICA_MARKS)

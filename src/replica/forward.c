@@ -13,30 +13,31 @@
 #include "skein/error.h"
 
 static struct skein_list *
-bucket(struct replica *replica, uint64_t attempt)
+bucket(struct host *host, uint64_t attempt)
 {
-    return &replica->forwards[attempt % REPLICA_FORWARD_BUCKETS];
+    return &host->forwards[attempt % REPLICA_FORWARD_BUCKETS];
 }
 
 static void
-flush_peer(struct replica *replica, struct peer *peer)
+flush_peer(struct host *host, struct peer *peer)
 {
     if (peer->forwards.count == 0)
         return;
     /* When the link refuses the message nothing has left: but it is kept simple, the attempts wait
      * as if it were lost, and reads are begun again by forward_lost. */
-    if (inbox_send_writer(replica, peer->node, &peer->forwards) < 0)
+    if (inbox_send_writer(host, peer->node, &peer->forwards) < 0)
         peer->lost = true;
 }
 
 bool
 forward_request(struct replica *replica, struct request *request, uint32_t leader)
 {
-    struct peer *peer = replica_peer(replica, leader);
-    if (!peer || !replica->link->ops->connected(replica->link, leader))
+    struct host *host = replica->host;
+    struct peer *peer = host_peer(host, leader);
+    if (!peer || !host->link->ops->connected(host->link, leader))
         return false;
     uint64_t now_ns = skein_now_ns();
-    struct envelope_forward item = {.id = ++replica->next_attempt,
+    struct envelope_forward item = {.id = ++host->next_attempt,
                                     .read = request->kind == REPLICA_READ,
                                     .command = request->command};
     if (request->deadline_ns == SKEIN_NEVER)
@@ -47,33 +48,33 @@ forward_request(struct replica *replica, struct request *request, uint32_t leade
         return true;
     if (peer->forwards.count > 0 &&
         peer->forwards.count + request->command.count > ENVELOPE_FORWARD_BYTES_MAX)
-        flush_peer(replica, peer);
+        flush_peer(host, peer);
     if (peer->forwards.count == 0)
-        envelope_begin_items(&peer->forwards, ENVELOPE_FORWARD, replica->session, peer->token);
+        envelope_begin_items(&peer->forwards, ENVELOPE_FORWARD, host->session, peer->token);
     envelope_add_forward(&peer->forwards, &item);
     list_remove(&request->link);
     request->state = REQUEST_FORWARDED;
     request->attempt = item.id;
     request->target = leader;
     request->target_token = peer->token;
-    list_push_back(bucket(replica, item.id), &request->link);
-    replica->forward_count++;
+    list_push_back(&replica->forwarded, &request->link);
+    list_push_back(bucket(host, item.id), &request->attempt_link);
     replica->counters.forwarded++;
     return true;
 }
 
 void
-forward_flush(struct replica *replica)
+forward_flush(struct host *host)
 {
-    for (uint32_t i = 0; i < replica->peer_count; i++)
-        flush_peer(replica, &replica->peers[i]);
+    for (uint32_t i = 0; i < host->peer_count; i++)
+        flush_peer(host, &host->peers[i]);
 }
 
 static struct request *
-find(struct replica *replica, uint64_t attempt, uint32_t from)
+find(struct host *host, uint64_t attempt, uint32_t from)
 {
-    list_for_each (link, bucket(replica, attempt)) {
-        struct request *request = LIST_ENTRY(link, struct request, link);
+    list_for_each (link, bucket(host, attempt)) {
+        struct request *request = LIST_ENTRY(link, struct request, attempt_link);
         if (request->attempt == attempt)
             return request->target == from ? request : NULL;
     }
@@ -81,38 +82,39 @@ find(struct replica *replica, uint64_t attempt, uint32_t from)
 }
 
 static void
-hand_on_again(struct replica *replica, struct request *request)
+hand_on_again(struct request *request)
 {
     request->refused_by = request->target;
-    request->refused_until_ns = skein_deadline_in(replica->options.tick_ns / 2);
-    request_requeue(replica, request);
+    request->refused_until_ns = skein_deadline_in(request->replica->host->options.tick_ns / 2);
+    request_requeue(request->replica, request);
 }
 
 /* Reads may be begun again whatever became of them; a write only when nothing became of it. */
 static void
-read_again_or(struct replica *replica, struct request *request, int write_status)
+read_again_or(struct request *request, int write_status)
 {
     if (request->kind == REPLICA_READ || mutation_on(MUTATION_FORWARD_RESENT))
-        hand_on_again(replica, request);
+        hand_on_again(request);
     else
-        request_finish(replica, request, write_status, NULL, 0);
+        request_finish(request->replica, request, write_status, NULL, 0);
 }
 
 static void
-take_reply(struct replica *replica, struct request *request, const struct envelope_reply *reply)
+take_reply(struct request *request, const struct envelope_reply *reply)
 {
+    struct replica *replica = request->replica;
     switch (reply->outcome) {
     case ENVELOPE_DONE:
         request_finish(replica, request, 0, reply->reply.data, reply->reply.count);
         return;
     case ENVELOPE_NOT_LEADER:
-        hand_on_again(replica, request);
+        hand_on_again(request);
         return;
     case ENVELOPE_LOST:
-        read_again_or(replica, request, -SKEIN_ENOLEADER);
+        read_again_or(request, -SKEIN_ENOLEADER);
         return;
     case ENVELOPE_UNKNOWN:
-        read_again_or(replica, request, -SKEIN_EUNKNOWN);
+        read_again_or(request, -SKEIN_EUNKNOWN);
         return;
     case ENVELOPE_BUSY:
         request_finish(replica, request, -SKEIN_EBUSY, NULL, 0);
@@ -133,58 +135,55 @@ take_reply(struct replica *replica, struct request *request, const struct envelo
  * applies to.
  */
 static void
-take_token(struct replica *replica, struct peer *peer, uint64_t rejected, uint64_t token)
+take_token(struct host *host, struct peer *peer, uint64_t rejected, uint64_t token)
 {
     if (peer->token == rejected)
         peer->token = token;
     for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
-        list_for_each_safe (link, &replica->forwards[i]) {
-            struct request *request = LIST_ENTRY(link, struct request, link);
+        list_for_each_safe (link, &host->forwards[i]) {
+            struct request *request = LIST_ENTRY(link, struct request, attempt_link);
             if (request->target != peer->node || request->target_token != rejected)
                 continue;
             if (request->kind == REPLICA_READ || rejected == 0)
-                request_requeue(replica, request);
+                request_requeue(request->replica, request);
             else
-                request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);
+                request_finish(request->replica, request, -SKEIN_EUNKNOWN, NULL, 0);
         }
 }
 
 void
-forward_on_reply(struct replica *replica, uint32_t from, struct bytes message)
+forward_on_reply(struct host *host, uint32_t from, struct bytes message)
 {
     struct envelope_items items;
     struct envelope_reply reply;
-    struct peer *peer = replica_peer(replica, from);
+    struct peer *peer = host_peer(host, from);
     int rc = envelope_open_items(&items, message);
     if (rc < 0)
-        replica->counters.undecodable_dropped++;
-    if (rc < 0 || !peer || items.session != replica->session)
+        host->counters.undecodable_dropped++;
+    if (rc < 0 || !peer || items.session != host->session)
         return;
     while ((rc = envelope_next_reply(&items, &reply)) == 0) {
         if (reply.outcome == ENVELOPE_SESSION) {
-            take_token(replica, peer, reply.id, items.token);
+            take_token(host, peer, reply.id, items.token);
             continue;
         }
-        struct request *request = find(replica, reply.id, from);
+        struct request *request = find(host, reply.id, from);
         if (request)
-            take_reply(replica, request, &reply);
+            take_reply(request, &reply);
     }
     if (rc != -SKEIN_ENOTFOUND)
-        replica->counters.undecodable_dropped++;
+        host->counters.undecodable_dropped++;
 }
 
 static void
 retry_reads(struct replica *replica, uint32_t leader, uint32_t lost)
 {
-    if (replica->forward_count == 0)
-        return;
-    for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
-        list_for_each_safe (link, &replica->forwards[i]) {
-            struct request *request = LIST_ENTRY(link, struct request, link);
-            bool gone = lost ? request->target == lost : request->target != leader;
-            if (gone && request->kind == REPLICA_READ)
-                request_requeue(replica, request);
-        }
+    list_for_each_safe (link, &replica->forwarded) {
+        struct request *request = LIST_ENTRY(link, struct request, link);
+        bool gone = lost ? request->target == lost : request->target != leader;
+        if (gone && request->kind == REPLICA_READ)
+            request_requeue(replica, request);
+    }
 }
 
 /*
@@ -195,19 +194,21 @@ retry_reads(struct replica *replica, uint32_t leader, uint32_t lost)
 void
 forward_give_up(struct replica *replica, uint64_t now_ns)
 {
-    uint32_t leader = replica_raft_node(raft_leader(replica->raft));
-    uint64_t grace_ns = replica->options.election_ticks * replica->options.tick_ns;
-    if (replica->forward_count == 0 || leader == 0 || now_ns - replica->leader_since_ns < grace_ns)
+    const struct replica_options *options = &replica->host->options;
+    if (list_is_empty(&replica->forwarded))
         return;
-    for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
-        list_for_each_safe (link, &replica->forwards[i]) {
-            struct request *request = LIST_ENTRY(link, struct request, link);
-            bool again = request->kind == REPLICA_READ || mutation_on(MUTATION_FORWARD_RESENT);
-            if (request->target != leader && again)
-                request_requeue(replica, request);
-            else if (request->target != leader)
-                request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);
-        }
+    uint32_t leader = replica_raft_node(raft_leader(replica->raft));
+    if (leader == 0 ||
+        now_ns - replica->leader_since_ns < options->election_ticks * options->tick_ns)
+        return;
+    list_for_each_safe (link, &replica->forwarded) {
+        struct request *request = LIST_ENTRY(link, struct request, link);
+        bool again = request->kind == REPLICA_READ || mutation_on(MUTATION_FORWARD_RESENT);
+        if (request->target != leader && again)
+            request_requeue(replica, request);
+        else if (request->target != leader)
+            request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);
+    }
 }
 
 void

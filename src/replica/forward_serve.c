@@ -13,19 +13,19 @@
 #include "skein/error.h"
 
 static void
-flush_peer(struct replica *replica, struct peer *peer)
+flush_peer(struct host *host, struct peer *peer)
 {
     if (peer->replies.count > 0)
-        inbox_send_writer(replica, peer->node, &peer->replies);
+        inbox_send_writer(host, peer->node, &peer->replies);
 }
 
 static void
-put_reply(struct replica *replica, struct peer *peer, uint64_t session, uint64_t token,
+put_reply(struct host *host, struct peer *peer, uint64_t session, uint64_t token,
           const struct envelope_reply *reply)
 {
     bool fits = peer->replies.count + reply->reply.count <= ENVELOPE_FORWARD_BYTES_MAX;
     if (peer->replies.count > 0 && (!fits || peer->replies_session != session))
-        flush_peer(replica, peer);
+        flush_peer(host, peer);
     if (peer->replies.count == 0)
         envelope_begin_items(&peer->replies, ENVELOPE_FORWARD_REPLY, session, token);
     peer->replies_session = session;
@@ -50,10 +50,10 @@ outcome_of(int status)
 }
 
 void
-forward_answer(struct replica *replica, struct request *request, int status, const void *reply,
+forward_answer(struct host *host, struct request *request, int status, const void *reply,
                size_t reply_bytes)
 {
-    struct peer *peer = replica_peer(replica, request->origin);
+    struct peer *peer = host_peer(host, request->origin);
     if (!peer)
         return; /* it was removed from the cluster since */
     struct envelope_reply item = {.id = request->origin_id, .outcome = outcome_of(status)};
@@ -66,15 +66,15 @@ forward_answer(struct replica *replica, struct request *request, int status, con
         item = (struct envelope_reply){.id = request->origin_id,
                                        .outcome = request->kind == REPLICA_READ ? ENVELOPE_TOO_BIG
                                                                                 : ENVELOPE_UNKNOWN};
-    put_reply(replica, peer, request->origin_session, request->origin_token, &item);
-    driver_signal(replica);
+    put_reply(host, peer, request->origin_session, request->origin_token, &item);
+    driver_signal(host);
 }
 
 void
-forward_flush_replies(struct replica *replica)
+forward_flush_replies(struct host *host)
 {
-    for (uint32_t i = 0; i < replica->peer_count; i++)
-        flush_peer(replica, &replica->peers[i]);
+    for (uint32_t i = 0; i < host->peer_count; i++)
+        flush_peer(host, &host->peers[i]);
 }
 
 static struct session *
@@ -103,22 +103,23 @@ begin_session(struct peer *peer, uint64_t id)
 }
 
 static void
-say_token(struct replica *replica, struct peer *peer, uint64_t session, uint64_t rejected,
-          uint64_t token)
+say_token(struct host *host, struct peer *peer, uint64_t session, uint64_t rejected, uint64_t token)
 {
     struct envelope_reply item = {.id = rejected, .outcome = ENVELOPE_SESSION};
-    flush_peer(replica, peer);
-    put_reply(replica, peer, session, token, &item);
-    flush_peer(replica, peer);
+    flush_peer(host, peer);
+    put_reply(host, peer, session, token, &item);
+    flush_peer(host, peer);
 }
 
 static void
 take_request(struct replica *replica, struct peer *peer, const struct envelope_items *items,
              const struct envelope_forward *item)
 {
+    struct host *host = replica->host;
     struct request *request = mem_zalloc(sizeof *request);
     uint64_t now_ns = skein_now_ns();
     *request = (struct request){
+        .replica = replica,
         .state = REQUEST_QUEUED,
         .kind = item->read ? REPLICA_READ : REPLICA_WRITE,
         .command = bytes_ref(item->command),
@@ -130,23 +131,23 @@ take_request(struct replica *replica, struct peer *peer, const struct envelope_i
     skein_waitq_init(&request->done);
     list_push_back(&replica->queue, &request->link);
     list_push_back(&replica->remotes, &request->remote_link);
-    replica->pending_bytes += item->command.count + REPLICA_REQUEST_BYTES;
-    if (item->command.count > replica->options.command_bytes_max ||
-        replica->pending_bytes > replica->options.pending_bytes_max)
+    host->pending_bytes += item->command.count + REPLICA_REQUEST_BYTES;
+    if (item->command.count > host->options.command_bytes_max ||
+        host->pending_bytes > host->options.pending_bytes_max)
         request_finish(replica, request, -SKEIN_EBUSY, NULL, 0);
-    else if (!replica_is_leader(replica) || replica->stopping)
+    else if (!replica_is_leader(replica) || host->stopping)
         request_finish(replica, request, -SKEIN_ENOTLEADER, NULL, 0);
 }
 
 void
-forward_on_request(struct replica *replica, uint32_t from, struct bytes message)
+forward_on_request(struct host *host, uint32_t from, struct bytes message)
 {
     struct envelope_items items;
     struct envelope_forward item;
-    struct peer *peer = replica_peer(replica, from);
+    struct peer *peer = host_peer(host, from);
     int rc = envelope_open_items(&items, message);
     if (rc < 0)
-        replica->counters.undecodable_dropped++;
+        host->counters.undecodable_dropped++;
     if (rc < 0 || !peer)
         return;
     struct session *session = find_session(peer, items.session);
@@ -155,13 +156,13 @@ forward_on_request(struct replica *replica, uint32_t from, struct bytes message)
     if (!session)
         session = begin_session(peer, items.session);
     if (session->token != items.token) {
-        say_token(replica, peer, items.session, items.token, session->token);
+        say_token(host, peer, items.session, items.token, session->token);
         return;
     }
     session->used_ns = skein_now_ns();
     while ((rc = envelope_next_forward(&items, &item)) == 0)
         if (window_take(session->window, item.id) || mutation_on(MUTATION_DEDUPE_FORGOTTEN))
-            take_request(replica, peer, &items, &item);
+            take_request(host->groups[0], peer, &items, &item);
     if (rc != -SKEIN_ENOTFOUND)
-        replica->counters.undecodable_dropped++;
+        host->counters.undecodable_dropped++;
 }

@@ -12,38 +12,38 @@
 void
 inbox_on_message(void *owner, uint32_t from, struct bytes message)
 {
-    struct replica *replica = owner;
-    if (message.count == 0 || replica->phase == REPLICA_FAILED || replica->ending ||
-        replica->inbox_bytes + message.count > REPLICA_INBOX_BYTES_MAX)
+    struct host *host = owner;
+    if (message.count == 0 || host->failure < 0 || host->ending ||
+        host->inbox_bytes + message.count > REPLICA_INBOX_BYTES_MAX)
         return;
-    mem_grow(&replica->inbox, &replica->inbox_capacity, replica->inbox_count,
-             sizeof *replica->inbox);
-    replica->inbox[replica->inbox_count++] =
+    mem_grow(&host->inbox, &host->inbox_capacity, host->inbox_count, sizeof *host->inbox);
+    host->inbox[host->inbox_count++] =
         (struct inbox_message){.from = from, .data = bytes_ref(message)};
-    replica->inbox_bytes += message.count + sizeof *replica->inbox;
-    driver_signal(replica);
+    host->inbox_bytes += message.count + sizeof *host->inbox;
+    driver_signal(host);
 }
 
 void
 inbox_on_lost(void *owner, uint32_t node)
 {
-    struct replica *replica = owner;
-    struct peer *peer = replica_peer(replica, node);
+    struct host *host = owner;
+    struct peer *peer = host_peer(host, node);
     if (!peer)
         return;
     peer->lost = true;
-    peer->beat_rank = UINT32_MAX;
-    driver_signal(replica);
+    for (uint32_t g = 0; g < host->group_count; g++)
+        read_round_on_lost(host->groups[g], (uint32_t)(peer - host->peers));
+    driver_signal(host);
 }
 
 int
-inbox_send_writer(struct replica *replica, uint32_t node, struct wire_writer *out)
+inbox_send_writer(struct host *host, uint32_t node, struct wire_writer *out)
 {
     struct bytes message = bytes_copy(out->data, out->count);
     out->count = 0;
     if (out->capacity > ENVELOPE_FORWARD_BYTES_MAX * 2)
         wire_writer_deinit(out);
-    int rc = replica->link->ops->send(replica->link, node, message);
+    int rc = host->link->ops->send(host->link, node, message);
     bytes_unref(&message);
     return rc;
 }
@@ -51,36 +51,37 @@ inbox_send_writer(struct replica *replica, uint32_t node, struct wire_writer *ou
 void
 inbox_send(struct replica *replica, const struct raft_message *message)
 {
+    struct host *host = replica->host;
     if (message->type == RAFT_SNAPSHOT) {
         snapshot_send_begin(replica, message);
         return;
     }
-    struct wire_writer *out = &replica->reply;
+    struct wire_writer *out = &host->reply;
     skein_assert(out->count == 0);
     wire_put_u8(out, ENVELOPE_RAFT);
-    wire_put_raw(out, replica->identity.map.cluster, 16);
+    wire_put_raw(out, host->identity.map.cluster, 16);
     raft_encode_message(out, message);
     uint32_t node = replica_raft_node(message->to);
-    int rc = inbox_send_writer(replica, node, out);
-    struct peer *peer = rc < 0 ? replica_peer(replica, node) : NULL;
+    int rc = inbox_send_writer(host, node, out);
+    struct peer *peer = rc < 0 ? host_peer(host, node) : NULL;
     if (peer && message->type == RAFT_APPEND)
         peer->lost = true;
 }
 
 /* The sender is who the link says, whatever the message claims. */
 static bool
-is_genuine(struct replica *replica, uint32_t from, const struct raft_message *message)
+is_genuine(struct host *host, uint32_t from, const struct raft_message *message)
 {
-    if (message->to != replica->raft_id) {
-        if (replica_raft_node(message->to) == replica->options.node && !replica->other_disk_logged)
+    if (message->to != host->raft_id) {
+        if (replica_raft_node(message->to) == host->options.node && !host->other_disk_logged)
             obs_log(OBS_WARN, "replica", "messages for another disk of this node",
                     "node=%u from=%u why=\"a new disk has taken its place, or is being replaced\"",
-                    replica->options.node, from);
-        replica->other_disk_logged = true;
+                    host->options.node, from);
+        host->other_disk_logged = true;
         return false;
     }
     if (replica_raft_node(message->from) != from && !mutation_on(MUTATION_BELIEVE_SENDER)) {
-        replica->counters.forged_dropped++;
+        host->counters.forged_dropped++;
         return false;
     }
     return message->type != RAFT_STORAGE_APPENDED;
@@ -89,13 +90,14 @@ is_genuine(struct replica *replica, uint32_t from, const struct raft_message *me
 static void
 step_raft(struct replica *replica, uint32_t from, struct bytes data)
 {
+    struct host *host = replica->host;
     if (!replica->raft)
         return;
     if (data.count < ENVELOPE_RAFT_HEADER_BYTES) {
-        replica->counters.undecodable_dropped++;
+        host->counters.undecodable_dropped++;
         return;
     }
-    if (memcmp(data.data + 1, replica->identity.map.cluster, 16) != 0)
+    if (memcmp(data.data + 1, host->identity.map.cluster, 16) != 0)
         return;
     struct bytes body =
         bytes_slice(data, ENVELOPE_RAFT_HEADER_BYTES, data.count - ENVELOPE_RAFT_HEADER_BYTES);
@@ -103,10 +105,10 @@ step_raft(struct replica *replica, uint32_t from, struct bytes data)
     int rc = raft_decode_message(body, &message);
     bytes_unref(&body);
     if (rc < 0) {
-        replica->counters.undecodable_dropped++;
+        host->counters.undecodable_dropped++;
         return;
     }
-    bool genuine = is_genuine(replica, from, &message);
+    bool genuine = is_genuine(host, from, &message);
     if (genuine && message.type == RAFT_HEARTBEAT_RESPONSE)
         read_round_on_answer(replica, from);
     if (genuine &&
@@ -114,55 +116,55 @@ step_raft(struct replica *replica, uint32_t from, struct bytes data)
         rc = raft_step(replica->raft, &message);
     if (rc < 0)
         obs_log(OBS_DEBUG, "replica", "message dropped", "node=%u from=%u type=%d",
-                replica->options.node, from, (int)message.type);
+                host->options.node, from, (int)message.type);
     raft_message_deinit(&message);
 }
 
 static void
-dispatch(struct replica *replica, uint32_t from, struct bytes data)
+dispatch(struct host *host, uint32_t from, struct bytes data)
 {
     switch (data.data[0]) {
     case ENVELOPE_RAFT:
-        step_raft(replica, from, data);
+        step_raft(host->groups[0], from, data);
         return;
     case ENVELOPE_FORWARD:
-        forward_on_request(replica, from, data);
+        forward_on_request(host, from, data);
         return;
     case ENVELOPE_FORWARD_REPLY:
-        forward_on_reply(replica, from, data);
+        forward_on_reply(host, from, data);
         return;
     case ENVELOPE_SNAP_CHUNK:
-        snapshot_receive_on_chunk(replica, from, data);
+        snapshot_receive_on_chunk(host->groups[0], from, data);
         return;
     case ENVELOPE_SNAP_ACK:
-        snapshot_send_on_ack(replica, from, data);
+        snapshot_send_on_ack(host->groups[0], from, data);
         return;
     case ENVELOPE_GENESIS:
-        membership_on_message(replica, from, data);
+        membership_on_message(host, from, data);
         return;
     }
-    replica->counters.undecodable_dropped++;
+    host->counters.undecodable_dropped++;
 }
 
 void
-inbox_process(struct replica *replica)
+inbox_process(struct host *host)
 {
     /* membership_on_message may suspend: what comes meanwhile goes into the other array. */
-    struct inbox_message *messages = replica->inbox;
-    size_t count = replica->inbox_count, capacity = replica->inbox_capacity;
-    replica->inbox = replica->inbox_spare;
-    replica->inbox_capacity = replica->inbox_spare_capacity;
-    replica->inbox_count = 0;
-    replica->inbox_bytes = 0;
+    struct inbox_message *messages = host->inbox;
+    size_t count = host->inbox_count, capacity = host->inbox_capacity;
+    host->inbox = host->inbox_spare;
+    host->inbox_capacity = host->inbox_spare_capacity;
+    host->inbox_count = 0;
+    host->inbox_bytes = 0;
     uint64_t now_ns = count ? skein_now_ns() : 0;
     for (size_t i = 0; i < count; i++) {
-        struct peer *peer = replica_peer(replica, messages[i].from);
+        struct peer *peer = host_peer(host, messages[i].from);
         if (peer)
             peer->heard_ns = now_ns;
-        if (replica->phase != REPLICA_FAILED)
-            dispatch(replica, messages[i].from, messages[i].data);
+        if (host->failure == 0)
+            dispatch(host, messages[i].from, messages[i].data);
         bytes_unref(&messages[i].data);
     }
-    replica->inbox_spare = messages;
-    replica->inbox_spare_capacity = capacity;
+    host->inbox_spare = messages;
+    host->inbox_spare_capacity = capacity;
 }

@@ -41,7 +41,7 @@ replica_change_status(const struct replica *replica, struct replica_change_statu
 const struct roster *
 members_roster(const struct replica *replica)
 {
-    return replica->roster.count ? &replica->roster : &replica->configured;
+    return replica->roster.count ? &replica->roster : &replica->host->configured;
 }
 
 int
@@ -56,15 +56,11 @@ members_find(const struct replica *replica, uint32_t node)
 bool
 members_answers(const struct replica *replica, uint32_t node)
 {
-    uint64_t timeout_ns = replica->options.election_ticks * replica->options.tick_ns;
-    if (node == replica->options.node)
+    uint64_t timeout_ns = replica->host->options.election_ticks * replica->host->options.tick_ns;
+    if (node == replica->host->options.node)
         return true;
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        const struct peer *peer = &replica->peers[i];
-        if (peer->node == node && !peer->gone)
-            return peer->heard_ns && skein_now_ns() - peer->heard_ns <= timeout_ns;
-    }
-    return false;
+    const struct peer *peer = host_peer(replica->host, node);
+    return peer && peer->heard_ns && skein_now_ns() - peer->heard_ns <= timeout_ns;
 }
 
 static void __attribute__((format(printf, 2, 3)))
@@ -84,10 +80,10 @@ end(struct replica *replica, int failure)
     change->status.failure = failure;
     change->status.state = failure ? REPLICA_CHANGE_FAILED : REPLICA_CHANGE_DONE;
     obs_log(failure ? OBS_WARN : OBS_INFO, "replica", "change of members ended",
-            "node=%u result=%s note=%s", replica->options.node,
+            "node=%u result=%s note=%s", replica->host->options.node,
             failure ? skein_error_name(failure) : "done",
             obs_quote(quoted, sizeof quoted, change->status.note, strlen(change->status.note)));
-    members_sync_peers(replica);
+    members_sync_peers(replica->host);
 }
 
 /* ---- who would still answer ---- */
@@ -149,7 +145,7 @@ propose(struct replica *replica, const struct raft_change *changes, uint32_t cou
     int rc = raft_propose_config(replica->raft, &conf, &index, &term);
     wire_writer_deinit(&out);
     obs_log(OBS_INFO, "replica", "change of members", "node=%u changes=%u result=%s",
-            replica->options.node, count, rc < 0 ? skein_error_name(rc) : "proposed");
+            replica->host->options.node, count, rc < 0 ? skein_error_name(rc) : "proposed");
     if (rc == 0)
         change->moved_ns = skein_now_ns();
     return rc == -SKEIN_EBUSY || rc == -SKEIN_EAGAIN ? 0 : rc;
@@ -170,7 +166,7 @@ take_in(struct replica *replica)
             note(change,
                  "waits for node %u to be started, with node %u in its --peers, and to ask to be "
                  "let in",
-                 peer->node, replica->options.node);
+                 peer->node, replica->host->options.node);
             return 0;
         }
         struct roster roster = *members_roster(replica);
@@ -195,7 +191,7 @@ is_caught_up(struct replica *replica, uint32_t place, const struct raft_peer_sta
              uint64_t last_index)
 {
     struct member_change *change = &replica->change;
-    uint64_t timeout_ns = replica->options.election_ticks * replica->options.tick_ns;
+    uint64_t timeout_ns = replica->host->options.election_ticks * replica->host->options.tick_ns;
     uint64_t now_ns = skein_now_ns();
     if (peer->match > change->matched[place]) {
         change->matched[place] = peer->match;
@@ -266,14 +262,15 @@ hands_over(struct replica *replica, const struct raft_change *changes, uint32_t 
     struct member_change *change = &replica->change;
     bool goes = false;
     for (uint32_t i = 0; i < count; i++)
-        goes |= changes[i].node == replica->raft_id;
+        goes |= changes[i].node == replica->host->raft_id;
     if (!goes)
         return false;
     for (uint32_t i = 0; i < change->target.count; i++) {
         uint32_t node = change->target.peers[i].node;
         int at = members_find(replica, node);
-        if (change->target_roles[i] != RAFT_VOTER || at < 0 || node == replica->options.node ||
-            !(replica->config.roles[at] & RAFT_VOTER) || !members_answers(replica, node))
+        if (change->target_roles[i] != RAFT_VOTER || at < 0 ||
+            node == replica->host->options.node || !(replica->config.roles[at] & RAFT_VOTER) ||
+            !members_answers(replica, node))
             continue;
         if (raft_transfer(replica->raft, replica->config.ids[at]) < 0)
             continue;
@@ -310,7 +307,7 @@ step(struct replica *replica)
         return 0;
     }
     if (count == 0) /* nobody comes or goes; somebody has another address */
-        changes[count++] = (struct raft_change){RAFT_CHANGE_UPDATE, replica->raft_id};
+        changes[count++] = (struct raft_change){RAFT_CHANGE_UPDATE, replica->host->raft_id};
     if (hands_over(replica, changes, count))
         return 0;
     note(change, "changes %u of the members", count);
@@ -321,7 +318,7 @@ void
 members_turn(struct replica *replica, uint64_t now_ns)
 {
     struct member_change *change = &replica->change;
-    if (change->status.state != REPLICA_CHANGE_RUNNING || !replica->raft)
+    if (change->status.state != REPLICA_CHANGE_RUNNING)
         return;
     int rc = step(replica);
     if (rc == 0 && change->status.state == REPLICA_CHANGE_RUNNING &&

@@ -194,7 +194,7 @@ check_wanted(struct wanted *wanted, bool force)
         uint32_t node = wanted->roster.peers[i].node;
         bool there = members_find(replica, node) >= 0;
         config.ids[config.count] =
-            genesis_raft_id(there ? node : replica->options.node, config.count + 1);
+            genesis_raft_id(there ? node : replica->host->options.node, config.count + 1);
         config.roles[config.count++] = RAFT_VOTER;
     }
     for (uint32_t i = 0; i < members_roster(replica)->count; i++)
@@ -257,9 +257,9 @@ replica_change_begin(struct replica *replica, const struct replica_change *chang
     begun->status.state = REPLICA_CHANGE_RUNNING;
     *out_id = begun->status.id;
     obs_log(OBS_INFO, "replica", "change of members begun", "node=%u nodes=%u force=%d",
-            replica->options.node, wanted.roster.count, change->force);
-    members_sync_peers(replica);
-    driver_signal(replica);
+            replica->host->options.node, wanted.roster.count, change->force);
+    members_sync_peers(replica->host);
+    driver_signal(replica->host);
     return 0;
 }
 
@@ -272,7 +272,7 @@ replica_transfer(struct replica *replica, uint32_t node, char out_why[512])
         return -SKEIN_ENOTLEADER;
     }
     int at = node ? members_find(replica, node) : -1;
-    if (node == replica->options.node)
+    if (node == replica->host->options.node)
         snprintf(out_why, 512, "node %u leads already", node);
     else if (node && at < 0)
         snprintf(out_why, 512, "node %u is no member", node);
@@ -283,7 +283,7 @@ replica_transfer(struct replica *replica, uint32_t node, char out_why[512])
     else if (raft_transfer(replica->raft, node ? replica->config.ids[at] : RAFT_NONE) < 0)
         snprintf(out_why, 512, "there is no other voter");
     else {
-        driver_signal(replica);
+        driver_signal(replica->host);
         return 0;
     }
     return -SKEIN_EINVALID;

@@ -15,55 +15,68 @@
 #define LONELY_TIMEOUTS 20u
 
 static uint64_t
-timeouts_ns(const struct replica *replica, uint32_t count)
+timeouts_ns(const struct host *host, uint32_t count)
 {
-    return count * replica->options.election_ticks * replica->options.tick_ns;
+    return count * host->options.election_ticks * host->options.tick_ns;
 }
 
 static void
-forget_peer(struct replica *replica, struct peer *peer)
+forget_peer(struct host *host, struct peer *peer)
 {
-    replica->link->ops->drop_peer(replica->link, peer->node);
-    forward_lost(replica, peer->node);
+    host->link->ops->drop_peer(host->link, peer->node);
+    for (uint32_t i = 0; i < host->group_count; i++)
+        forward_lost(host->groups[i], peer->node);
     peer->gone = true;
-    obs_log(OBS_INFO, "replica", "no peer any more", "node=%u peer=%u", replica->options.node,
+    obs_log(OBS_INFO, "replica", "no peer any more", "node=%u peer=%u", host->options.node,
             peer->node);
+}
+
+/* Nothing is under way for the peer that was in @slot. */
+static bool
+is_idle(const struct host *host, uint32_t slot)
+{
+    for (uint32_t i = 0; i < host->group_count; i++)
+        if (host->groups[i]->views[slot].send)
+            return false;
+    return true;
 }
 
 /* A slot for @node: its own, an empty one, or one of a node that is gone. */
 static struct peer *
-slot_for(struct replica *replica, uint32_t node)
+slot_for(struct host *host, uint32_t node)
 {
     struct peer *free_slot = NULL;
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        if (replica->peers[i].node == node)
-            return &replica->peers[i];
-        if (replica->peers[i].gone && !replica->peers[i].send)
-            free_slot = &replica->peers[i];
+    for (uint32_t i = 0; i < host->peer_count; i++) {
+        if (host->peers[i].node == node)
+            return &host->peers[i];
+        if (host->peers[i].gone && is_idle(host, i))
+            free_slot = &host->peers[i];
     }
-    if (replica->peer_count < REPLICA_NODES_MAX) {
-        free_slot = &replica->peers[replica->peer_count++];
+    if (host->peer_count < REPLICA_NODES_MAX) {
+        free_slot = &host->peers[host->peer_count++];
         *free_slot = (struct peer){.gone = true};
     }
     return free_slot;
 }
 
 static void
-take_peer(struct replica *replica, const struct replica_peer *wanted)
+take_peer(struct host *host, const struct replica_peer *wanted)
 {
-    struct peer *peer = slot_for(replica, wanted->node);
+    struct peer *peer = slot_for(host, wanted->node);
     if (!peer)
         return; /* a change of members keeps old and new ones within the limit */
     if (peer->gone && peer->node != wanted->node) {
-        replica_peer_deinit(peer);
-        *peer = (struct peer){.node = wanted->node, .beat_rank = UINT32_MAX};
+        host_peer_deinit(peer);
+        *peer = (struct peer){.node = wanted->node};
+        for (uint32_t i = 0; i < host->group_count; i++)
+            read_round_on_lost(host->groups[i], (uint32_t)(peer - host->peers));
     }
     peer->gone = false;
     peer->leaving_ns = 0;
-    int rc = replica->link->ops->set_peer(replica->link, wanted);
+    int rc = host->link->ops->set_peer(host->link, wanted);
     if (rc < 0)
         obs_log(OBS_ERROR, "replica", "no way to a peer", "node=%u peer=%u error=%s",
-                replica->options.node, wanted->node, skein_error_name(rc));
+                host->options.node, wanted->node, skein_error_name(rc));
 }
 
 /*
@@ -75,37 +88,47 @@ keep_members(const struct replica *replica, struct roster *all)
 {
     for (uint32_t i = 0; i < replica->config.count; i++) {
         uint32_t node = replica_raft_node(replica->config.ids[i]);
-        const struct replica_peer *known = roster_find(&replica->known, node);
+        const struct replica_peer *known = roster_find(&replica->host->known, node);
         if (!known)
-            known = roster_find(&replica->configured, node);
+            known = roster_find(&replica->host->configured, node);
         if (known && !roster_find(all, node))
             (void)roster_put(all, known);
     }
 }
 
-void
-members_sync_peers(struct replica *replica)
+static void
+put_all(struct roster *all, const struct roster *more)
 {
-    struct roster all = *members_roster(replica);
+    for (uint32_t i = 0; i < more->count; i++)
+        if (!roster_find(all, more->peers[i].node))
+            (void)roster_put(all, &more->peers[i]);
+}
+
+void
+members_sync_peers(struct host *host)
+{
+    struct roster all = {0};
     uint32_t nodes[REPLICA_NODES_MAX];
-    if (!replica->link_started || replica->genesis.state == GENESIS_UNBORN)
+    if (!host->link_started || host->genesis.state == GENESIS_UNBORN)
         return;
-    if (replica->change.status.state == REPLICA_CHANGE_RUNNING)
-        for (uint32_t i = 0; i < replica->change.target.count; i++)
-            if (!roster_find(&all, replica->change.target.peers[i].node))
-                (void)roster_put(&all, &replica->change.target.peers[i]);
-    keep_members(replica, &all);
-    replica->known = all;
+    for (uint32_t i = 0; i < host->group_count; i++) {
+        const struct replica *replica = host->groups[i];
+        put_all(&all, members_roster(replica));
+        if (replica->change.status.state == REPLICA_CHANGE_RUNNING)
+            put_all(&all, &replica->change.target);
+        keep_members(replica, &all);
+    }
+    host->known = all;
     for (uint32_t i = 0; i < all.count; i++) {
         nodes[i] = all.peers[i].node;
-        if (nodes[i] != replica->options.node)
-            take_peer(replica, &all.peers[i]);
+        if (nodes[i] != host->options.node)
+            take_peer(host, &all.peers[i]);
     }
-    genesis_set_nodes(&replica->genesis, nodes, all.count);
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        struct peer *peer = &replica->peers[i];
+    genesis_set_nodes(&host->genesis, nodes, all.count);
+    for (uint32_t i = 0; i < host->peer_count; i++) {
+        struct peer *peer = &host->peers[i];
         if (!peer->gone && !roster_find(&all, peer->node) && !peer->leaving_ns)
-            peer->leaving_ns = skein_deadline_in(timeouts_ns(replica, LINGER_TIMEOUTS));
+            peer->leaving_ns = skein_deadline_in(timeouts_ns(host, LINGER_TIMEOUTS));
     }
 }
 
@@ -127,30 +150,30 @@ members_apply_roster(struct replica *replica, const struct raft_entry *entry)
 void
 members_note_removed(struct replica *replica)
 {
-    bool member = raft_config_find(&replica->config, replica->raft_id) >= 0;
-    uint64_t let_in_index = replica->identity.let_in_index;
-    replica->was_member |= member || replica->identity.state == GENESIS_MEMBER ||
+    bool member = raft_config_find(&replica->config, replica->host->raft_id) >= 0;
+    uint64_t let_in_index = replica->host->identity.let_in_index;
+    replica->was_member |= member || replica->host->identity.state == GENESIS_MEMBER ||
                            (let_in_index && replica->applied_index >= let_in_index);
     bool removed = !member && replica->was_member && replica->roster.count &&
-                   !roster_find(&replica->roster, replica->options.node);
+                   !roster_find(&replica->roster, replica->host->options.node);
     if (!removed)
         replica->removed_ns = 0;
     else if (!replica->removed_ns)
-        replica->removed_ns = skein_deadline_in(timeouts_ns(replica, LINGER_TIMEOUTS));
+        replica->removed_ns = skein_deadline_in(timeouts_ns(replica->host, LINGER_TIMEOUTS));
 }
 
 /* It missed its removal, and nobody is there who could tell it through the log. */
 static bool
 is_forgotten(const struct replica *replica, uint64_t now_ns)
 {
-    uint64_t lonely_ns = timeouts_ns(replica, LONELY_TIMEOUTS);
+    uint64_t lonely_ns = timeouts_ns(replica->host, LONELY_TIMEOUTS);
     uint32_t others = 0, refused = 0;
     /* Who goes in a joint change is not forgotten before that has ended. */
     if (raft_config_joint(&replica->config) || replica->phase != REPLICA_RUNNING ||
         raft_leader(replica->raft) != RAFT_NONE || now_ns - replica->leader_since_ns < lonely_ns)
         return false;
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        const struct peer *peer = &replica->peers[i];
+    for (uint32_t i = 0; i < replica->host->peer_count; i++) {
+        const struct peer *peer = &replica->host->peers[i];
         if (peer->gone || members_find(replica, peer->node) < 0)
             continue;
         others++;
@@ -160,30 +183,30 @@ is_forgotten(const struct replica *replica, uint64_t now_ns)
 }
 
 void
-members_tick(struct replica *replica, uint64_t now_ns)
+members_tick(struct host *host, uint64_t now_ns)
 {
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        struct peer *peer = &replica->peers[i];
+    const struct replica *replica = host->groups[0];
+    for (uint32_t i = 0; i < host->peer_count; i++) {
+        struct peer *peer = &host->peers[i];
         if (!peer->gone && peer->leaving_ns && now_ns >= peer->leaving_ns)
-            forget_peer(replica, peer);
+            forget_peer(host, peer);
     }
     if (!replica->raft)
         return;
-    members_turn(replica, now_ns);
     bool forgotten = is_forgotten(replica, now_ns);
     if (forgotten || (replica->removed_ns && now_ns >= replica->removed_ns))
-        replica_fail(replica, -SKEIN_EREMOVED,
-                     "node %u was removed from the cluster%s; to let it in again, empty its data "
-                     "directory and add it as a new node",
-                     replica->options.node,
-                     forgotten ? " while it was away: most others do not know it any more" : "");
+        host_fail(host, -SKEIN_EREMOVED,
+                  "node %u was removed from the cluster%s; to let it in again, empty its data "
+                  "directory and add it as a new node",
+                  host->options.node,
+                  forgotten ? " while it was away: most others do not know it any more" : "");
 }
 
 void
 members_on_refused(void *owner, uint32_t node)
 {
-    struct replica *replica = owner;
-    struct peer *peer = replica_peer(replica, node);
+    struct host *host = owner;
+    struct peer *peer = host_peer(host, node);
     if (peer)
         peer->refused_ns = skein_now_ns();
 }

@@ -3,71 +3,79 @@
 #include "skein/metrics.h"
 #include "skein/shard.h"
 
-static struct raft_status
-status_of(const void *object)
+/* What a row shows of all groups: their sum. */
+static int64_t
+sum(const struct host *host, int64_t (*of)(const struct replica *replica))
 {
-    const struct replica *replica = object;
+    int64_t total = 0;
+    for (uint32_t i = 0; i < host->group_count; i++)
+        total += of(host->groups[i]);
+    return total;
+}
+
+static struct raft_status
+status_of(const struct replica *replica)
+{
     struct raft_status status = {0};
     if (replica->raft)
         raft_status(replica->raft, &status);
     return status;
 }
 
-static int64_t
-read_leads(const void *object)
-{
-    return replica_leads(object);
-}
+#define SUM_READER(NAME, EXPRESSION)                  \
+    static int64_t NAME##_of(const struct replica *r) \
+    {                                                 \
+        return (int64_t)(EXPRESSION);                 \
+    }                                                 \
+    static int64_t read_##NAME(const void *object)    \
+    {                                                 \
+        return sum(object, NAME##_of);                \
+    }
+
+SUM_READER(leads, replica_leads(r))
+SUM_READER(commit, status_of(r).hard_state.commit)
+SUM_READER(last, status_of(r).last_index)
+SUM_READER(applied, r->applied_index)
+SUM_READER(log_bytes, status_of(r).log_bytes)
+SUM_READER(senseless, status_of(r).dropped)
+SUM_READER(leader_changes, r->leader_changes)
+SUM_READER(entries_applied, r->entries_applied)
+SUM_READER(proposals, r->counters.proposals)
+SUM_READER(reads, r->counters.reads)
+SUM_READER(forwarded, r->counters.forwarded)
+SUM_READER(checkpoints, r->counters.checkpoints_taken)
+SUM_READER(snapshots_sent, r->counters.snapshots_sent)
+SUM_READER(snapshots_installed, r->counters.snapshots_installed)
 
 static int64_t
 read_phase_failed(const void *object)
 {
-    return ((const struct replica *)object)->phase == REPLICA_FAILED;
+    return ((const struct host *)object)->failure < 0;
 }
 
 static int64_t
 read_term(const void *object)
 {
-    const struct replica *replica = object;
-    return replica->raft ? (int64_t)raft_term(replica->raft) : 0;
-}
-
-static int64_t
-read_commit(const void *object)
-{
-    return (int64_t)status_of(object).hard_state.commit;
-}
-
-static int64_t
-read_last(const void *object)
-{
-    return (int64_t)status_of(object).last_index;
-}
-
-static int64_t
-read_log_bytes(const void *object)
-{
-    return (int64_t)status_of(object).log_bytes;
+    const struct host *host = object;
+    uint64_t highest = 0;
+    for (uint32_t i = 0; i < host->group_count; i++)
+        if (host->groups[i]->raft && raft_term(host->groups[i]->raft) > highest)
+            highest = raft_term(host->groups[i]->raft);
+    return (int64_t)highest;
 }
 
 static int64_t
 read_members(const void *object)
 {
-    return status_of(object).config.count;
-}
-
-static int64_t
-read_senseless(const void *object)
-{
-    return (int64_t)status_of(object).dropped;
+    return ((const struct host *)object)->groups[0]->config.count;
 }
 
 static struct replica_link_stats
 link_of(const void *object)
 {
-    const struct replica *replica = object;
+    const struct host *host = object;
     struct replica_link_stats stats = {0};
-    replica->link->ops->stats(replica->link, &stats);
+    host->link->ops->stats(host->link, &stats);
     return stats;
 }
 
@@ -94,29 +102,28 @@ static const struct skein_metric rows[] = {
     {"skein_replica_members", "Members of the group, as this node knows them.", SKEIN_GAUGE,
      .read = read_members, .merge = SKEIN_MERGE_MAX},
     {"skein_replica_leader_changes_total", "Changes of leader or role this node saw.",
-     SKEIN_COUNTER, SKEIN_FIELD(struct replica, leader_changes)},
+     SKEIN_COUNTER, .read = read_leader_changes},
     {"skein_replica_entries_applied_total", "Log entries applied since the start.", SKEIN_COUNTER,
-     SKEIN_FIELD(struct replica, entries_applied)},
+     .read = read_entries_applied},
     {"skein_replica_commit_index", "The last committed entry.", SKEIN_GAUGE, .read = read_commit},
-    {"skein_replica_applied_index", "The last applied entry.", SKEIN_GAUGE,
-     SKEIN_FIELD(struct replica, applied_index)},
+    {"skein_replica_applied_index", "The last applied entry.", SKEIN_GAUGE, .read = read_applied},
     {"skein_replica_last_index", "The last entry of the log.", SKEIN_GAUGE, .read = read_last},
     {"skein_replica_log_memory_bytes", "Payload of the entries kept in memory.", SKEIN_GAUGE,
      .read = read_log_bytes},
     {"skein_replica_pending_bytes", "Requests that wait here.", SKEIN_GAUGE,
-     SKEIN_FIELD(struct replica, pending_bytes)},
+     SKEIN_FIELD(struct host, pending_bytes)},
     {"skein_replica_proposals_total", "Entries proposed here.", SKEIN_COUNTER,
-     SKEIN_FIELD(struct replica, counters.proposals)},
+     .read = read_proposals},
     {"skein_replica_reads_total", "Linearizable reads answered by this leader.", SKEIN_COUNTER,
-     SKEIN_FIELD(struct replica, counters.reads)},
+     .read = read_reads},
     {"skein_replica_forwarded_total", "Requests handed to the leader.", SKEIN_COUNTER,
-     SKEIN_FIELD(struct replica, counters.forwarded)},
+     .read = read_forwarded},
     {"skein_replica_checkpoints_total", "Checkpoints written.", SKEIN_COUNTER,
-     SKEIN_FIELD(struct replica, counters.checkpoints_taken)},
+     .read = read_checkpoints},
     {"skein_replica_snapshots_sent_total", "Snapshots sent to other nodes.", SKEIN_COUNTER,
-     SKEIN_FIELD(struct replica, counters.snapshots_sent)},
+     .read = read_snapshots_sent},
     {"skein_replica_snapshots_installed_total", "Snapshots taken over from other nodes.",
-     SKEIN_COUNTER, SKEIN_FIELD(struct replica, counters.snapshots_installed)},
+     SKEIN_COUNTER, .read = read_snapshots_installed},
     {"skein_link_sent_total", "Messages sent to peers.", SKEIN_COUNTER, .read = read_sent},
     {"skein_link_received_total", "Messages received from peers.", SKEIN_COUNTER,
      .read = read_received},
@@ -141,26 +148,26 @@ static const struct {
     }
     DROP("queue_full", .read = read_dropped_queue_full),
     DROP("unconnected", .read = read_dropped_unconnected),
-    DROP("forged", SKEIN_FIELD(struct replica, counters.forged_dropped)),
-    DROP("undecodable", SKEIN_FIELD(struct replica, counters.undecodable_dropped)),
+    DROP("forged", SKEIN_FIELD(struct host, counters.forged_dropped)),
+    DROP("undecodable", SKEIN_FIELD(struct host, counters.undecodable_dropped)),
     DROP("senseless", .read = read_senseless),
 #undef DROP
 };
 
 void
-replica_metrics_open(struct replica *replica)
+host_metrics_open(struct host *host)
 {
     struct skein_metrics *metrics = skein_shard_metrics();
     /* A registry that is full has counted it: nothing else is lost. */
-    (void)!skein_metrics_add(metrics, replica, rows, BASE_COUNT_OF(rows), NULL, 0);
+    (void)!skein_metrics_add(metrics, host, rows, BASE_COUNT_OF(rows), NULL, 0);
     for (size_t i = 0; i < BASE_COUNT_OF(drops); i++) {
         struct skein_label label = {"reason", drops[i].reason};
-        (void)!skein_metrics_add(metrics, replica, &drops[i].row, 1, &label, 1);
+        (void)!skein_metrics_add(metrics, host, &drops[i].row, 1, &label, 1);
     }
 }
 
 void
-replica_metrics_close(struct replica *replica)
+host_metrics_close(struct host *host)
 {
-    skein_metrics_remove(skein_shard_metrics(), replica);
+    skein_metrics_remove(skein_shard_metrics(), host);
 }

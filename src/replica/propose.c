@@ -98,7 +98,7 @@ begin_reads(struct replica *replica, uint64_t now_ns)
                                   ? NULL
                                   : LIST_ENTRY(replica->reads.prev, struct read_batch, link);
     /* One round of heartbeats at a time: what comes meanwhile shares the next one. */
-    if (last && last->index == 0 && now_ns - last->begun_ns < replica->options.tick_ns)
+    if (last && last->index == 0 && now_ns - last->begun_ns < replica->host->options.tick_ns)
         return;
     struct read_batch *batch = NULL;
     list_for_each_safe (link, &replica->queue) {
@@ -175,7 +175,7 @@ propose_queue(struct replica *replica)
         read_own_state(replica);
     if (!replica_is_leader(replica)) {
         uint64_t leader = raft_leader(replica->raft);
-        hand_on(replica, leader == replica->raft_id ? 0 : replica_raft_node(leader), now_ns);
+        hand_on(replica, leader == replica->host->raft_id ? 0 : replica_raft_node(leader), now_ns);
         return;
     }
     /* Group commit: while the log is busy with two writes, the next one gathers. */

@@ -14,8 +14,8 @@
 void
 read_round_on_tick(struct replica *replica)
 {
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        struct peer *peer = &replica->peers[i];
+    for (uint32_t i = 0; i < replica->host->peer_count; i++) {
+        struct peer_view *peer = &replica->views[i];
         peer->beat_rank = peer->beat_answered ? peer->beat_rank_next : NO_RANK;
         peer->beat_answered = false;
     }
@@ -26,11 +26,17 @@ read_round_on_tick(struct replica *replica)
 void
 read_round_on_answer(struct replica *replica, uint32_t node)
 {
-    struct peer *peer = replica_peer(replica, node);
+    struct peer_view *peer = replica_view(replica, node);
     if (!peer || peer->beat_answered)
         return;
     peer->beat_answered = true;
     peer->beat_rank_next = replica->beat_answer_count++;
+}
+
+void
+read_round_on_lost(struct replica *replica, uint32_t slot)
+{
+    replica->views[slot].beat_rank = NO_RANK;
 }
 
 bool
@@ -39,7 +45,7 @@ read_round_spares(struct replica *replica, const struct raft_message *message)
     if (message->type != RAFT_HEARTBEAT || message->context == 0 || replica->beat_for_all)
         return false;
     const struct raft_config *config = &replica->config;
-    const struct peer *peer = replica_peer(replica, replica_raft_node(message->to));
+    const struct peer_view *peer = replica_view(replica, replica_raft_node(message->to));
     uint32_t voters = 0, ranked = 0, sooner = 0;
     bool self = false;
     for (uint32_t i = 0; peer && i < config->count; i++) {
@@ -49,8 +55,8 @@ read_round_spares(struct replica *replica, const struct raft_message *message)
         if (!(config->roles[i] & RAFT_VOTER))
             continue;
         voters++;
-        self |= config->ids[i] == replica->raft_id;
-        const struct peer *other = replica_peer(replica, replica_raft_node(config->ids[i]));
+        self |= config->ids[i] == replica->host->raft_id;
+        const struct peer_view *other = replica_view(replica, replica_raft_node(config->ids[i]));
         if (!other || other->beat_rank == NO_RANK)
             continue;
         ranked++;

@@ -16,7 +16,7 @@ on_durable(struct wal_write *write, int status)
     struct durable_write *done = write->owner;
     done->status = status;
     list_push_back(&done->replica->durable, &done->link);
-    driver_signal(done->replica);
+    driver_signal(done->replica->host);
 }
 
 static void
@@ -29,7 +29,7 @@ free_write(struct durable_write *write)
 static void
 submit(struct replica *replica, struct durable_write *write)
 {
-    int rc = wal_submit(replica->wal, &write->write);
+    int rc = wal_submit(replica->host->wal, &write->write);
     if (rc == -SKEIN_EAGAIN) {
         replica->held = write;
         return;
@@ -37,8 +37,8 @@ submit(struct replica *replica, struct durable_write *write)
     replica->held = NULL;
     if (rc < 0) {
         free_write(write);
-        replica_fail(replica, rc, "%s: the log does not take writes any more (%s)",
-                     replica->wal_dir, skein_error_name(rc));
+        host_fail(replica->host, rc, "%s: the log does not take writes any more (%s)",
+                  replica->host->wal_dir, skein_error_name(rc));
         return;
     }
     if (write->ready.entry_count > 0)
@@ -53,7 +53,7 @@ finish_write(struct replica *replica, struct durable_write *write)
         replica->entry_writes_ahead--;
     for (size_t i = 0; write->status == 0 && i < ready->response_count; i++) {
         struct raft_message *response = &ready->responses[i];
-        if (response->to == replica->raft_id)
+        if (response->to == replica->host->raft_id)
             raft_step(replica->raft, response);
         else
             inbox_send(replica, response);
@@ -61,8 +61,8 @@ finish_write(struct replica *replica, struct durable_write *write)
     if (write->status < 0) {
         char why[512];
         disk_explain(write->status, "nothing more is acknowledged, a write failed in",
-                     replica->wal_dir, why);
-        replica_fail(replica, write->status, "%s", why);
+                     replica->host->wal_dir, why);
+        host_fail(replica->host, write->status, "%s", why);
     }
     free_write(write);
 }
@@ -143,11 +143,11 @@ announce(struct replica *replica)
     replica->leader_since_ns = skein_now_ns();
     replica->leader_changes++;
     obs_log(OBS_INFO, "raft", raft_role_name(raft_role(replica->raft)),
-            "node=%u term=%" PRIu64 " leader=%u", replica->options.node, raft_term(replica->raft),
-            replica_raft_node(leader));
+            "node=%u term=%" PRIu64 " leader=%u", replica->host->options.node,
+            raft_term(replica->raft), replica_raft_node(leader));
     forward_retry_reads(replica, replica_raft_node(leader));
     if (!list_is_empty(&replica->queue))
-        driver_signal(replica);
+        driver_signal(replica->host);
 }
 
 static void

@@ -18,15 +18,15 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
     char path[4096];
     uint64_t index;
     struct checkpoint_info info;
-    int rc = checkpoint_find(replica->data_dir, path, sizeof path, &index);
+    int rc = checkpoint_find(replica->host->data_dir, path, sizeof path, &index);
     if (rc == -SKEIN_ENOTFOUND) {
         out_snapshot->config =
-            raft_config_of(replica->identity.map.ids, replica->identity.map.count);
+            raft_config_of(replica->host->identity.map.ids, replica->host->identity.map.count);
         replica->config = out_snapshot->config;
         return 0;
     }
     if (rc < 0) {
-        snprintf(out_why, 512, "%.400s: cannot be listed (%s)", replica->data_dir,
+        snprintf(out_why, 512, "%.400s: cannot be listed (%s)", replica->host->data_dir,
                  skein_error_name(rc));
         return rc;
     }
@@ -39,12 +39,12 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
 /* A disk that had a log and has none has lost votes and entries: it must not go on under its name.
  */
 static int
-check_log_exists(struct replica *replica, char out_why[512])
+check_log_exists(struct host *host, char out_why[512])
 {
     struct skein_names names = {0};
-    if (!replica->identity.log_begun)
+    if (!host->identity.log_begun)
         return 0;
-    int rc = skein_file_list(replica->wal_dir, &names);
+    int rc = skein_file_list(host->wal_dir, &names);
     bool found = rc == 0 && names.count > 0;
     if (rc == 0)
         skein_names_deinit(&names);
@@ -53,37 +53,37 @@ check_log_exists(struct replica *replica, char out_why[512])
     snprintf(out_why, 512,
              "%.300s: the log is gone; empty %.100s as a whole to let this node join again with a "
              "new disk",
-             replica->wal_dir, replica->data_dir);
+             host->wal_dir, host->data_dir);
     return -SKEIN_ECORRUPT;
 }
 
 static int
-open_log(struct replica *replica, struct wal_recovery *out_recovery, char out_why[512])
+open_log(struct host *host, struct wal_recovery *out_recovery, char out_why[512])
 {
-    int rc = repair_load(replica, out_why);
+    int rc = repair_load(host->groups[0], out_why);
     if (rc == 0)
-        rc = check_log_exists(replica, out_why);
+        rc = check_log_exists(host, out_why);
     if (rc < 0)
         return rc;
-    struct wal_options options = {.dir = replica->wal_dir,
-                                  .segment_bytes = replica->options.segment_bytes,
+    struct wal_options options = {.dir = host->wal_dir,
+                                  .segment_bytes = host->options.segment_bytes,
                                   .queue_bytes_max = UINT64_C(256) << 20,
                                   .on_damage = repair_on_damage,
-                                  .owner = replica};
-    options.identity.node = replica->raft_id;
+                                  .owner = host->groups[0]};
+    options.identity.node = host->raft_id;
     for (uint32_t i = 0; i < 16; i++)
-        options.identity.cluster[i] = replica->identity.map.cluster[i];
-    rc = wal_open(&replica->wal, &options, &replica->wal_scope, out_recovery, out_why);
-    if (rc < 0 || replica->identity.log_begun)
+        options.identity.cluster[i] = host->identity.map.cluster[i];
+    rc = wal_open(&host->wal, &options, &host->wal_scope, out_recovery, out_why);
+    if (rc < 0 || host->identity.log_begun)
         return rc;
-    struct identity next = replica->identity;
+    struct identity next = host->identity;
     next.log_begun = true;
-    rc = identity_write(replica->data_dir, &next);
+    rc = identity_write(host->data_dir, &next);
     if (rc < 0)
-        snprintf(out_why, 512, "%.400s/identity: cannot be written (%s)", replica->data_dir,
+        snprintf(out_why, 512, "%.400s/identity: cannot be written (%s)", host->data_dir,
                  skein_error_name(rc));
     else
-        replica->identity = next;
+        host->identity = next;
     return rc;
 }
 
@@ -133,7 +133,7 @@ write_state(struct replica *replica, const struct raft_snapshot *snapshot,
                                 .on_durable = on_cut,
                                 .owner = &cut}};
     skein_waitq_init(&cut.wake);
-    int rc = wal_submit(replica->wal, &cut.write);
+    int rc = wal_submit(replica->host->wal, &cut.write);
     if (rc < 0)
         return rc;
     skein_shield(true);
@@ -164,7 +164,7 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                  "%.300s: the log begins behind index %" PRIu64 " and the newest checkpoint is at "
                  "%" PRIu64 ": a checkpoint file is missing; put it back, or empty the data "
                  "directory to join again with a new disk",
-                 replica->wal_dir, log->start_index, snapshot->index);
+                 replica->host->wal_dir, log->start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }
     if (replica->repairing && replica->promise.start_index > snapshot->index) {
@@ -172,7 +172,7 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                  "%.300s: the damaged log began behind a checkpoint at %" PRIu64
                  " or later and the newest checkpoint is at %" PRIu64
                  ": put it back, or empty the data directory to join again with a new disk",
-                 replica->wal_dir, replica->promise.start_index, snapshot->index);
+                 replica->host->wal_dir, replica->promise.start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }
     if (mutation_on(MUTATION_VOTE_FORGOTTEN))
@@ -188,17 +188,17 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
     if (promised || !continues) {
         int rc = write_state(replica, continues ? NULL : snapshot, &log->hard_state);
         if (rc < 0) {
-            snprintf(out_why, 512, "%.400s: cannot be written to (%s)", replica->wal_dir,
+            snprintf(out_why, 512, "%.400s: cannot be written to (%s)", replica->host->wal_dir,
                      skein_error_name(rc));
             return rc;
         }
     }
-    struct raft_options options = {.id = replica->raft_id,
+    struct raft_options options = {.id = replica->host->raft_id,
                                    .seed = skein_random(),
-                                   .election_ticks = replica->options.election_ticks,
+                                   .election_ticks = replica->host->options.election_ticks,
                                    .heartbeat_ticks = 1,
-                                   .append_bytes_max = replica->options.append_bytes_max
-                                                           ? replica->options.append_bytes_max
+                                   .append_bytes_max = replica->host->options.append_bytes_max
+                                                           ? replica->host->options.append_bytes_max
                                                            : 1u << 20,
                                    .inflight_count_max = 256,
                                    .inflight_bytes_max = 16u << 20,
@@ -220,38 +220,43 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
                  "%.300s: log and checkpoint contradict each other (%s): start %" PRIu64
                  ", %zu entries, commit %" PRIu64 ", checkpoint %" PRIu64
                  "; empty the data directory to join again with a new disk",
-                 replica->wal_dir, skein_error_name(rc), log->start_index, log->entry_count,
+                 replica->host->wal_dir, skein_error_name(rc), log->start_index, log->entry_count,
                  log->hard_state.commit, snapshot->index);
     return rc;
 }
 
-int
-recover_start(struct replica *replica, char out_why[512])
+static int
+start_replica(struct replica *replica, struct wal_recovery *recovery,
+              const struct raft_snapshot *snapshot, char out_why[512])
 {
-    struct raft_snapshot snapshot = {0};
-    struct wal_recovery recovery = {0};
-    replica->raft_id = genesis_raft_id(replica->options.node, replica->identity.incarnation);
-    int rc = load_checkpoint(replica, &snapshot, out_why);
+    int rc = open_raft(replica, recovery, snapshot, out_why);
     if (rc < 0)
         return rc;
-    rc = open_log(replica, &recovery, out_why);
-    if (rc < 0) {
-        wal_recovery_deinit(&recovery);
-        return rc;
-    }
-    rc = open_raft(replica, &recovery, &snapshot, out_why);
-    if (rc == 0)
-        obs_log(OBS_INFO, "replica", "directory read",
-                "node=%u term=%" PRIu64 " checkpoint=%" PRIu64 " entries=%zu torn_bytes=%" PRIu64,
-                replica->options.node, recovery.hard_state.term, snapshot.index,
-                recovery.entry_count, recovery.torn_bytes);
-    wal_recovery_deinit(&recovery);
-    if (rc < 0)
-        return rc;
+    obs_log(OBS_INFO, "replica", "directory read",
+            "node=%u term=%" PRIu64 " checkpoint=%" PRIu64 " entries=%zu torn_bytes=%" PRIu64,
+            replica->host->options.node, recovery->hard_state.term, snapshot->index,
+            recovery->entry_count, recovery->torn_bytes);
     replica->phase = REPLICA_FORMING;
     membership_refresh(replica);
     if (replica->config.count == 1 && replica->phase == REPLICA_RUNNING)
         raft_campaign(replica->raft);
-    driver_signal(replica);
     return 0;
+}
+
+int
+recover_start(struct host *host, char out_why[512])
+{
+    struct replica *replica = host->groups[0];
+    struct raft_snapshot snapshot = {0};
+    struct wal_recovery recovery = {0};
+    host->raft_id = genesis_raft_id(host->options.node, host->identity.incarnation);
+    int rc = load_checkpoint(replica, &snapshot, out_why);
+    if (rc < 0)
+        return rc;
+    rc = open_log(host, &recovery, out_why);
+    if (rc == 0)
+        rc = start_replica(replica, &recovery, &snapshot, out_why);
+    wal_recovery_deinit(&recovery);
+    driver_signal(host);
+    return rc;
 }

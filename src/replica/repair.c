@@ -20,8 +20,8 @@ int
 repair_load(struct replica *replica, char out_why[512])
 {
     struct bytes data = {0};
-    int rc = smallfile_read(replica->data_dir, REPAIR_NAME, magic, REPAIR_VERSION, REPAIR_BYTES,
-                            &data, out_why);
+    int rc = smallfile_read(replica->host->data_dir, REPAIR_NAME, magic, REPAIR_VERSION,
+                            REPAIR_BYTES, &data, out_why);
     if (rc == -ENOENT)
         return 0;
     if (rc < 0)
@@ -37,7 +37,7 @@ repair_load(struct replica *replica, char out_why[512])
         snprintf(out_why, 512,
                  "%.300s/" REPAIR_NAME ": too short; empty the directory to let this node join "
                  "again with a new disk",
-                 replica->data_dir);
+                 replica->host->data_dir);
         rc = -SKEIN_ECORRUPT;
     }
     bytes_unref(&data);
@@ -59,8 +59,8 @@ promise_write(const struct replica *replica)
     wire_put_u64(&out, promise->start_index);
     wire_put_u64(&out, promise->last_index);
     wire_put_u64(&out, promise->last_term);
-    int rc =
-        smallfile_write(replica->data_dir, REPAIR_NAME, magic, REPAIR_VERSION, out.data, out.count);
+    int rc = smallfile_write(replica->host->data_dir, REPAIR_NAME, magic, REPAIR_VERSION, out.data,
+                             out.count);
     wire_writer_deinit(&out);
     return rc;
 }
@@ -91,8 +91,9 @@ repair_on_damage(void *owner, const struct wal_damage *damage)
     if (again && before.hard_state.term > damage->hard_state.term)
         replica->promise.hard_state = before.hard_state;
     obs_log(OBS_WARN, "replica", "the log is damaged; its peers are to repair it",
-            "node=%u term=%" PRIu64 " last_index=%" PRIu64 " why=\"%.300s\"", replica->options.node,
-            replica->promise.hard_state.term, replica->promise.last_index, damage->why);
+            "node=%u term=%" PRIu64 " last_index=%" PRIu64 " why=\"%.300s\"",
+            replica->host->options.node, replica->promise.hard_state.term,
+            replica->promise.last_index, damage->why);
     int rc = promise_write(replica);
     if (rc < 0)
         return rc;
@@ -122,19 +123,19 @@ repair_turn(struct replica *replica)
         replica->held)
         return;
     char path[4096];
-    snprintf(path, sizeof path, "%s/" REPAIR_NAME, replica->data_dir);
+    snprintf(path, sizeof path, "%s/" REPAIR_NAME, replica->host->data_dir);
     int rc = skein_file_unlink(path, 0);
     if (rc == 0 || rc == -ENOENT)
-        rc = skein_file_sync_directory(replica->data_dir);
+        rc = skein_file_sync_directory(replica->host->data_dir);
     if (rc == 0)
-        rc = wal_forget_damaged(replica->wal_dir);
+        rc = wal_forget_damaged(replica->host->wal_dir);
     if (rc < 0) {
-        replica_fail(replica, rc, "%s: cannot be removed after the repair (%s)", path,
-                     skein_error_name(rc));
+        host_fail(replica->host, rc, "%s: cannot be removed after the repair (%s)", path,
+                  skein_error_name(rc));
         return;
     }
     replica->repairing = false;
     replica->counters.repairs++;
     obs_log(OBS_INFO, "replica", "the log is whole again", "node=%u last_index=%" PRIu64,
-            replica->options.node, replica->promise.last_index);
+            replica->host->options.node, replica->promise.last_index);
 }

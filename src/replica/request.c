@@ -15,7 +15,7 @@ static void
 unlink_request(struct replica *replica, struct request *request)
 {
     if (request->state == REQUEST_FORWARDED)
-        replica->forward_count--;
+        list_remove(&request->attempt_link);
     list_remove(&request->link);
 }
 
@@ -24,8 +24,8 @@ leave(struct replica *replica, struct request *request)
 {
     unlink_request(replica, request);
     request->state = REQUEST_DONE;
-    skein_assert(replica->pending_bytes >= cost(request));
-    replica->pending_bytes -= cost(request);
+    skein_assert(replica->host->pending_bytes >= cost(request));
+    replica->host->pending_bytes -= cost(request);
     bytes_unref(&request->command);
 }
 
@@ -36,7 +36,7 @@ request_finish(struct replica *replica, struct request *request, int status, con
     skein_assert(request->state != REQUEST_DONE);
     leave(replica, request);
     if (request->origin != 0) {
-        forward_answer(replica, request, status, reply, reply_bytes);
+        forward_answer(replica->host, request, status, reply, reply_bytes);
         list_remove(&request->remote_link);
         mem_free(request);
         return;
@@ -54,7 +54,7 @@ request_requeue(struct replica *replica, struct request *request)
     request->state = REQUEST_QUEUED;
     request->target = 0;
     list_push_back(&replica->queue, &request->link);
-    driver_signal(replica);
+    driver_signal(replica->host);
 }
 
 static int
@@ -77,8 +77,7 @@ void
 request_finish_all(struct replica *replica, int queued_status)
 {
     finish_list(replica, &replica->queue, queued_status);
-    for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
-        finish_list(replica, &replica->forwards[i], queued_status);
+    finish_list(replica, &replica->forwarded, queued_status);
     while (!list_is_empty(&replica->proposals)) {
         struct proposal *proposal = LIST_ENTRY(replica->proposals.next, struct proposal, link);
         finish_list(replica, &proposal->requests, queued_status);
@@ -116,14 +115,14 @@ abandon(struct replica *replica, struct request *request, int why)
 static int
 admit(struct replica *replica, struct bytes command)
 {
-    if (replica->phase == REPLICA_FAILED)
+    if (replica->host->failure < 0)
         return -SKEIN_ELATCHED;
-    if (replica->stopping)
+    if (replica->host->stopping)
         return -SKEIN_ECLOSED;
-    if (command.count > replica->options.command_bytes_max)
+    if (command.count > replica->host->options.command_bytes_max)
         return -SKEIN_ETOOBIG;
-    if (replica->pending_bytes + command.count + REPLICA_REQUEST_BYTES >
-        replica->options.pending_bytes_max)
+    if (replica->host->pending_bytes + command.count + REPLICA_REQUEST_BYTES >
+        replica->host->options.pending_bytes_max)
         return -SKEIN_EBUSY;
     return 0;
 }
@@ -132,28 +131,29 @@ int
 replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command,
                uint64_t deadline_ns, struct bytes *out_reply)
 {
-    skein_assert(replica->magic == REPLICA_MAGIC);
+    skein_assert(replica->host->magic == REPLICA_MAGIC);
     int rc = admit(replica, command);
     if (rc < 0)
         return rc;
-    struct request request = {.state = REQUEST_QUEUED,
+    struct request request = {.replica = replica,
+                              .state = REQUEST_QUEUED,
                               .kind = kind,
                               .command = bytes_ref(command),
                               .deadline_ns = deadline_ns};
     skein_waitq_init(&request.done);
     list_push_back(&replica->queue, &request.link);
-    replica->pending_bytes += cost(&request);
-    replica->local_count++;
+    replica->host->pending_bytes += cost(&request);
+    replica->host->local_count++;
     if (kind == REPLICA_WRITE)
         replica->counters.proposals++;
     else
         replica->counters.reads++;
-    driver_signal(replica);
+    driver_signal(replica->host);
     while (request.state != REQUEST_DONE && rc == 0)
         rc = skein_wait(&request.done, deadline_ns);
     int status = request.state == REQUEST_DONE ? request.status : abandon(replica, &request, rc);
-    if (--replica->local_count == 0)
-        skein_wake_all(&replica->idle_wake);
+    if (--replica->host->local_count == 0)
+        skein_wake_all(&replica->host->idle_wake);
     if (status == 0)
         *out_reply = request.reply;
     return status;

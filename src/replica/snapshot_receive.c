@@ -18,7 +18,7 @@ ack(struct replica *replica, uint32_t to, uint64_t transfer, enum envelope_ack_s
     struct wire_writer out = {0};
     struct envelope_ack message = {.transfer = transfer, .offset = offset, .state = state};
     envelope_put_ack(&out, &message);
-    inbox_send_writer(replica, to, &out);
+    inbox_send_writer(replica->host, to, &out);
     wire_writer_deinit(&out);
 }
 
@@ -64,7 +64,7 @@ snapshot_receive_on_chunk(struct replica *replica, uint32_t from, struct bytes d
         replica->counters.undecodable_dropped++;
         return;
     }
-    if (!replica->raft || memcmp(chunk.cluster, replica->identity.map.cluster, 16) != 0)
+    if (!replica->raft || memcmp(chunk.cluster, replica->host->identity.map.cluster, 16) != 0)
         return;
     if (snapshot_receive_may_step(replica, &chunk.snapshot)) {
         ack(replica, from, chunk.transfer, ENVELOPE_ACK_WHOLE, chunk.file_bytes);
@@ -84,7 +84,8 @@ begin(struct replica *replica, uint32_t from, const struct envelope_chunk *chunk
     if (chunk->offset != 0)
         return -SKEIN_ENOTFOUND;
     end_transfer(receive);
-    int rc = checkpoint_receive_begin(&receive->receiver, replica->data_dir, chunk->snapshot.index);
+    int rc = checkpoint_receive_begin(&receive->receiver, replica->host->data_dir,
+                                      chunk->snapshot.index);
     if (rc < 0)
         return rc;
     receive->transfer = chunk->transfer;
@@ -93,7 +94,7 @@ begin(struct replica *replica, uint32_t from, const struct envelope_chunk *chunk
     receive->file_bytes = chunk->file_bytes;
     receive->snapshot = chunk->snapshot;
     obs_log(OBS_INFO, "replica", "snapshot coming in",
-            "node=%u from=%u index=%" PRIu64 " bytes=%" PRIu64, replica->options.node, from,
+            "node=%u from=%u index=%" PRIu64 " bytes=%" PRIu64, replica->host->options.node, from,
             chunk->snapshot.index, chunk->file_bytes);
     return 0;
 }
@@ -104,14 +105,14 @@ finish(struct replica *replica)
     struct snapshot_receive *receive = &replica->receive;
     char why[512] = "";
     struct checkpoint_receiver *receiver = receive->receiver;
-    int rc =
-        checkpoint_receive_commit(receiver, replica->identity.map.cluster, &receive->snapshot, why);
+    int rc = checkpoint_receive_commit(receiver, replica->host->identity.map.cluster,
+                                       &receive->snapshot, why);
     receive->receiver = NULL;
     if (rc == 0)
         receive->installed = receive->snapshot;
     else
-        obs_log(OBS_WARN, "replica", "snapshot refused", "node=%u error=%s", replica->options.node,
-                skein_error_name(rc));
+        obs_log(OBS_WARN, "replica", "snapshot refused", "node=%u error=%s",
+                replica->host->options.node, skein_error_name(rc));
     end_transfer(receive);
     return rc;
 }
@@ -154,7 +155,7 @@ process(struct replica *replica, uint32_t from, struct bytes data)
         rc = take_chunk(replica, &chunk, &state, &offset);
     if (rc < 0) {
         obs_log(OBS_WARN, "replica", "snapshot failed", "node=%u from=%u error=%s",
-                replica->options.node, from, skein_error_name(rc));
+                replica->host->options.node, from, skein_error_name(rc));
         end_transfer(receive);
         state = ENVELOPE_ACK_FAILED;
     }
@@ -166,7 +167,7 @@ snapshot_receive_run(void *arg)
 {
     struct replica *replica = arg;
     struct snapshot_receive *receive = &replica->receive;
-    while (!replica->ending) {
+    while (!replica->host->ending) {
         if (!receive->pending.buf) {
             if (skein_wait(&receive->wake, SKEIN_NEVER) == -SKEIN_ECANCELED)
                 break;

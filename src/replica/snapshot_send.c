@@ -22,7 +22,7 @@
 
 struct snapshot_send {
     struct replica *replica;
-    struct peer *peer;
+    uint32_t node;
     struct skein_scope scope;
     struct raft_message message; /* its snapshot is the next: */
     struct raft_snapshot snapshot;
@@ -37,8 +37,8 @@ static bool
 still_wanted(const struct snapshot_send *send)
 {
     const struct replica *replica = send->replica;
-    return !replica->ending && replica->phase != REPLICA_FAILED && replica_is_leader(replica) &&
-           raft_term(replica->raft) == send->message.term;
+    return !replica->host->ending && replica->phase != REPLICA_FAILED &&
+           replica_is_leader(replica) && raft_term(replica->raft) == send->message.term;
 }
 
 static int
@@ -55,10 +55,10 @@ send_chunk(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *b
                                    .file_bytes = file_bytes,
                                    .offset = send->offset,
                                    .data = bytes_borrow(buffer, count)};
-    memcpy(chunk.cluster, replica->identity.map.cluster, 16);
+    memcpy(chunk.cluster, replica->host->identity.map.cluster, 16);
     struct wire_writer out = {0};
     envelope_put_chunk(&out, &chunk);
-    inbox_send_writer(replica, send->peer->node, &out);
+    inbox_send_writer(replica->host, send->node, &out);
     wire_writer_deinit(&out);
     return 0;
 }
@@ -93,7 +93,7 @@ send_file(struct snapshot_send *send)
 {
     char path[4096];
     struct skein_stat stat;
-    checkpoint_path(send->replica->data_dir, send->snapshot.index, path, sizeof path);
+    checkpoint_path(send->replica->host->data_dir, send->snapshot.index, path, sizeof path);
     int rc = skein_file_stat(path, &stat);
     if (rc < 0)
         return rc;
@@ -115,9 +115,9 @@ hand_over(struct snapshot_send *send)
     struct replica *replica = send->replica;
     struct wire_writer out = {0};
     wire_put_u8(&out, ENVELOPE_RAFT);
-    wire_put_raw(&out, replica->identity.map.cluster, 16);
+    wire_put_raw(&out, replica->host->identity.map.cluster, 16);
     raft_encode_message(&out, &send->message);
-    inbox_send_writer(replica, send->peer->node, &out);
+    inbox_send_writer(replica->host, send->node, &out);
     wire_writer_deinit(&out);
     replica->counters.snapshots_sent++;
 }
@@ -132,8 +132,8 @@ run(void *arg)
     if (rc == 0 && still_wanted(send))
         hand_over(send);
     obs_log(rc == 0 ? OBS_INFO : OBS_WARN, "replica", "snapshot sent",
-            "node=%u to=%u index=%" PRIu64 " result=%s ms=%" PRIu64, replica->options.node,
-            send->peer->node, send->snapshot.index, rc < 0 ? skein_error_name(rc) : "whole",
+            "node=%u to=%u index=%" PRIu64 " result=%s ms=%" PRIu64, replica->host->options.node,
+            send->node, send->snapshot.index, rc < 0 ? skein_error_name(rc) : "whole",
             (skein_now_ns() - begun_ns) / 1000000);
     if (rc == -ENOENT) {
         /* A newer one took its place: the core is told of it when the next checkpoint is taken. */
@@ -144,31 +144,31 @@ run(void *arg)
         raft_report_snapshot(replica->raft, send->message.to, rc == 0);
     replica->sends_active--;
     send->done = true;
-    driver_signal(replica);
+    driver_signal(replica->host);
 }
 
 static void
-free_send(struct peer *peer)
+free_send(struct peer_view *view)
 {
-    skein_scope_join(&peer->send->scope);
-    mem_free(peer->send);
-    peer->send = NULL;
+    skein_scope_join(&view->send->scope);
+    mem_free(view->send);
+    view->send = NULL;
 }
 
 void
 snapshot_send_begin(struct replica *replica, const struct raft_message *message)
 {
-    struct peer *peer = replica_peer(replica, replica_raft_node(message->to));
-    if (peer && peer->send && peer->send->done)
-        free_send(peer);
-    if (!peer || peer->send) {
+    struct peer_view *view = replica_view(replica, replica_raft_node(message->to));
+    if (view && view->send && view->send->done)
+        free_send(view);
+    if (!view || view->send) {
         raft_report_snapshot(replica->raft, message->to, false);
         return;
     }
     struct snapshot_send *send = mem_zalloc(sizeof *send);
     *send = (struct snapshot_send){
         .replica = replica,
-        .peer = peer,
+        .node = replica_raft_node(message->to),
         .message = *message,
         .snapshot = *message->snapshot,
         .transfer = skein_random() | 1,
@@ -181,7 +181,7 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
         raft_report_snapshot(replica->raft, message->to, false);
         return;
     }
-    peer->send = send;
+    view->send = send;
     replica->sends_active++;
 }
 
@@ -193,8 +193,8 @@ snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes data)
         replica->counters.undecodable_dropped++;
         return;
     }
-    struct peer *peer = replica_peer(replica, from);
-    struct snapshot_send *send = peer ? peer->send : NULL;
+    struct peer_view *view = replica_view(replica, from);
+    struct snapshot_send *send = view ? view->send : NULL;
     if (!send || send->done || send->transfer != ack.transfer || send->state != ENVELOPE_ACK_MORE)
         return;
     if (ack.state == ENVELOPE_ACK_MORE && ack.offset <= send->offset)
@@ -207,11 +207,11 @@ snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes data)
 void
 snapshot_send_end_all(struct replica *replica)
 {
-    for (uint32_t i = 0; i < replica->peer_count; i++) {
-        struct peer *peer = &replica->peers[i];
-        if (!peer->send)
+    for (uint32_t i = 0; i < replica->host->peer_count; i++) {
+        struct peer_view *view = &replica->views[i];
+        if (!view->send)
             continue;
-        skein_scope_cancel(&peer->send->scope);
-        free_send(peer);
+        skein_scope_cancel(&view->send->scope);
+        free_send(view);
     }
 }

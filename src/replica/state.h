@@ -3,17 +3,9 @@
 #define REPLICA_STATE_H
 
 #include "base/list.h"
-#include "base/wire.h"
-#include "skein/fiber.h"
 #include "disk/checkpoint.h"
-#include "disk/wal.h"
-#include "replica/envelope.h"
-#include "replica/genesis.h"
-#include "replica/identity.h"
+#include "replica/host.h"
 #include "replica/members.h"
-#include "replica/replica.h"
-#include "replica/roster.h"
-#include "replica/window.h"
 
 /*
  * The inside of a replica, shared by the files of this folder.
@@ -37,11 +29,6 @@
  * request_abandon.
  */
 
-#define REPLICA_MAGIC 0x6e69656b53ull
-#define REPLICA_FORWARD_BUCKETS 1024u
-/* Sessions of one origin that a leader remembers (its restarts). */
-#define REPLICA_SESSIONS 4u
-#define REPLICA_INBOX_BYTES_MAX ((uint64_t)128 << 20)
 #define REPLICA_REQUEST_BYTES 256u /* what a request costs beside its command */
 /* Log writes with entries under way before proposals are gathered instead of proposed. */
 #define REPLICA_WRITES_AHEAD 2u
@@ -56,7 +43,8 @@ enum request_state {
 };
 
 struct request {
-    struct skein_list link; /* the queue, a proposal, a read batch or a bucket of forwards */
+    struct replica *replica;
+    struct skein_list link; /* the queue, a proposal, a read batch or the forwarded ones */
     enum request_state state;
     enum replica_kind kind;
     struct bytes command;
@@ -72,6 +60,7 @@ struct request {
 
     /* where it was handed to */
     uint64_t attempt;
+    struct skein_list attempt_link; /* host.forwards */
     uint32_t target;
     uint64_t target_token;
     uint32_t refused_by; /* said NOT_LEADER ... */
@@ -109,37 +98,6 @@ struct durable_write {
     int status;
 };
 
-struct inbox_message {
-    uint32_t from;
-    struct bytes data;
-};
-
-struct session {
-    uint64_t session; /* 0: free */
-    uint64_t token;
-    uint64_t used_ns;
-    struct window *window;
-};
-
-/* What is known of another node, beside genesis. */
-struct peer {
-    uint32_t node;
-    bool gone;           /* is none any more; the slot may be used again */
-    uint64_t leaving_ns; /* not in the roster any more: when it will be gone; 0: it stays */
-    uint64_t heard_ns;   /* its last message; 0: none */
-    uint64_t refused_ns; /* it said last that it does not know this node; 0: never */
-    bool lost;
-    bool beat_answered;          /* the last tick's beat, so far */
-    uint32_t beat_rank_next;     /* how many answered that one before it */
-    uint32_t beat_rank;          /* the same of the beat before; UINT32_MAX: did not answer */
-    uint64_t token;              /* as an origin: what its process gave us; 0: none */
-    struct wire_writer forwards; /* a FORWARD under construction */
-    struct wire_writer replies;  /* a FORWARD_REPLY under construction */
-    uint64_t replies_session;
-    struct session sessions[REPLICA_SESSIONS]; /* as a leader */
-    struct snapshot_send *send;
-};
-
 /* The log's size at an index, to find how far behind a checkpoint entries are kept. */
 struct log_mark {
     uint64_t index;
@@ -175,41 +133,26 @@ struct member_change {
     uint64_t moved_ns; /* when it last came on */
 };
 
+/* What one group knows of another node; beside host.peers. */
+struct peer_view {
+    bool beat_answered;      /* the last tick's beat, so far */
+    uint32_t beat_rank_next; /* how many answered that one before it */
+    uint32_t beat_rank;      /* the same of the beat before; UINT32_MAX: did not answer */
+    struct snapshot_send *send;
+};
+
+/* One group's replica in this process. */
 struct replica {
-    uint64_t magic;
-    struct replica_options options;
-    char *data_dir;
-    char *wal_dir;
-    struct replica_peer *peer_options;
-    struct replica_link *link;
-    struct replica_link_handler handler;
-    bool link_started;
-    struct skein_scope scope; /* every fiber of the replica */
-    int lock;
-
+    struct host *host;
+    uint32_t group;
     enum replica_phase phase;
-    int failure;
-    char why[512];
-    bool other_disk_logged;
-    bool stopping; /* nothing new is taken */
-    bool ending;   /* the fibers end */
-
-    struct identity identity;
-    struct genesis genesis;
-    uint64_t next_gossip_ns;
 
     struct raft *raft;
-    struct wal *wal;
-    struct skein_scope wal_scope;
-    uint64_t raft_id;
     bool repairing;            /* repair.h */
     struct wal_damage promise; /* of the disk, before it was damaged */
     struct raft_config config; /* as of the last applied entry */
-    struct peer peers[REPLICA_NODES_MAX];
-    uint32_t peer_count;      /* slots, those of gone ones included */
-    struct roster configured; /* the nodes that this one was started with */
-    struct roster roster;     /* as of the last applied entry */
-    struct roster known;      /* whom this process talks to, and where */
+    struct roster roster;      /* as of the last applied entry */
+    struct peer_view views[REPLICA_NODES_MAX];
     struct member_change change;
     bool was_member;     /* this disk was in a configuration */
     uint64_t removed_ns; /* it was removed: when it stops; 0: it was not */
@@ -219,18 +162,11 @@ struct replica {
     uint64_t applied_index, applied_term;
     uint64_t log_time_ms;   /* of the last applied entry */
     uint64_t stamp_time_ms; /* highest seen in the log or stamped */
-    struct wire_writer reply;
 
     /* the driver */
-    struct skein_waitq driver_wake;
-    bool signalled;
-    uint64_t next_tick_ns;
     uint64_t leader_since_ns; /* who leads, as far as is known here, last changed */
     bool beat_for_all;        /* this round's heartbeats are a tick's */
     uint32_t beat_answer_count;
-    struct inbox_message *inbox, *inbox_spare;
-    size_t inbox_count, inbox_capacity, inbox_spare_capacity;
-    uint64_t inbox_bytes;
     struct skein_list durable;  /* completed writes, in order */
     struct durable_write *held; /* the log's queue was full */
     uint64_t entry_writes_ahead;
@@ -239,14 +175,9 @@ struct replica {
     struct skein_list queue;
     struct skein_list proposals;
     struct skein_list reads;
-    struct skein_list forwards[REPLICA_FORWARD_BUCKETS];
-    uint64_t forward_count;
+    struct skein_list forwarded;
     struct skein_list remotes;
-    uint64_t pending_bytes;
-    uint64_t local_count;
-    uint64_t next_attempt, next_context;
-    uint64_t session;             /* of this process */
-    struct skein_waitq idle_wake; /* replica_stop */
+    uint64_t next_context;
 
     /* checkpoints */
     uint64_t checkpoint_index;
@@ -264,24 +195,15 @@ struct replica {
 };
 
 /* ---- replica.c ---- */
-/* replica_fail - phase FAILED, for good; the first reason stays. Requests under way are answered.
- */
-void replica_fail(struct replica *replica, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-struct peer *replica_peer(struct replica *replica, uint32_t node);
-/* replica_peer_deinit - free what a slot holds. */
-void replica_peer_deinit(struct peer *peer);
+/* replica_create - @group's, without a machine. **Ownership**: replica_destroy. */
+struct replica *replica_create(struct host *host, uint32_t group);
+/* replica_start - its fibers, in the host's scope. 0, or what starting a fiber gives. */
+int replica_start(struct replica *replica) SKEIN_MUST_CHECK;
+/* replica_destroy - its fibers have ended and nobody waits. */
+void replica_destroy(struct replica *replica);
+/* replica_view - NULL: @node is no peer. */
+struct peer_view *replica_view(struct replica *replica, uint32_t node);
 bool replica_is_leader(const struct replica *replica);
-
-/* ---- metrics.c ---- */
-/* replica_metrics_open / close - in the shard's registry. */
-void replica_metrics_open(struct replica *replica);
-void replica_metrics_close(struct replica *replica);
-
-/* ---- driver.c ---- */
-void driver_run(void *arg);
-/* driver_signal - there is work. */
-void driver_signal(struct replica *replica);
 
 /* ---- ready.c ---- */
 /* ready_take_all - take Readies until there is none. Suspends while a snapshot is loaded. */
@@ -327,14 +249,14 @@ void propose_drop_reads(struct replica *replica);
 void read_round_on_tick(struct replica *replica);
 /* read_round_on_answer - @node answered a heartbeat. */
 void read_round_on_answer(struct replica *replica, uint32_t node);
+/* read_round_on_lost - the link to the peer in @slot broke. */
+void read_round_on_lost(struct replica *replica, uint32_t slot);
 /* read_round_spares - @message asks a peer whose answer a round of reads does not need. */
 bool read_round_spares(struct replica *replica, const struct raft_message *message);
 
 /* ---- forward.c: this node is the origin ---- */
 /* forward_request - into the message for the leader's node. False: there is no way to it now. */
 bool forward_request(struct replica *replica, struct request *request, uint32_t leader);
-void forward_flush(struct replica *replica);
-void forward_on_reply(struct replica *replica, uint32_t from, struct bytes message);
 /* forward_retry_reads - reads handed to others than @leader start again. */
 void forward_retry_reads(struct replica *replica, uint32_t leader);
 /* forward_give_up - writes handed to one who has not led for long are of unknown outcome. */
@@ -343,25 +265,14 @@ void forward_give_up(struct replica *replica, uint64_t now_ns);
 void forward_lost(struct replica *replica, uint32_t node);
 
 /* ---- forward_serve.c: this node leads, or is believed to ---- */
-void forward_on_request(struct replica *replica, uint32_t from, struct bytes message);
-void forward_answer(struct replica *replica, struct request *request, int status, const void *reply,
+void forward_answer(struct host *host, struct request *request, int status, const void *reply,
                     size_t reply_bytes);
-void forward_flush_replies(struct replica *replica);
 
 /* ---- inbox.c ---- */
-void inbox_on_message(void *owner, uint32_t from, struct bytes message);
-void inbox_on_lost(void *owner, uint32_t node);
-void inbox_process(struct replica *replica);
 /* inbox_send - a raft message to its addressee's node. */
 void inbox_send(struct replica *replica, const struct raft_message *message);
-/* inbox_send_writer - what @out holds, to @node; empties @out. 0 or the link's answer. */
-int inbox_send_writer(struct replica *replica, uint32_t node, struct wire_writer *out);
 
 /* ---- membership.c ---- */
-/* membership_turn - gossip when it is time, decide when everybody was heard. Suspends when it
- * writes. */
-void membership_turn(struct replica *replica, uint64_t now_ns);
-void membership_on_message(struct replica *replica, uint32_t from, struct bytes message);
 /* membership_refresh - phase by whether this disk is in the configuration. */
 void membership_refresh(struct replica *replica);
 
@@ -380,18 +291,10 @@ void members_turn(struct replica *replica, uint64_t now_ns);
 /* members_on_applicant - a disk asks to be let in. True: that is the change's business, or the node
  * is none of the cluster's. */
 bool members_on_applicant(struct replica *replica, uint64_t applicant);
-/* members_sync_peers - talk to the nodes of the roster and those that a change takes in. */
-void members_sync_peers(struct replica *replica);
 /* members_apply_roster - @entry changed the configuration: the roster that came with it counts. */
 void members_apply_roster(struct replica *replica, const struct raft_entry *entry);
 /* members_note_removed - notice that this node was taken out of roster and configuration. */
 void members_note_removed(struct replica *replica);
-void members_tick(struct replica *replica, uint64_t now_ns);
-void members_on_refused(void *owner, uint32_t node);
-
-/* ---- recover.c ---- */
-/* recover_start - open machine state, log and raft for a disk that is born. Suspends. */
-int recover_start(struct replica *replica, char out_why[512]) SKEIN_MUST_CHECK;
 
 /* ---- checkpoint.c ---- */
 void checkpoint_run(void *arg);

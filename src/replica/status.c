@@ -24,27 +24,29 @@ replica_phase_name(enum replica_phase phase)
 void
 replica_status(struct replica *replica, struct replica_status *out_status)
 {
-    skein_assert(replica->magic == REPLICA_MAGIC);
+    skein_assert(replica->host->magic == REPLICA_MAGIC);
     *out_status = replica->counters;
+    out_status->forged_dropped = replica->host->counters.forged_dropped;
+    out_status->undecodable_dropped = replica->host->counters.undecodable_dropped;
     out_status->phase = replica->phase;
     out_status->repairing = replica->repairing;
-    out_status->node = replica->options.node;
-    memcpy(out_status->cluster_id, replica->identity.map.cluster, 16);
+    out_status->node = replica->host->options.node;
+    memcpy(out_status->cluster_id, replica->host->identity.map.cluster, 16);
     out_status->log_time_ms = replica->log_time_ms;
     out_status->checkpoint_index = replica->checkpoint_index;
     if (replica->raft) {
         raft_status(replica->raft, &out_status->raft);
         out_status->leader_node = replica_raft_node(out_status->raft.leader);
     }
-    if (replica->wal) {
+    if (replica->host->wal) {
         struct wal_stats stats;
-        wal_stats(replica->wal, &stats);
+        wal_stats(replica->host->wal, &stats);
         out_status->log_writes = stats.writes;
         out_status->log_write_bytes = stats.write_bytes;
     }
-    replica->link->ops->stats(replica->link, &out_status->link);
+    replica->host->link->ops->stats(replica->host->link, &out_status->link);
     if (replica->phase == REPLICA_FORMING)
-        genesis_waiting_for(&replica->genesis, out_status->waiting_for,
+        genesis_waiting_for(&replica->host->genesis, out_status->waiting_for,
                             sizeof out_status->waiting_for);
 }
 
@@ -70,7 +72,7 @@ replica_machine(struct replica *replica)
 int
 replica_failure(const struct replica *replica, char out_why[512])
 {
-    if (replica->phase == REPLICA_FAILED)
-        memcpy(out_why, replica->why, 512);
-    return replica->phase == REPLICA_FAILED ? replica->failure : 0;
+    if (replica->host->failure < 0)
+        memcpy(out_why, replica->host->why, 512);
+    return replica->host->failure;
 }
