@@ -319,15 +319,18 @@ static void
 print_sum(const struct sim_flags *flags, const struct sim_sweep_result *sum)
 {
     double wall = (double)sum->wall_ns / 1e9, simulated = (double)sum->simulated_ns / 1e9;
+    double cpu = (double)sum->cpu_ns / 1e9;
     if (flags->json)
         printf("{\"passed\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"checked\":%" PRIu64
-               ",\"simulated_s\":%.0f,\"wall_s\":%.2f}\n",
-               sum->passed, sum->failed, sum->checked_ops, simulated, wall);
+               ",\"simulated_s\":%.0f,\"wall_s\":%.2f,\"cpu_s\":%.2f}\n",
+               sum->passed, sum->failed, sum->checked_ops, simulated, wall, cpu);
     else
         printf("%s%" PRIu64 " seeds passed, %" PRIu64 " failed; %" PRIu64
-               " operations checked; %.0f simulated seconds in %.1f s (%.0f a second)\n",
+               " operations checked, %.0f a simulated second; %.0f simulated seconds in %.1f s "
+               "(%.0f a second, %.0f a second of one processor)\n",
                isatty(STDOUT_FILENO) ? "\r" : "", sum->passed, sum->failed, sum->checked_ops,
-               simulated, wall, wall > 0 ? simulated / wall : 0);
+               simulated > 0 ? (double)sum->checked_ops / simulated : 0, simulated, wall,
+               wall > 0 ? simulated / wall : 0, cpu > 0 ? simulated / cpu : 0);
 }
 
 static void

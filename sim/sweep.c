@@ -29,6 +29,16 @@ wall_now_ns(void)
     return (uint64_t)now.tv_sec * SIM_SECOND + (uint64_t)now.tv_nsec;
 }
 
+/* Of the children that were waited for. */
+static uint64_t
+children_cpu_ns(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * SIM_SECOND +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+}
+
 static _Noreturn void
 child(const struct sim_sweep_options *options, uint64_t seed, int fd)
 {
@@ -133,7 +143,7 @@ sim_sweep(const struct sim_sweep_options *options, struct sim_sweep_result *out_
 {
     struct job jobs[JOBS_MAX] = {0};
     struct sim_sweep_result sum = {0};
-    uint64_t next = 0, begun_ns = wall_now_ns();
+    uint64_t next = 0, begun_ns = wall_now_ns(), begun_cpu_ns = children_cpu_ns();
     uint32_t running = 0;
     uint32_t job_count = options->job_count < JOBS_MAX ? options->job_count : JOBS_MAX;
     while (next < options->seed_count || running > 0) {
@@ -165,6 +175,7 @@ sim_sweep(const struct sim_sweep_options *options, struct sim_sweep_result *out_
             options->on_result(options->owner, job->seed, &result);
     }
     sum.wall_ns = wall_now_ns() - begun_ns;
+    sum.cpu_ns = children_cpu_ns() - begun_cpu_ns;
     *out_result = sum;
     return 0;
 }

@@ -26,6 +26,7 @@ struct sim_sweep_result {
     enum sim_verdict verdict; /* of the failed seed with the lowest number */
     uint64_t failed_seed;
     uint64_t checked_ops, simulated_ns, wall_ns;
+    uint64_t cpu_ns; /* of all children, user and system */
 };
 
 /* sim_sweep - **Returns** 0, or -errno when no child could be started. */

@@ -282,6 +282,8 @@ sim_host_pause(struct sim_host *host, uint64_t pause_ns)
 static int64_t
 drifted_now_ns(const struct sim_host *host)
 {
+    if (host->drift_ppm == 0)
+        return host->drifted_ns;
     int64_t past_ns = (int64_t)(host->world->now_ns - host->drift_from_ns);
     return host->drifted_ns + past_ns / 1000 * host->drift_ppm / 1000;
 }

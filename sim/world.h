@@ -55,14 +55,19 @@ struct launch;
  */
 struct sim_event {
     uint64_t at_ns;
-    uint64_t sequence;
     size_t slot; /* position in the heap + 1; 0: not queued */
     void (*fire)(struct sim_event *event);
     void *owner;
 };
 
+/* A place in the heap: the order lies in it, so that to compare two fetches no event. */
+struct sim_slot {
+    uint64_t at_ns, sequence;
+    struct sim_event *event;
+};
+
 struct sim_queue {
-    struct sim_event **heap;
+    struct sim_slot *heap;
     size_t count, capacity;
     uint64_t next_sequence;
 };

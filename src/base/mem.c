@@ -6,6 +6,8 @@
 
 #include "base/arena.h"
 
+#define ZERO_BY_HAND_BYTES_MAX 1024
+
 static __thread struct mem_arena *current_arena;
 
 struct mem_arena *
@@ -53,8 +55,9 @@ mem_alloc(size_t bytes)
 void *
 mem_zalloc(size_t bytes)
 {
-    if (!current_arena) {
-        void *p = calloc(1, bytes ? bytes : 1);
+    /* What is small comes faster from malloc, whose cache of freed blocks calloc passes by. */
+    if (!current_arena && bytes > ZERO_BY_HAND_BYTES_MAX) {
+        void *p = calloc(1, bytes);
         if (!p)
             base_die(__FILE__, __LINE__, "out of memory");
         return p;
