@@ -135,6 +135,13 @@ struct skein_target_status {
 int skein_balancer_status(const struct skein_balancer *balancer, struct skein_target_id target,
                           struct skein_target_status *out_status) SKEIN_MUST_CHECK;
 
+/* skein_balancer_metrics_add - @balancer in the metrics of the current shard, as balancer="@name"
+ * (copied): skein_balancer_targets_up and so on, until skein_balancer_metrics_remove, on the same
+ * shard. **Returns** as skein_metrics_add. */
+int skein_balancer_metrics_add(const struct skein_balancer *balancer,
+                               const char *name) SKEIN_MUST_CHECK;
+void skein_balancer_metrics_remove(const struct skein_balancer *balancer);
+
 #ifdef __cplusplus
 }
 #endif

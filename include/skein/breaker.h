@@ -62,6 +62,8 @@ struct skein_breaker {
     uint64_t tenth;          /* number of the newest tenth of the window */
     uint32_t ok_counts[SKEIN_BREAKER_BUCKET_COUNT];
     uint32_t failed_counts[SKEIN_BREAKER_BUCKET_COUNT];
+    /* Since init. */
+    uint64_t allowed_count, refused_count, opened_count;
 };
 
 /* Leave for one call; given back with skein_breaker_report. */
@@ -86,6 +88,13 @@ void skein_breaker_report(struct skein_breaker *breaker, const struct skein_brea
                           enum skein_outcome outcome, uint64_t now_ns);
 /* skein_breaker_now - the state as skein_breaker_allow would find it. */
 enum skein_breaker_state skein_breaker_now(const struct skein_breaker *breaker, uint64_t now_ns);
+
+/* skein_breaker_metrics_add - @breaker in the metrics of the current shard, as breaker="@name"
+ * (copied): skein_breaker_open and so on. It stays where it is until skein_breaker_metrics_remove,
+ * on the same shard. **Returns** as skein_metrics_add. */
+int skein_breaker_metrics_add(const struct skein_breaker *breaker,
+                              const char *name) SKEIN_MUST_CHECK;
+void skein_breaker_metrics_remove(const struct skein_breaker *breaker);
 
 /* ---- adaptive timeout ----
  *

@@ -43,6 +43,7 @@ struct skein_listener_options {
     void (*serve)(void *arg, int handle, const struct skein_addr *peer);
     void *arg;
     enum skein_stack_class stack;
+    const char *name; /* in the metrics: listener="NAME"; borrowed; NULL: its address */
 };
 
 /*

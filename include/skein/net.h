@@ -164,7 +164,8 @@ int skein_net_wait(int handle, uint32_t what, uint64_t deadline_ns) SKEIN_MUST_C
  *         spawn a fiber that ends with skein_close(handle), skein_acceptor_release(&acceptor)
  *
  * With the limit reached, connections wait in the kernel's backlog, and beyond it outside. Without
- * descriptors or memory accept pauses (10 ms, doubling to 1 s, cut short by a release) and goes on.
+ * descriptors or memory accept pauses (10 ms, doubling to 1 s, cut short by a release) and goes on;
+ * each such time is logged once.
  */
 struct skein_acceptor {
     int listener; /* borrowed */

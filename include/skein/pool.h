@@ -59,13 +59,14 @@ struct skein_pool_options {
      * nothing to read. */
     int (*check)(void *arg, int handle, uint64_t deadline_ns);
     void *arg;
+    const char *name; /* in the metrics: pool="NAME", breaker="NAME/TARGET"; borrowed */
 };
 
 #define SKEIN_POOL_OPTIONS_INIT                                                           \
     {                                                                                     \
         0, 64, 1024, 64, 60000000000ull, 3600000000000ull, 5000000000ull, 10000000000ull, \
             100000000ull, SKEIN_BALANCER_LEAST_CONNECTIONS, SKEIN_BREAKER_OPTIONS_INIT,   \
-            SKEIN_RETRY_OPTIONS_INIT, SKEIN_NET_OPTIONS_INIT, NULL, NULL, NULL,           \
+            SKEIN_RETRY_OPTIONS_INIT, SKEIN_NET_OPTIONS_INIT, NULL, NULL, NULL, "pool",   \
     }
 
 /* An acquired connection: given back with skein_pool_release, exactly once. */

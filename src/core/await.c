@@ -29,17 +29,26 @@ interrupted(struct skein_fiber *fiber, int reason)
     backend->ops->cancel(backend, wait->op);
 }
 
+static inline void
+count_bytes(struct skein_shard *shard, const struct backend_op *op)
+{
+    if (op->result > 0 && (SHARD_OP_MOVES_BYTES >> op->kind & 1))
+        shard->stats.op_bytes[op->kind] += (uint64_t)op->result;
+}
+
 static int64_t
 submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
 {
     struct await wait = {.op = op, .fiber = skein_fiber_self()};
     struct skein_shard *shard = wait.fiber->shard;
     struct backend *backend = shard->backend;
-    shard->stats.ops[op->kind < SHARD_OP_KINDS - 1 ? op->kind : SHARD_OP_KINDS - 1]++;
+    shard->stats.ops[op->kind]++;
     if (__builtin_expect(shard->io != NULL, 0))
         io_admit(shard, op);
-    if (backend->ops->try_now && backend->ops->try_now(backend, op))
+    if (backend->ops->try_now && backend->ops->try_now(backend, op)) {
+        count_bytes(shard, op);
         return op->result;
+    }
     op->waiter = &wait;
     op->complete = completed;
     backend->ops->submit(backend, op);
@@ -47,6 +56,7 @@ submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
                     : fiber_park(deadline_ns, interrupted, &wait);
     skein_assert(rc == 0);
     op->waiter = NULL;
+    count_bytes(shard, op);
     shard->stats.op_errors += op->result < 0 && op->result != -SKEIN_ECANCELED;
     if (op->result == -SKEIN_ECANCELED && wait.reason != 0)
         return wait.reason;

@@ -57,12 +57,17 @@ struct skein_fiber {
 
 _Static_assert(sizeof(struct skein_fiber) <= STACK_ROOM_BYTES, "a fiber's record fits its room");
 
-/* Kinds of operations that are counted apart; what is not in core/backend.h counts as the last. */
-#define SHARD_OP_KINDS (BACKEND_POLL + 2)
+#define SHARD_OP_KINDS (BACKEND_WATCH_READ + 1)
+/* Kinds whose result is a number of bytes. */
+#define SHARD_OP_MOVES_BYTES                                                                    \
+    (UINT64_C(1) << BACKEND_READ | UINT64_C(1) << BACKEND_WRITE | UINT64_C(1) << BACKEND_RECV | \
+     UINT64_C(1) << BACKEND_SEND | UINT64_C(1) << BACKEND_SEND_FILE)
+_Static_assert(SHARD_OP_KINDS <= 64, "a bit for each kind");
 
 struct shard_stats {
     uint64_t switches, turns, spawns, timers_fired;
     uint64_t ops[SHARD_OP_KINDS], op_errors;
+    uint64_t op_bytes[SHARD_OP_KINDS]; /* of those in SHARD_OP_MOVES_BYTES */
     uint64_t opened_ns, sleep_ns;
 };
 

@@ -7,6 +7,22 @@
 #include "base/mem.h"
 #include "core/internal.h"
 #include "core/mailbox_port.h"
+#include "skein/metrics.h"
+
+static const struct skein_metric rows[] = {
+    {"skein_mailbox_sent_total", "Calls, messages and answers sent to other shards.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct shard_port, stats.sent_count)},
+    {"skein_mailbox_received_total", "Of these, received.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct shard_port, stats.received_count)},
+    {"skein_mailbox_full_total", "Messages and posts refused: the ring was full.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct shard_port, stats.full_count)},
+    {"skein_mailbox_wakes_total", "Sleeping shards that were woken for a message.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct shard_port, stats.wake_count)},
+    {"skein_shard_sleeps_total", "Times a shard went to sleep.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct shard_port, stats.sleep_count)},
+    {"skein_shard_polls_total", "Times a shard polled instead of sleeping, and something came.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct shard_port, stats.poll_count)},
+};
 
 struct skein_runtime *
 group_open(unsigned count, uint32_t call_count_max, enum port_fence fence)
@@ -68,6 +84,8 @@ port_open(struct skein_runtime *group, unsigned index, struct skein_shard *shard
         peer_open(group, &port->peers[i]);
     group->ports[index] = port;
     shard->port = port;
+    /* A registry that is full has counted it. */
+    (void)!skein_metrics_add(shard->metrics, port, rows, BASE_COUNT_OF(rows), NULL, 0);
     return port;
 }
 
@@ -110,6 +128,7 @@ port_close(struct shard_port *port)
     serve_close(port);
     inbox_deinit(&port->inbox);
     mem_free(port->peers);
+    skein_metrics_remove(port->shard->metrics, port);
     port->group->ports[port->index] = NULL;
     port->shard->port = NULL;
     mem_free(port);

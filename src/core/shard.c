@@ -122,10 +122,12 @@ wait_for_something(struct skein_shard *shard)
         return;
     uint64_t begun_ns = ops->now_ns(shard->backend);
     watch_set_sleeping(&shard->watch, true);
+    watch_rest(shard, shard->watch.slept_ns);
     ops->wait(shard->backend, timer_next_ns(&shard->timers));
     watch_set_sleeping(&shard->watch, false);
     uint64_t slept_ns = ops->now_ns(shard->backend) - begun_ns;
     shard->stats.sleep_ns += slept_ns;
+    shard->watch.slept_ns = slept_ns;
     if (shard->port)
         port_slept(shard->port, slept_ns);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/internal.h"
+#include "core/pool.h"
 #include "skein/metrics.h"
 
 static int64_t
@@ -14,6 +15,41 @@ read_timers(const void *object)
 {
     return (int64_t)((const struct skein_shard *)object)->timers.count;
 }
+
+/* A shard that never allocated has no heap. */
+static const struct skein_memory_stats *
+memory_of(const void *object)
+{
+    static const struct skein_memory_stats none;
+    const struct skein_shard *shard = object;
+    return shard->pool ? &shard->pool->stats : &none;
+}
+
+#define READ_MEMORY(FIELD)                          \
+    static int64_t read_##FIELD(const void *object) \
+    {                                               \
+        return (int64_t)memory_of(object)->FIELD;   \
+    }
+READ_MEMORY(used_bytes)
+READ_MEMORY(held_bytes)
+READ_MEMORY(alloc_count)
+READ_MEMORY(free_count)
+READ_MEMORY(remote_free_count)
+READ_MEMORY(refused_count)
+
+static const struct skein_metric memory_rows[] = {
+    {"skein_memory_used_bytes", "In objects of the shard's heap.", SKEIN_GAUGE,
+     .read = read_used_bytes},
+    {"skein_memory_held_bytes", "What the heap has taken from the machine.", SKEIN_GAUGE,
+     .read = read_held_bytes},
+    {"skein_memory_allocations_total", "Objects allocated.", SKEIN_COUNTER,
+     .read = read_alloc_count},
+    {"skein_memory_frees_total", "Objects freed.", SKEIN_COUNTER, .read = read_free_count},
+    {"skein_memory_remote_frees_total", "Of these, by another shard.", SKEIN_COUNTER,
+     .read = read_remote_free_count},
+    {"skein_memory_refused_total", "Allocations refused: the heap's limit.", SKEIN_COUNTER,
+     .read = read_refused_count},
+};
 
 static const struct skein_metric rows[] = {
     {"skein_fibers", "Fibers that live.", SKEIN_GAUGE,
@@ -38,6 +74,10 @@ static const struct skein_metric rows[] = {
 static const struct skein_metric op_row = {"skein_io_operations_total",
                                            "Operations handed to the backend, by kind.",
                                            SKEIN_COUNTER, 0, sizeof(uint64_t)};
+
+static const struct skein_metric bytes_row = {"skein_io_bytes_total",
+                                              "Bytes read, written, received and sent.",
+                                              SKEIN_COUNTER, 0, sizeof(uint64_t)};
 
 static const char *const op_names[SHARD_OP_KINDS] = {
     [BACKEND_OPEN] = "open",
@@ -71,8 +111,29 @@ static const char *const op_names[SHARD_OP_KINDS] = {
     [BACKEND_RECV_MESSAGES] = "recv_messages",
     [BACKEND_POLL] = "poll",
     [BACKEND_WORK] = "work",
-    [SHARD_OP_KINDS - 1] = "other",
+    [BACKEND_ALIGNMENT] = "alignment",
+    [BACKEND_SEND_FILE] = "send_file",
+    [BACKEND_MAP] = "map",
+    [BACKEND_WATCH_OPEN] = "watch_open",
+    [BACKEND_WATCH_ADD] = "watch_add",
+    [BACKEND_WATCH_REMOVE] = "watch_remove",
+    [BACKEND_WATCH_READ] = "watch_read",
 };
+
+static int
+add_operations(struct skein_shard *shard)
+{
+    int rc = 0;
+    for (size_t i = 0; i < SHARD_OP_KINDS && rc == 0; i++) {
+        struct skein_label label = {"kind", op_names[i]};
+        skein_assert(op_names[i] != NULL);
+        rc = skein_metrics_add(shard->metrics, &shard->stats.ops[i], &op_row, 1, &label, 1);
+        if (rc == 0 && (SHARD_OP_MOVES_BYTES >> i & 1))
+            rc = skein_metrics_add(shard->metrics, &shard->stats.op_bytes[i], &bytes_row, 1, &label,
+                                   1);
+    }
+    return rc;
+}
 
 void
 shard_metrics_open(struct skein_shard *shard)
@@ -81,12 +142,12 @@ shard_metrics_open(struct skein_shard *shard)
     shard->metrics = skein_metrics_open(NULL);
     int rc = skein_metrics_add(shard->metrics, shard, rows, BASE_COUNT_OF(rows), NULL, 0);
     if (rc == 0)
+        rc = skein_metrics_add(shard->metrics, shard, memory_rows, BASE_COUNT_OF(memory_rows), NULL,
+                               0);
+    if (rc == 0)
         rc = stack_metrics_add(shard->stacks, shard->metrics);
-    for (size_t i = 0; i < SHARD_OP_KINDS && rc == 0; i++) {
-        struct skein_label label = {"kind", op_names[i]};
-        if (op_names[i])
-            rc = skein_metrics_add(shard->metrics, &shard->stats.ops[i], &op_row, 1, &label, 1);
-    }
+    if (rc == 0)
+        rc = add_operations(shard);
     skein_assert(rc == 0);
 }
 

@@ -15,6 +15,8 @@
 #include "skein/metrics.h"
 
 #define WATCH_SIGNAL SIGURG
+/* After so long a sleep the next will be long, too: then a system call is cheaper than a wake. */
+#define REST_NS 5000000u
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
@@ -237,6 +239,18 @@ watch_arm(struct skein_shard *shard)
     struct watch *watch = shard->watch.watch;
     if (watch->stall_ns)
         arm(watch, clock_ns(), watch->stall_ns / 2);
+}
+
+void
+watch_rest(struct skein_shard *shard, uint64_t slept_ns)
+{
+    struct watch *watch = shard->watch.watch;
+    struct itimerspec never = {0};
+    if (slept_ns < REST_NS || !watch ||
+        !atomic_load_explicit(&shard->watch.armed, memory_order_relaxed))
+        return;
+    timer_settime(watch->timer, 0, &never, NULL);
+    atomic_store_explicit(&shard->watch.armed, false, memory_order_relaxed);
 }
 
 void

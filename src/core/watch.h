@@ -19,7 +19,8 @@
  *
  * The timer is one-shot and left alone when a slice ends: it finds out by itself, when it fires,
  * that there is nothing to do. So it costs a system call at most twice a quota, only while somebody
- * asks, and a shard that sleeps is woken by it once.
+ * asks, and a shard that falls asleep after much work is woken by it once. One that sleeps for long
+ * each time disarms it before it does: an idle shard is woken by nothing that is not for it.
  *
  * The word and the state below are written by the shard and by the signal on its own thread:
  * relaxed atomics are enough, their partner is the same processor.
@@ -44,6 +45,8 @@ void watch_close(struct watch *watch);
 void watch_ask(struct skein_shard *shard);
 /* watch_arm - look for stalls from now on. */
 void watch_arm(struct skein_shard *shard);
+/* watch_rest - the shard is about to wait; it slept for @slept_ns the last time. */
+void watch_rest(struct skein_shard *shard, uint64_t slept_ns);
 /* watch_take_stall - a turn is over: report what was seen in it. */
 void watch_take_stall(struct skein_shard *shard);
 
@@ -55,6 +58,7 @@ struct shard_watch {
     _Atomic bool armed;        /* the timer is */
     _Atomic bool sleeping;     /* the shard waits: there is nothing to look at */
     _Atomic uint64_t until_ns; /* the slice's end; 0: a quota from when somebody asks */
+    uint64_t slept_ns;         /* the last time */
 };
 
 /* watch_set_sleeping - the shard is about to wait, or goes on. */

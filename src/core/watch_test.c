@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "core/check.h"
+#include "core/internal.h"
 #include "core/symbol.h"
 #include "core/uring.h"
 #include "obs/log.h"
@@ -204,6 +205,25 @@ sleep_long(struct fixture *f)
 }
 
 static void
+sleep_often(struct fixture *f)
+{
+    const uint64_t *turns = &shard_current->stats.turns;
+    CHECK(&f->check, skein_sleep(skein_deadline_in(20 * MS)) == 0);
+    uint64_t before = *turns;
+    for (int i = 0; i < 12; i++)
+        CHECK(&f->check, skein_sleep(skein_deadline_in(30 * MS)) == 0);
+    /* One for each sleep; the timer's would be as many again. */
+    CHECK(&f->check, *turns - before >= 12);
+    CHECK(&f->check, *turns - before < 18);
+}
+
+static void
+an_idle_shard_is_let_sleep(void **state)
+{
+    run(sleep_often, (struct skein_shard_options){0});
+}
+
+static void
 a_stall_is_reported(void **state)
 {
     run(stall_once, (struct skein_shard_options){0});
@@ -239,9 +259,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(who_computes_is_told),  cmocka_unit_test(hogs_share_a_real_processor),
-        cmocka_unit_test(a_stall_is_reported),   cmocka_unit_test(reports_are_few),
-        cmocka_unit_test(a_sleeper_is_no_stall), cmocka_unit_test(addresses_get_names),
+        cmocka_unit_test(who_computes_is_told),       cmocka_unit_test(hogs_share_a_real_processor),
+        cmocka_unit_test(a_stall_is_reported),        cmocka_unit_test(reports_are_few),
+        cmocka_unit_test(a_sleeper_is_no_stall),      cmocka_unit_test(addresses_get_names),
+        cmocka_unit_test(an_idle_shard_is_let_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,6 +222,7 @@ conn_main(void *arg)
     conn_buffer_deinit(conn);
     kv_resp_deinit(&conn->parser);
     face->conn_count--;
+    skein_acceptor_release(&face->acceptor);
     list_remove(&conn->link);
     list_push_back(&face->done, &conn->link);
     skein_wake_one(&face->reaper_q);

@@ -17,16 +17,17 @@
 #define BACKLOG 1024
 #define MS_NS UINT64_C(1000000)
 #define SECOND_NS UINT64_C(1000000000)
-#define ACCEPT_PAUSE_NS (100 * MS_NS)
+#define REFUSE_NS (100 * MS_NS)
 
 static void
 refuse(struct kv_face *face, int handle, const char *text)
 {
     face->stats.rejected++;
-    int rc = skein_socket_send(handle, text, strlen(text), skein_deadline_in(ACCEPT_PAUSE_NS));
+    int rc = skein_socket_send(handle, text, strlen(text), skein_deadline_in(REFUSE_NS));
     if (rc < 0)
         obs_log(OBS_DEBUG, "kv", "client refused unheard", "error=%s", skein_error_name(rc));
     skein_close(handle);
+    skein_acceptor_release(&face->acceptor);
 }
 
 static void
@@ -45,35 +46,24 @@ welcome(struct kv_face *face, int handle, const struct skein_addr *peer)
     face->stats.connections++;
 }
 
-/* An accept that fails for want of descriptors or memory goes on failing: pause, say it once. */
 static void
 listener_main(void *arg)
 {
     struct kv_face *face = arg;
-    int last = 0;
-    for (;;) {
-        struct skein_addr peer = {0};
-        int handle = skein_socket_accept(face->listener, &peer, SKEIN_NEVER);
-        if (handle >= 0 && face->stopping) { /* it came before the cancellation did */
-            skein_close(handle);
-            return;
-        }
-        if (handle >= 0) {
-            last = 0;
+    struct skein_addr peer;
+    int handle;
+    while ((handle = skein_acceptor_accept(&face->acceptor, &peer, SKEIN_NEVER)) >= 0) {
+        if (!face->stopping) {
             welcome(face, handle, &peer);
             continue;
         }
-        if (handle == -SKEIN_ECANCELED)
-            return;
-        if (handle == -ECONNABORTED || handle == -EINTR)
-            continue;
-        if (handle != last)
-            obs_log(OBS_ERROR, "kv", "cannot accept clients", "error=%s clients=%u",
-                    skein_error_name(handle), face->conn_count);
-        last = handle;
-        if (skein_sleep(skein_deadline_in(ACCEPT_PAUSE_NS)) < 0)
-            return;
+        /* It came before the cancellation did. */
+        skein_acceptor_release(&face->acceptor);
+        skein_close(handle);
     }
+    if (handle != -SKEIN_ECANCELED)
+        obs_log(OBS_ERROR, "kv", "no more clients are accepted", "error=%s",
+                skein_error_name(handle));
 }
 
 static void
@@ -126,7 +116,7 @@ begin_listening(struct kv_face *face, char out_why[512])
         skein_close(handle);
         return rc;
     }
-    face->listener = handle;
+    skein_acceptor_init(&face->acceptor, handle, UINT32_MAX);
     return 0;
 }
 
@@ -137,7 +127,7 @@ end_fibers(struct kv_face *face)
     skein_wake_all(&face->reaper_q);
     skein_scope_cancel(&face->scope);
     skein_scope_join(&face->scope);
-    skein_close(face->listener);
+    skein_close(face->acceptor.listener);
 }
 
 int

@@ -12,6 +12,7 @@
 #include "kv/batch.h"
 #include "kv/face_metrics.h"
 #include "replica/replica.h"
+#include "skein/net.h"
 
 /*
  * The face: the RESP2 port of a node.
@@ -68,7 +69,7 @@ struct kv_face {
     uint64_t query_bytes;    /* held by all receive buffers */
     uint64_t reply_bytes;    /* of all replies being sent */
     uint64_t second, second_commands;
-    int listener;
+    struct skein_acceptor acceptor; /* without a limit: who is too many is told so */
     struct skein_addr addr;
     bool stopping;
     bool reaper_ends;

@@ -13,6 +13,8 @@ static const struct skein_metric rows[] = {
      SKEIN_FIELD(struct kv_face, stats.connections)},
     {"skein_kv_connections_refused_total", "Clients refused: too many, or no memory.",
      SKEIN_COUNTER, SKEIN_FIELD(struct kv_face, stats.rejected)},
+    {"skein_kv_accept_pauses_total", "Times there was no descriptor or memory for a client.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct kv_face, acceptor.pause_count)},
     {"skein_kv_received_bytes_total", "Bytes received from clients.", SKEIN_COUNTER,
      SKEIN_FIELD(struct kv_face, stats.input_bytes)},
     {"skein_kv_sent_bytes_total", "Bytes sent to clients.", SKEIN_COUNTER,

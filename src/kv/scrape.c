@@ -12,18 +12,18 @@
 #include "obs/log.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
+#include "skein/net.h"
 
 #define BACKLOG 16
 #define SECOND_NS UINT64_C(1000000000)
 #define READ_NS (5 * SECOND_NS)
 #define SEND_NS (10 * SECOND_NS)
 #define LINGER_NS SECOND_NS
-#define ACCEPT_PAUSE_NS (SECOND_NS / 10)
 #define STATUS_VALUES_MAX 16
 
 struct kv_scrape {
     struct skein_addr addr;
-    int listener;
+    struct skein_acceptor acceptor; /* who is too many is closed */
     uint32_t conn_count;
     uint64_t refused; /* connections above the limit */
     struct skein_counter_set *responses;
@@ -135,6 +135,7 @@ conn_main(void *arg)
     serve(conn);
     skein_close(conn->handle);
     conn->scrape->conn_count--;
+    skein_acceptor_release(&conn->scrape->acceptor);
     mem_free(conn);
 }
 
@@ -152,23 +153,16 @@ welcome(struct kv_scrape *scrape, int handle)
     }
     scrape->refused++;
     skein_close(handle);
+    skein_acceptor_release(&scrape->acceptor);
 }
 
 static void
 listener_main(void *arg)
 {
     struct kv_scrape *scrape = arg;
-    for (;;) {
-        struct skein_addr peer;
-        int handle = skein_socket_accept(scrape->listener, &peer, SKEIN_NEVER);
-        if (handle >= 0)
-            welcome(scrape, handle);
-        else if (handle == -SKEIN_ECANCELED)
-            return;
-        else if (handle != -ECONNABORTED && handle != -EINTR &&
-                 skein_sleep(skein_deadline_in(ACCEPT_PAUSE_NS)) < 0)
-            return;
-    }
+    int handle;
+    while ((handle = skein_acceptor_accept(&scrape->acceptor, NULL, SKEIN_NEVER)) >= 0)
+        welcome(scrape, handle);
 }
 
 static void
@@ -195,7 +189,7 @@ kv_scrape_open(struct kv_scrape **out_scrape, const struct skein_addr *listen, c
         return handle;
     }
     struct kv_scrape *scrape = mem_zalloc(sizeof(*scrape));
-    scrape->listener = handle;
+    skein_acceptor_init(&scrape->acceptor, handle, UINT32_MAX);
     skein_scope_init(&scrape->scope);
     metrics_open(scrape);
     int rc = skein_socket_local_addr(handle, &scrape->addr);
@@ -225,7 +219,7 @@ kv_scrape_stop(struct kv_scrape *scrape)
     skein_scope_cancel(&scrape->scope);
     skein_scope_join(&scrape->scope);
     skein_shield(false);
-    skein_close(scrape->listener);
+    skein_close(scrape->acceptor.listener);
     skein_metrics_remove(skein_shard_metrics(), scrape);
     skein_counter_set_close(scrape->responses);
     mem_free(scrape);

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "obs/log.h"
 #include "skein/net.h"
 
 #define PAUSE_NS_MIN UINT64_C(10000000)
@@ -62,6 +63,9 @@ skein_acceptor_accept(struct skein_acceptor *acceptor, struct skein_addr *out_pe
             return rc;
         }
         if (is_shortage(rc)) {
+            if (pause_ns == PAUSE_NS_MIN)
+                obs_log(OBS_WARN, "net", "cannot accept", "error=%s connections=%u",
+                        skein_error_name(rc), acceptor->live_count);
             rc = pause_for(acceptor, &pause_ns, deadline_ns);
             if (rc < 0)
                 return rc;

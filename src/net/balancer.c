@@ -105,11 +105,14 @@ skein_balancer_pick(struct skein_balancer *balancer, const struct skein_ask *ask
 {
     static const struct skein_ask nothing = {0};
     struct balancer_target *chosen = balancer_choose(balancer, ask ? ask : &nothing, now_ns);
-    if (!chosen)
+    if (!chosen) {
+        balancer->no_target_count++;
         return -SKEIN_ENOTFOUND;
+    }
     skein_assert(chosen->up);
     skein_assert(chosen->outstanding_count < UINT32_MAX);
     chosen->outstanding_count++;
+    balancer->pick_count++;
     *out_pick =
         (struct skein_pick){.target = chosen->id, .epoch = chosen->epoch, .begun_ns = now_ns};
     return 0;

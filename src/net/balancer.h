@@ -27,6 +27,7 @@ struct skein_balancer {
     uint32_t cursor; /* where whoever takes turns looks first; < target_count, or 0 */
     uint32_t target_count;
     bool weights_differ;
+    uint64_t pick_count, no_target_count;
     struct balancer_target targets[]; /* in the order of adding */
 };
 

@@ -50,6 +50,7 @@ open_for_a_while(struct skein_breaker *breaker, uint64_t now_ns)
 {
     uint64_t open_ns = breaker->next_open_ns;
     uint64_t max_ns = breaker->options.open_ns_max;
+    breaker->opened_count++;
     enter(breaker, SKEIN_BREAKER_OPEN, now_ns);
     breaker->until_ns = now_ns > UINT64_MAX - open_ns ? UINT64_MAX : now_ns + open_ns;
     breaker->next_open_ns = open_ns > max_ns / 2 ? max_ns : open_ns * 2;
@@ -61,13 +62,14 @@ skein_breaker_allow(struct skein_breaker *breaker, struct skein_breaker_pass *ou
 {
     if (breaker->state == SKEIN_BREAKER_OPEN && now_ns >= breaker->until_ns)
         enter(breaker, SKEIN_BREAKER_HALF_OPEN, now_ns);
-    if (breaker->state == SKEIN_BREAKER_OPEN)
+    bool half_open = breaker->state == SKEIN_BREAKER_HALF_OPEN;
+    bool probed = breaker->probing_count + breaker->probe_ok_count >= breaker->options.probe_count;
+    if (breaker->state == SKEIN_BREAKER_OPEN || (half_open && probed)) {
+        breaker->refused_count++;
         return -SKEIN_EBUSY;
-    if (breaker->state == SKEIN_BREAKER_HALF_OPEN) {
-        if (breaker->probing_count + breaker->probe_ok_count >= breaker->options.probe_count)
-            return -SKEIN_EBUSY;
-        breaker->probing_count++;
     }
+    breaker->allowed_count++;
+    breaker->probing_count += half_open;
     *out_pass = (struct skein_breaker_pass){.generation = breaker->generation};
     return 0;
 }

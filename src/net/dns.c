@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "net/dns_internal.h"
+#include "net/metrics.h"
 #include "skein/file.h"
 
 #define FILE_BYTES_MAX ((uint64_t)1 << 20)
@@ -96,6 +97,7 @@ skein_dns_open(struct skein_dns **out_dns, const struct skein_dns_options *optio
     apply_options(dns);
     dns->options.servers = NULL;
     dns->options.entries = NULL;
+    dns_metrics_open(dns);
     *out_dns = dns;
     return 0;
 }
@@ -106,6 +108,7 @@ skein_dns_close(struct skein_dns *dns)
     if (!dns)
         return;
     skein_assert(dns->pending_count == 0);
+    dns_metrics_close(dns);
     dns_cache_deinit(dns);
     dns_config_deinit(&dns->config);
     mem_free(dns);

@@ -8,7 +8,9 @@
 #include "core/mailbox_board.h"
 #include "skein/file.h"
 #include "skein/listener.h"
+#include "skein/metrics.h"
 #include "skein/service.h"
+#include "skein/shard.h"
 
 #define OPTION_COUNT_MAX 15
 #define BACKLOG_DEFAULT 128
@@ -39,6 +41,21 @@ struct front {
     uint32_t *gifts_going; /* of these, by shard */
     uint64_t *gifts_come;  /* since the start, by the shard they came from */
     uint64_t *loads;
+};
+
+static const struct skein_metric rows[] = {
+    {"skein_listener_connections", "Connections being served.", SKEIN_GAUGE,
+     SKEIN_FIELD(struct front, stats.live_count)},
+    {"skein_listener_accepted_total", "Connections accepted.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct front, stats.accepted_count)},
+    {"skein_listener_given_total", "Of these, handed to another shard.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct front, stats.given_count)},
+    {"skein_listener_served_total", "Connections served, wherever they were accepted.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct front, stats.served_count)},
+    {"skein_listener_refused_total", "Connections closed unserved: no fiber, or no memory.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct front, stats.refused_count)},
+    {"skein_listener_pauses_total", "Times there was no descriptor or memory to accept with.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct front, acceptor.pause_count)},
 };
 
 struct connection {
@@ -275,6 +292,18 @@ close_socket(struct front *front)
     front->acceptor.listener = -1;
 }
 
+/* A registry that is full has counted it. */
+static void
+add_metrics(const struct front *front)
+{
+    char text[SKEIN_ENDPOINT_TEXT_BYTES];
+    const struct skein_listener_options *options = &front->listener->options;
+    struct skein_label label = {"listener", options->name};
+    if (!options->name)
+        label.value = skein_net_format(&options->endpoint, text);
+    (void)!skein_metrics_add(skein_shard_metrics(), front, rows, BASE_COUNT_OF(rows), &label, 1);
+}
+
 static int
 front_start(void *local, struct skein_scope *scope, void *arg)
 {
@@ -292,6 +321,7 @@ front_start(void *local, struct skein_scope *scope, void *arg)
     skein_waitq_init(&front->changed);
     skein_scope_init(&front->accepting);
     skein_acceptor_init(&front->acceptor, handle, listener->options.live_count_max);
+    add_metrics(front);
     return 0;
 }
 
@@ -329,6 +359,7 @@ front_stop(void *local)
     struct front *front = local;
     skein_assert(front->stats.live_count == 0);
     close_socket(front); /* when another shard's start has failed */
+    skein_metrics_remove(skein_shard_metrics(), front);
     mem_free(front->gifts_going);
     mem_free(front->gifts_come);
     mem_free(front->loads);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "net/metrics.h"
 #include "net/pool_internal.h"
 
 static bool
@@ -9,7 +10,8 @@ options_hold(const struct skein_pool_options *options)
 {
     return options->conn_count_max >= 1 && options->conn_count_min <= options->conn_count_max &&
            options->idle_ns_max > 0 && options->lifetime_ns_max > 0 &&
-           options->connect_ns_max > 0 && options->check_ns > 0 && options->net.backlog > 0;
+           options->connect_ns_max > 0 && options->check_ns > 0 && options->net.backlog > 0 &&
+           options->name;
 }
 
 int
@@ -42,6 +44,7 @@ skein_pool_open(struct skein_pool **out_pool, const struct skein_pool_options *o
         mem_free(pool);
         return rc;
     }
+    pool_metrics_open(pool);
     *out_pool = pool;
     return 0;
 }
@@ -73,6 +76,7 @@ skein_pool_add(struct skein_pool *pool, struct skein_target_id id,
     rc = skein_breaker_init(&target->breaker, &pool->options.breaker, skein_now_ns());
     skein_assert(rc == 0);
     list_push_back(&pool->targets, &target->link);
+    pool_metrics_target(pool, target);
     return 0;
 }
 
@@ -81,6 +85,7 @@ drop_target(struct skein_pool *pool, struct pool_target *target)
 {
     struct skein_list *link;
     target->removed = true;
+    skein_breaker_metrics_remove(&target->breaker);
     target->conn_count++; /* so that it stays until this is done */
     while ((link = list_pop_front(&target->idle)))
         pool_conn_close(pool, LIST_ENTRY(link, struct pool_conn, link));
@@ -316,6 +321,7 @@ skein_pool_close(struct skein_pool *pool)
     while (!list_is_empty(&pool->targets))
         drop_target(pool, LIST_ENTRY(pool->targets.next, struct pool_target, link));
     skein_assert(pool->open_count == 0);
+    pool_metrics_close(pool);
     skein_balancer_close(pool->balancer);
     mem_free(pool);
     skein_shield(false);

@@ -60,7 +60,7 @@ tcp_start(struct replica_link *link, const struct replica_link_handler *handler)
     int rc = net_listen(&tcp->listen_addr, 64);
     if (rc < 0)
         return rc;
-    tcp->listener = rc;
+    skein_acceptor_init(&tcp->acceptor, rc, UINT32_MAX);
     tcp->started = true;
     return start_fibers(tcp);
 }
@@ -192,7 +192,7 @@ tcp_stop(struct replica_link *link)
     while (!list_is_empty(&tcp->outbounds))
         free_outbound(LIST_ENTRY(tcp->outbounds.next, struct link_tcp_outbound, link));
     if (tcp->started)
-        skein_close(tcp->listener);
+        skein_close(tcp->acceptor.listener);
     skein_shield(false);
     mem_free(tcp->cluster_name);
     mem_free(tcp);

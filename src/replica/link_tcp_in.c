@@ -86,6 +86,7 @@ read_inbound(void *arg)
             break;
     }
     link_tcp_conn_close(conn);
+    skein_acceptor_release(&conn->tcp->acceptor);
     in->done = true;
 }
 
@@ -120,6 +121,7 @@ begin_inbound(struct link_tcp *tcp, int handle)
     int rc = skein_spawn(&in->scope, "link-read", read_inbound, in, SKEIN_STACK_SMALL);
     if (rc < 0) {
         skein_close(handle);
+        skein_acceptor_release(&tcp->acceptor);
         in->done = true;
     }
 }
@@ -128,21 +130,17 @@ void
 link_tcp_accept(void *arg)
 {
     struct link_tcp *tcp = arg;
-    while (!skein_cancelled()) {
-        struct skein_addr peer;
-        int rc = skein_socket_accept(tcp->listener, &peer, SKEIN_NEVER);
-        if (rc == -SKEIN_ECANCELED)
-            return;
+    int handle;
+    while ((handle = skein_acceptor_accept(&tcp->acceptor, NULL, SKEIN_NEVER)) >= 0) {
         reap(tcp);
         link_tcp_reap_outbounds(tcp);
-        if (rc >= 0 && tcp->inbound_count < LINK_TCP_INBOUND_MAX) {
-            begin_inbound(tcp, rc);
-        } else if (rc >= 0) {
-            tcp->stats.refused++;
-            skein_close(rc);
-        } else if (skein_sleep(skein_deadline_in(LINK_TCP_BACKOFF_MIN_NS)) < 0) {
-            return;
+        if (!skein_cancelled() && tcp->inbound_count < LINK_TCP_INBOUND_MAX) {
+            begin_inbound(tcp, handle);
+            continue;
         }
+        tcp->stats.refused++;
+        skein_acceptor_release(&tcp->acceptor);
+        skein_close(handle);
     }
 }
 

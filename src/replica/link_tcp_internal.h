@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "skein/fiber.h"
+#include "skein/net.h"
 #include "replica/link_frame.h"
 #include "replica/link_tcp.h"
 
@@ -68,7 +69,7 @@ struct link_tcp {
     struct skein_addr listen_addr;
     const struct replica_link_handler *handler;
     struct skein_scope scope;
-    int listener;
+    struct skein_acceptor acceptor; /* the limit is kept by refusing: a peer then tries again */
     bool started;
     struct skein_list outbounds;
     struct skein_list inbounds;

@@ -2,11 +2,13 @@
 #include "conformance/listener_suite.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "net/listener.h"
 #include "skein/core.h"
 #include "skein/listener.h"
+#include "skein/metrics.h"
 
 #define CLIENT_COUNT 180
 #define MS 1000000u
@@ -71,6 +73,30 @@ wait_for_live(struct check *check, struct skein_listener *listener, unsigned sha
     } while (stats[shard].live_count > count);
 }
 
+static int
+put(void *owner, const char *piece, size_t bytes)
+{
+    char **end = owner;
+    memcpy(*end, piece, bytes);
+    *end += bytes;
+    return 0;
+}
+
+/* The metrics of all shards, added up. */
+static bool
+metrics_say(const char *line)
+{
+    static char text[1 << 18]; /* some hundred series */
+    char *end = text;
+    struct skein_snapshot *snapshot = skein_snapshot_open();
+    memset(text, 0, sizeof(text));
+    int rc = skein_metrics_gather(snapshot, SKEIN_NEVER);
+    if (rc == 0)
+        rc = skein_snapshot_write(snapshot, SKEIN_FORMAT_PROMETHEUS, 0, put, &end);
+    skein_snapshot_close(snapshot);
+    return rc == 0 && strstr(text, line);
+}
+
 static void
 connections_are_spread_evenly(struct check *check)
 {
@@ -78,6 +104,7 @@ connections_are_spread_evenly(struct check *check)
     struct skein_listener_stats stats[SHARDS_SUITE_COUNT];
     struct skein_listener_options options = default_options();
     struct skein_listener *listener;
+    options.name = "even";
     CHECK(check, skein_listener_start(&listener, &options) == 0);
     connect_all(check, listener, clients, CLIENT_COUNT);
     CHECK(check, skein_listener_stats_read(listener, stats) == 0);
@@ -91,8 +118,12 @@ connections_are_spread_evenly(struct check *check)
     }
     CHECK(check, accepted_count == CLIENT_COUNT);
     CHECK(check, skein_listener_imbalance(stats, SHARDS_SUITE_COUNT) <= 10);
+    CHECK(check, metrics_say("\nskein_listener_accepted_total{listener=\"even\"} 180\n"));
+    CHECK(check, metrics_say("\nskein_listener_connections{listener=\"even\"} 180\n"));
+    CHECK(check, metrics_say("\nskein_mailbox_sent_total "));
     hang_up(check, clients, CLIENT_COUNT, -1);
     skein_listener_stop(listener);
+    CHECK(check, !metrics_say("skein_listener_connections"));
 }
 
 /* All of shard 0's clients stay, the others leave: new ones go where there is room. */
