@@ -69,6 +69,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     static const uint64_t checkpoints[] = {256, 2 << 10, 8 << 10, 32 << 10, 128 << 10};
     static const uint64_t keeps[] = {0, 4 << 10, 32 << 10};
     static const uint64_t appends[] = {2000, 1 << 20, 1 << 20};
+    static const uint64_t chunks[] = {4 << 10, 5000, 16 << 10, 256 << 10};
     uint64_t seconds = options->seconds ? options->seconds : PHASE_SECONDS;
     *plan = (struct sim_plan){.seed = options->seed};
     plan->node_count = prng_chance(random, 1, 5) ? 5 : 3;
@@ -90,6 +91,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->fault_gap_ns_max = prng_range(random, 300, 2500) * SIM_MS;
     plan->safety_ns = seconds * SIM_SECOND;
     plan->liveness_ns = (seconds > PHASE_SECONDS ? seconds : PHASE_SECONDS) * SIM_SECOND;
+    plan->snapshot_chunk_bytes = pick(random, chunks, BASE_COUNT_OF(chunks));
     draw_weights(plan, random);
     if (options->members)
         change_members(plan);

@@ -2,6 +2,7 @@
 #ifndef DISK_CHECKPOINT_H
 #define DISK_CHECKPOINT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "disk/wal.h"
@@ -64,28 +65,72 @@ int checkpoint_verify(struct checkpoint_reader *reader) SKEIN_MUST_CHECK;
 const char *checkpoint_reader_why(const struct checkpoint_reader *reader);
 void checkpoint_close(struct checkpoint_reader *reader);
 
+/* ---- which file ---- */
+/*
+ * Two files of one identity have the same bytes, whoever made them: the header's checksum covers
+ * cluster, index, term, log time, configuration and roster, and the chain covers the checksum of
+ * every block in its order.
+ */
+struct checkpoint_identity {
+    uint64_t index;
+    uint64_t file_bytes;
+    uint32_t header_crc;
+    uint32_t chain; /* as the footer has it */
+};
+bool checkpoint_identity_equal(const struct checkpoint_identity *a,
+                               const struct checkpoint_identity *b);
+/* checkpoint_identify - of the open file @handle (not a direct one). Header and footer are read and
+ * checked, the blocks are not.
+ * **Returns** 0; -SKEIN_ECORRUPT; -SKEIN_EFORMAT; -errno. **Runs on** a fiber, suspends. */
+int checkpoint_identify(int handle, struct checkpoint_identity *out_identity) SKEIN_MUST_CHECK;
+
 /* ---- the directory ---- */
 /* checkpoint_find - the newest file; -SKEIN_ENOTFOUND: none. Temporary files of an earlier run are
- * removed: for a start only, a checkpoint being written or received would lose its file. */
+ * removed: for a start only, a checkpoint being written would lose its file. What was received in
+ * part stays when it is newer than every whole file: the transfer may go on. */
 int checkpoint_find(const char *dir, char *out_path, size_t path_bytes,
                     uint64_t *out_index) SKEIN_MUST_CHECK;
 /* checkpoint_path - the final name for @index. */
 void checkpoint_path(const char *dir, uint64_t index, char *out_path, size_t path_bytes);
-/* checkpoint_prune - remove all but the newest file. */
-int checkpoint_prune(const char *dir);
+/* checkpoint_prune - remove all but the newest @keep_count files (1 at least), and what was
+ * received in part and is not newer than they are. */
+int checkpoint_prune(const char *dir, uint32_t keep_count);
 
-/* ---- receiving one whole from a peer: raw file bytes in, verified and installed or refused ----
+/*
+ * ---- receiving one from a peer: the file's bytes in their order, verified and installed ----
+ *
+ *   begin --> (receive)* --> commit      verified as a whole, synced, under its final name
+ *     ^           |    +---> discard     what came is removed
+ *     |           +--------> close       what came stays on the disk
+ *     +---- the same identity again ---- goes on where that one had come to
+ *
+ * The part lies under a name that holds the identity, checkpoint-<index>.skc.<identity>.part, and
+ * only bytes that were verified are in it: each block against its checksum, which begins with the
+ * header's, and its number. So what a later process finds there is read and verified once more and
+ * then belongs to the announced file and no other. One part in a directory: begin removes those of
+ * other identities.
  */
 struct checkpoint_receiver;
+/* checkpoint_receive_begin - go on with the part of @identity, or begin an empty one.
+ * **Returns** 0; -ENAMETOOLONG; -errno of the disk. **Runs on** a fiber; suspends while the part is
+ * read. */
 int checkpoint_receive_begin(struct checkpoint_receiver **out_receiver, const char *dir,
-                             uint64_t index) SKEIN_MUST_CHECK;
+                             const struct checkpoint_identity *identity) SKEIN_MUST_CHECK;
+/* checkpoint_receive_offset - the file's byte that is wanted next. */
+uint64_t checkpoint_receive_offset(const struct checkpoint_receiver *receiver);
+/*
+ * checkpoint_receive - @data of the file at @offset, any size. What is there already is skipped.
+ * **Returns** 0; -SKEIN_EINVALID: it begins behind what is wanted next, or ends behind the file's
+ * end; nothing changed; -SKEIN_ECORRUPT: these are not the announced file's bytes: discard; -errno.
+ */
 int checkpoint_receive(struct checkpoint_receiver *receiver, uint64_t offset, const void *data,
                        size_t count) SKEIN_MUST_CHECK;
-/* checkpoint_receive_commit - verify every block and that it is @expected, sync, rename. Closes in
- * either case. */
+/* checkpoint_receive_commit - sync, read all of it again from the disk, check that it is @expected,
+ * rename, sync the directory. Closes in either case; what is refused is removed. */
 int checkpoint_receive_commit(struct checkpoint_receiver *receiver, const uint8_t cluster[16],
                               const struct raft_snapshot *expected,
                               char out_why[512]) SKEIN_MUST_CHECK;
-void checkpoint_receive_abort(struct checkpoint_receiver *receiver);
+void checkpoint_receive_close(struct checkpoint_receiver *receiver);
+void checkpoint_receive_discard(struct checkpoint_receiver *receiver);
 
 #endif

@@ -120,6 +120,25 @@ checkpoint_footer_encode(uint8_t unit[CHECKPOINT_UNIT_BYTES], const struct check
 }
 
 int
+checkpoint_footer_decode(const uint8_t unit[CHECKPOINT_UNIT_BYTES], uint32_t seed,
+                         uint32_t *out_chain)
+{
+    if (wire_load(unit, 4) != crc32c(seed, unit + 4, CHECKPOINT_UNIT_BYTES - 4) ||
+        wire_load(unit + 4, 4) != 0)
+        return -SKEIN_ECORRUPT;
+    *out_chain = (uint32_t)wire_load(unit + 24, 4);
+    return 0;
+}
+
+size_t
+checkpoint_block_bytes(const uint8_t *raw)
+{
+    uint64_t count = wire_load(raw + 4, 4);
+    return count <= CHECKPOINT_CONTENT_BYTES ? padded(CHECKPOINT_BLOCK_HEAD_BYTES + (size_t)count)
+                                             : 0;
+}
+
+int
 checkpoint_scan_block(struct checkpoint_scan *scan, const uint8_t *raw, size_t left,
                       size_t *out_bytes, size_t *out_count, const char **out_reason)
 {

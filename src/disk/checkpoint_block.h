@@ -62,7 +62,22 @@ int checkpoint_scan_block(struct checkpoint_scan *scan, const uint8_t *raw, size
 
 void checkpoint_footer_encode(uint8_t unit[CHECKPOINT_UNIT_BYTES],
                               const struct checkpoint_scan *scan);
+/* checkpoint_footer_decode - what the footer says of the blocks' checksums. **Returns** 0,
+ * -SKEIN_ECORRUPT. */
+int checkpoint_footer_decode(const uint8_t unit[CHECKPOINT_UNIT_BYTES], uint32_t seed,
+                             uint32_t *out_chain) SKEIN_MUST_CHECK;
+/* checkpoint_block_bytes - on the disk, as the head of the block at @raw (8 bytes of it) says; 0:
+ * that is no head of a block. */
+size_t checkpoint_block_bytes(const uint8_t *raw);
 /* checkpoint_chain - the chain with one more block's checksum. */
 uint32_t checkpoint_chain(uint32_t chain, const uint8_t *raw);
+
+/* ---- checkpoint_dir.c ---- */
+#define CHECKPOINT_PATH_BYTES 512u
+/* checkpoint_part_path - the name of what was received of @identity. -ENAMETOOLONG. */
+int checkpoint_part_path(const char *dir, const struct checkpoint_identity *identity,
+                         char out_path[CHECKPOINT_PATH_BYTES]) SKEIN_MUST_CHECK;
+/* checkpoint_remove_parts - all but @kept_path. */
+int checkpoint_remove_parts(const char *dir, const char *kept_path) SKEIN_MUST_CHECK;
 
 #endif

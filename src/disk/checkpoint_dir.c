@@ -4,12 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "disk/checkpoint_block.h"
+#include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
-#include "disk/checkpoint.h"
-#include "skein/error.h"
-
-#define PATH_BYTES 512u
 
 static const char name_prefix[] = "checkpoint-";
 #define PREFIX_BYTES (sizeof(name_prefix) - 1)
@@ -21,60 +19,120 @@ checkpoint_path(const char *dir, uint64_t index, char *out_path, size_t path_byt
     snprintf(out_path, path_bytes, "%s/%s%020" PRIu64 ".skc", dir, name_prefix, index);
 }
 
-/* What @name is: ".skc" a checkpoint, ".skc.tmp" and ".skc.part" leftovers; NULL: another file. */
-static const char *
-name_suffix(const char *name, uint64_t *out_index)
+int
+checkpoint_part_path(const char *dir, const struct checkpoint_identity *identity,
+                     char out_path[CHECKPOINT_PATH_BYTES])
+{
+    int count = snprintf(out_path, CHECKPOINT_PATH_BYTES,
+                         "%s/%s%020" PRIu64 ".skc.%" PRIx64 "-%08" PRIx32 "-%08" PRIx32 ".part",
+                         dir, name_prefix, identity->index, identity->file_bytes,
+                         identity->header_crc, identity->chain);
+    return count < (int)CHECKPOINT_PATH_BYTES ? 0 : -ENAMETOOLONG;
+}
+
+enum kind { OTHER, WHOLE, TEMPORARY, PART };
+
+static enum kind
+kind_of(const char *name, uint64_t *out_index)
 {
     uint64_t index = 0;
     if (strncmp(name, name_prefix, PREFIX_BYTES) != 0)
-        return NULL;
+        return OTHER;
     for (size_t i = 0; i < DIGITS; i++) {
         char digit = name[PREFIX_BYTES + i];
         if (digit < '0' || digit > '9')
-            return NULL;
+            return OTHER;
         if (index > (UINT64_MAX - (uint64_t)(digit - '0')) / 10)
-            return NULL;
+            return OTHER;
         index = index * 10 + (uint64_t)(digit - '0');
     }
     *out_index = index;
-    return name + PREFIX_BYTES + DIGITS;
+    const char *suffix = name + PREFIX_BYTES + DIGITS;
+    size_t suffix_bytes = strlen(suffix);
+    if (strcmp(suffix, ".skc") == 0)
+        return WHOLE;
+    if (strcmp(suffix, ".skc.tmp") == 0)
+        return TEMPORARY;
+    bool part = strncmp(suffix, ".skc.", 5) == 0 && suffix_bytes >= 9 &&
+                strcmp(suffix + suffix_bytes - 5, ".part") == 0;
+    return part ? PART : OTHER;
 }
 
-enum sweep { SWEEP_LEFTOVERS, SWEEP_OLDER };
+/* What stays in the directory. */
+struct keep {
+    uint32_t whole_count;
+    bool temporary;   /* a checkpoint is being written */
+    const char *part; /* its path; NULL: the newest one, when it is newer than every whole file */
+    bool parts_only;  /* whole files stay */
+};
 
-/* Remove leftovers, or all but the newest; the newest's index comes back, 0 when there is none. */
+struct survey {
+    uint64_t newest;      /* whole; 0: none */
+    uint64_t newest_part; /* 0: none */
+    uint64_t oldest_kept; /* whole */
+};
+
+/* Names come in byte order, which is the order of the indices. */
+static struct survey
+look(const struct skein_names *names, uint32_t whole_count)
+{
+    struct survey survey = {0};
+    uint32_t seen = 0;
+    for (size_t i = names->count; i > 0; i--) {
+        uint64_t index = 0;
+        enum kind kind = kind_of(names->names[i - 1], &index);
+        if (kind == PART && index > survey.newest_part)
+            survey.newest_part = index;
+        if (kind != WHOLE)
+            continue;
+        if (seen++ == 0)
+            survey.newest = index;
+        if (seen <= whole_count)
+            survey.oldest_kept = index;
+    }
+    return survey;
+}
+
+static bool
+stays(const struct keep *keep, const struct survey *survey, const char *name, const char *path)
+{
+    uint64_t index = 0;
+    switch (kind_of(name, &index)) {
+    case OTHER:
+        return true;
+    case WHOLE:
+        return keep->parts_only || index >= survey->oldest_kept;
+    case TEMPORARY:
+        return keep->temporary;
+    case PART:
+        if (keep->part)
+            return strcmp(path, keep->part) == 0;
+        return index > survey->newest && index == survey->newest_part;
+    }
+    return true;
+}
+
 static int
-sweep(const char *dir, enum sweep what, uint64_t *out_newest)
+sweep(const char *dir, const struct keep *keep, uint64_t *out_newest)
 {
     struct skein_names names;
-    char path[PATH_BYTES];
-    uint64_t newest = 0;
-    uint64_t index = 0;
+    char path[CHECKPOINT_PATH_BYTES];
     bool removed = false;
     int rc = skein_file_list(dir, &names);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < names.count; i++) {
-        const char *suffix = name_suffix(names.names[i], &index);
-        if (suffix && strcmp(suffix, ".skc") == 0 && index > newest)
-            newest = index;
-    }
+    struct survey survey = look(&names, keep->whole_count);
     for (size_t i = 0; i < names.count && rc == 0; i++) {
-        const char *suffix = name_suffix(names.names[i], &index);
-        if (!suffix)
-            continue;
-        bool whole = strcmp(suffix, ".skc") == 0;
-        bool leftover = strcmp(suffix, ".skc.tmp") == 0 || strcmp(suffix, ".skc.part") == 0;
-        if (what == SWEEP_OLDER ? !whole || index >= newest : !leftover)
-            continue;
         snprintf(path, sizeof(path), "%s/%s", dir, names.names[i]);
+        if (stays(keep, &survey, names.names[i], path))
+            continue;
         rc = skein_file_unlink(path, 0);
         removed = true;
     }
     skein_names_deinit(&names);
     if (rc == 0 && removed)
         rc = skein_file_sync_directory(dir);
-    *out_newest = newest;
+    *out_newest = survey.newest;
     return rc;
 }
 
@@ -82,7 +140,8 @@ int
 checkpoint_find(const char *dir, char *out_path, size_t path_bytes, uint64_t *out_index)
 {
     uint64_t newest = 0;
-    int rc = sweep(dir, SWEEP_LEFTOVERS, &newest);
+    const struct keep keep = {.whole_count = UINT32_MAX};
+    int rc = sweep(dir, &keep, &newest);
     if (rc < 0)
         return rc;
     if (newest == 0)
@@ -93,8 +152,17 @@ checkpoint_find(const char *dir, char *out_path, size_t path_bytes, uint64_t *ou
 }
 
 int
-checkpoint_prune(const char *dir)
+checkpoint_prune(const char *dir, uint32_t keep_count)
 {
     uint64_t newest = 0;
-    return sweep(dir, SWEEP_OLDER, &newest);
+    const struct keep keep = {.whole_count = keep_count ? keep_count : 1, .temporary = true};
+    return sweep(dir, &keep, &newest);
+}
+
+int
+checkpoint_remove_parts(const char *dir, const char *kept_path)
+{
+    uint64_t newest = 0;
+    const struct keep keep = {.temporary = true, .part = kept_path, .parts_only = true};
+    return sweep(dir, &keep, &newest);
 }

@@ -92,8 +92,9 @@ cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_
     raft_compact(replica->raft, snapshot, from);
     wal_compact(replica->host->wal, snapshot->index, snapshot->term);
     forget_marks(replica, from);
-    if (replica->sends_active == 0 && !replica->receive.receiver)
-        (void)!checkpoint_prune(replica->host->data_dir);
+    /* Files that are being sent are open, and last as long. */
+    if (!replica->receive.receiver)
+        (void)!checkpoint_prune(replica->host->data_dir, 1);
 }
 
 static void

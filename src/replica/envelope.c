@@ -107,14 +107,18 @@ envelope_next_reply(struct envelope_items *items, struct envelope_reply *out_ite
 void
 envelope_put_chunk(struct wire_writer *out, const struct envelope_chunk *chunk)
 {
-    skein_assert(chunk->data.count >= 1 && chunk->data.count <= ENVELOPE_CHUNK_BYTES);
+    skein_assert(chunk->data.count <= ENVELOPE_CHUNK_BYTES);
+    skein_assert(chunk->file.index == chunk->snapshot.index);
     wire_put_u8(out, ENVELOPE_SNAP_CHUNK);
     wire_put_raw(out, chunk->cluster, 16);
     wire_put_u64(out, chunk->transfer);
+    wire_put_u64(out, chunk->term);
     wire_put_u64(out, chunk->snapshot.index);
     wire_put_u64(out, chunk->snapshot.term);
     raft_encode_config(out, &chunk->snapshot.config);
-    wire_put_u64(out, chunk->file_bytes);
+    wire_put_u64(out, chunk->file.file_bytes);
+    wire_put_u32(out, chunk->file.header_crc);
+    wire_put_u32(out, chunk->file.chain);
     wire_put_u64(out, chunk->offset);
     wire_put_raw(out, chunk->data.data, chunk->data.count);
 }
@@ -127,16 +131,21 @@ envelope_get_chunk(struct bytes frame, struct envelope_chunk *out_chunk)
     wire_get_u8(&in);
     const uint8_t *cluster = wire_get_raw(&in, 16);
     chunk.transfer = wire_get_u64(&in);
+    chunk.term = wire_get_u64(&in);
     chunk.snapshot.index = wire_get_u64(&in);
     chunk.snapshot.term = wire_get_u64(&in);
     if (in.failed || raft_decode_config(&in, &chunk.snapshot.config) < 0)
         return -SKEIN_EPROTO;
-    chunk.file_bytes = wire_get_u64(&in);
+    chunk.file.index = chunk.snapshot.index;
+    chunk.file.file_bytes = wire_get_u64(&in);
+    chunk.file.header_crc = wire_get_u32(&in);
+    chunk.file.chain = wire_get_u32(&in);
     chunk.offset = wire_get_u64(&in);
     size_t count = wire_left(&in);
-    if (in.failed || chunk.transfer == 0 || chunk.snapshot.index == 0 || count == 0 ||
-        count > ENVELOPE_CHUNK_BYTES || chunk.offset > chunk.file_bytes ||
-        chunk.file_bytes - chunk.offset < count)
+    uint64_t file_bytes = chunk.file.file_bytes;
+    if (in.failed || chunk.transfer == 0 || chunk.snapshot.index == 0 || file_bytes == 0 ||
+        count > ENVELOPE_CHUNK_BYTES || chunk.offset > file_bytes ||
+        file_bytes - chunk.offset < count || (count == 0 && chunk.offset != 0))
         return -SKEIN_EPROTO;
     memcpy(chunk.cluster, cluster, 16);
     chunk.data = (struct bytes){.buf = frame.buf, .data = in.at, .count = count};
@@ -161,7 +170,7 @@ envelope_get_ack(struct bytes frame, struct envelope_ack *out_ack)
     struct envelope_ack ack = {.transfer = wire_get_u64(&in)};
     ack.offset = wire_get_u64(&in);
     uint8_t state = wire_get_u8(&in);
-    if (!wire_done(&in) || state > ENVELOPE_ACK_FAILED)
+    if (!wire_done(&in) || state > ENVELOPE_ACK_BUSY)
         return -SKEIN_EPROTO;
     ack.state = state;
     *out_ack = ack;

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/wire.h"
+#include "disk/checkpoint.h"
 #include "raft/raft.h"
 
 /*
@@ -82,23 +83,26 @@ int envelope_next_forward(struct envelope_items *items,
 int envelope_next_reply(struct envelope_items *items,
                         struct envelope_reply *out_item) SKEIN_MUST_CHECK;
 
-/* One piece of a checkpoint file. */
+/* One piece of a checkpoint file. Without data, at offset 0: where shall I go on? */
 struct envelope_chunk {
     uint8_t cluster[16];
     uint64_t transfer; /* random, not 0 */
+    uint64_t term;     /* of the leader that sends it */
     struct raft_snapshot snapshot;
-    uint64_t file_bytes;
+    struct checkpoint_identity file; /* index: the snapshot's */
     uint64_t offset;
-    struct bytes data; /* 1 to ENVELOPE_CHUNK_BYTES */
+    struct bytes data; /* up to ENVELOPE_CHUNK_BYTES */
 };
 #define ENVELOPE_CHUNK_BYTES (256u << 10)
 void envelope_put_chunk(struct wire_writer *out, const struct envelope_chunk *chunk);
 int envelope_get_chunk(struct bytes frame, struct envelope_chunk *out_chunk) SKEIN_MUST_CHECK;
 
 enum envelope_ack_state {
-    ENVELOPE_ACK_MORE,  /* go on at offset */
-    ENVELOPE_ACK_WHOLE, /* verified and durable, or not needed any more */
-    ENVELOPE_ACK_FAILED
+    ENVELOPE_ACK_MORE,   /* everything before offset is here */
+    ENVELOPE_ACK_WHOLE,  /* verified and durable, or not needed any more */
+    ENVELOPE_ACK_FAILED, /* this transfer is over */
+    ENVELOPE_ACK_RESUME, /* just taken up: go on at offset, whatever was acknowledged before */
+    ENVELOPE_ACK_BUSY    /* what is here is being read or made durable: wait */
 };
 struct envelope_ack {
     uint64_t transfer;

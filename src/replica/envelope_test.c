@@ -107,27 +107,66 @@ test_garbage(void **state)
     }
 }
 
+static int
+chunk_try(const struct envelope_chunk *chunk, struct envelope_chunk *out_chunk)
+{
+    struct wire_writer out = {0};
+    envelope_put_chunk(&out, chunk);
+    struct bytes frame = bytes_copy(out.data, out.count);
+    wire_writer_deinit(&out);
+    int rc = envelope_get_chunk(frame, out_chunk);
+    if (rc == 0 && chunk->data.count)
+        assert_memory_equal(out_chunk->data.data, chunk->data.data, chunk->data.count);
+    if (rc == 0)
+        assert_int_equal(out_chunk->data.count, chunk->data.count);
+    bytes_unref(&frame);
+    return rc;
+}
+
 static void
 test_chunk(void **state)
 {
     (void)state;
-    struct wire_writer out = {0};
+    struct envelope_chunk got;
     struct envelope_chunk chunk = {.transfer = 3,
+                                   .term = 7,
                                    .snapshot = {.index = 5, .term = 2},
-                                   .file_bytes = 10,
+                                   .file = {5, 10, 0xabcdef01, 0x23456789},
                                    .offset = 6,
                                    .data = bytes_borrow("1234", 4)};
     chunk.snapshot.config = raft_config_of((uint64_t[]){9}, 1);
-    struct envelope_chunk got;
-    envelope_put_chunk(&out, &chunk);
-    assert_int_equal(envelope_get_chunk(bytes_borrow(out.data, out.count), &got), 0);
+    assert_int_equal(chunk_try(&chunk, &got), 0);
     assert_int_equal(got.snapshot.config.ids[0], 9);
-    assert_memory_equal(got.data.data, "1234", 4);
-    wire_writer_deinit(&out);
+    assert_int_equal(got.term, 7);
+    assert_true(checkpoint_identity_equal(&got.file, &chunk.file));
     chunk.offset = 7; /* beyond its file */
-    envelope_put_chunk(&out, &chunk);
-    assert_int_equal(envelope_get_chunk(bytes_borrow(out.data, out.count), &got), -SKEIN_EPROTO);
-    wire_writer_deinit(&out);
+    assert_int_equal(chunk_try(&chunk, &got), -SKEIN_EPROTO);
+    chunk.data.count = 0; /* no question either */
+    assert_int_equal(chunk_try(&chunk, &got), -SKEIN_EPROTO);
+    chunk.offset = 0;
+    assert_int_equal(chunk_try(&chunk, &got), 0);
+    chunk.file.file_bytes = 0;
+    assert_int_equal(chunk_try(&chunk, &got), -SKEIN_EPROTO);
+}
+
+static void
+test_ack(void **state)
+{
+    (void)state;
+    struct envelope_ack got;
+    for (int at = ENVELOPE_ACK_MORE; at <= ENVELOPE_ACK_BUSY + 1; at++) {
+        struct wire_writer out = {0};
+        struct envelope_ack ack = {
+            .transfer = 8, .offset = 9, .state = (enum envelope_ack_state)at};
+        envelope_put_ack(&out, &ack);
+        int rc = envelope_get_ack(bytes_borrow(out.data, out.count), &got);
+        assert_int_equal(rc, at <= ENVELOPE_ACK_BUSY ? 0 : -SKEIN_EPROTO);
+        assert_int_equal(envelope_get_ack(bytes_borrow(out.data, out.count - 1), &got),
+                         -SKEIN_EPROTO);
+        wire_writer_deinit(&out);
+        if (rc == 0)
+            assert_int_equal(got.state, at);
+    }
 }
 
 static void
@@ -207,8 +246,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_garbage), cmocka_unit_test(test_broken_frames),
         cmocka_unit_test(test_frames),  cmocka_unit_test(test_forwards),
-        cmocka_unit_test(test_chunk),   cmocka_unit_test(test_window),
-        cmocka_unit_test(test_entry),
+        cmocka_unit_test(test_chunk),   cmocka_unit_test(test_ack),
+        cmocka_unit_test(test_window),  cmocka_unit_test(test_entry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,12 @@ void
 inbox_on_message(void *owner, uint32_t from, struct bytes message)
 {
     struct host *host = owner;
-    if (message.count == 0 || host->failure < 0 || host->ending ||
-        host->inbox_bytes + message.count > REPLICA_INBOX_BYTES_MAX)
+    if (message.count == 0 || host->failure < 0 || host->ending)
         return;
+    if (host->inbox_bytes + message.count > REPLICA_INBOX_BYTES_MAX) {
+        host->counters.inbox_dropped++;
+        return;
+    }
     mem_grow(&host->inbox, &host->inbox_capacity, host->inbox_count, sizeof *host->inbox);
     host->inbox[host->inbox_count++] =
         (struct inbox_message){.from = from, .data = bytes_ref(message)};

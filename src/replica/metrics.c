@@ -46,6 +46,7 @@ SUM_READER(forwarded, r->counters.forwarded)
 SUM_READER(checkpoints, r->counters.checkpoints_taken)
 SUM_READER(snapshots_sent, r->counters.snapshots_sent)
 SUM_READER(snapshots_installed, r->counters.snapshots_installed)
+SUM_READER(snapshots_resumed, r->counters.snapshots_resumed)
 
 static int64_t
 read_phase_failed(const void *object)
@@ -124,6 +125,9 @@ static const struct skein_metric rows[] = {
      .read = read_snapshots_sent},
     {"skein_replica_snapshots_installed_total", "Snapshots taken over from other nodes.",
      SKEIN_COUNTER, .read = read_snapshots_installed},
+    {"skein_replica_snapshots_resumed_total",
+     "Snapshots whose transfer went on with what was here.", SKEIN_COUNTER,
+     .read = read_snapshots_resumed},
     {"skein_link_sent_total", "Messages sent to peers.", SKEIN_COUNTER, .read = read_sent},
     {"skein_link_received_total", "Messages received from peers.", SKEIN_COUNTER,
      .read = read_received},
@@ -150,6 +154,8 @@ static const struct {
     DROP("unconnected", .read = read_dropped_unconnected),
     DROP("forged", SKEIN_FIELD(struct host, counters.forged_dropped)),
     DROP("undecodable", SKEIN_FIELD(struct host, counters.undecodable_dropped)),
+    DROP("inbox_full", SKEIN_FIELD(struct host, counters.inbox_dropped)),
+    DROP("snapshot_busy", SKEIN_FIELD(struct host, counters.chunks_dropped)),
     DROP("senseless", .read = read_senseless),
 #undef DROP
 };

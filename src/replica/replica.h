@@ -59,7 +59,9 @@ struct replica_options {
     uint64_t segment_bytes;        /* of the log; 64 MiB */
     uint64_t checkpoint_log_bytes; /* 64 MiB: take a checkpoint when the log has grown by this since
                                       the last */
-    uint64_t keep_log_bytes;    /* 16 MiB of entries kept behind a checkpoint for slow followers */
+    uint64_t keep_log_bytes; /* 16 MiB of entries kept behind a checkpoint for slow followers */
+    uint64_t
+        snapshot_chunk_bytes;   /* of a checkpoint file in one message; 0, and at most: 256 KiB */
     uint64_t append_bytes_max;  /* of entries in one message to a follower; 0: 1 MiB */
     uint64_t pending_bytes_max; /* 64 MiB of requests waiting here; beyond it -SKEIN_EBUSY */
     uint64_t command_bytes_max; /* 16 MiB; a larger command is -SKEIN_ETOOBIG */
@@ -119,11 +121,14 @@ struct replica_status {
     uint64_t log_time_ms;
     uint64_t checkpoint_index;
     uint64_t checkpoints_taken, snapshots_sent, snapshots_installed;
-    bool repairing;   /* its log was damaged, and the peers are making it whole */
-    uint64_t repairs; /* damaged logs that the peers made whole again */
+    uint64_t snapshots_resumed; /* transfers that went on with what was here */
+    bool repairing;             /* its log was damaged, and the peers are making it whole */
+    uint64_t repairs;           /* damaged logs that the peers made whole again */
     uint64_t proposals, reads, forwarded;
     uint64_t forged_dropped; /* messages whose claimed sender is not the link's */
     uint64_t undecodable_dropped;
+    uint64_t inbox_dropped;  /* messages: more wait than the inbox may hold */
+    uint64_t chunks_dropped; /* of snapshots: more came than is taken at a time */
     uint64_t log_writes, log_write_bytes;
     struct replica_link_stats link;
     char waiting_for[128]; /* phase FORMING: which nodes, for a person */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A checkpoint file coming in. Chunks arrive in the driver's round and are written by a fiber of
- * their own, one at a time; what comes out of turn is dropped, the sender repeats it.
+ * their own, in turn; what comes out of turn is dropped, the sender repeats it. What came stays on
+ * the disk when the transfer breaks, and the next transfer of the same file goes on behind it.
  */
-#include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
+#include "skein/shard.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -32,10 +33,12 @@ has_ended(const struct snapshot_receive *receive, uint64_t transfer)
 }
 
 static void
-end_transfer(struct snapshot_receive *receive)
+end_transfer(struct snapshot_receive *receive, bool keep_part)
 {
-    if (receive->receiver)
-        checkpoint_receive_abort(receive->receiver);
+    if (receive->receiver && keep_part)
+        checkpoint_receive_close(receive->receiver);
+    else if (receive->receiver)
+        checkpoint_receive_discard(receive->receiver);
     receive->receiver = NULL;
     if (receive->transfer != 0)
         receive->ended[receive->ended_next++ % BASE_COUNT_OF(receive->ended)] = receive->transfer;
@@ -61,19 +64,32 @@ snapshot_receive_on_chunk(struct replica *replica, uint32_t from, struct bytes d
     struct snapshot_receive *receive = &replica->receive;
     struct envelope_chunk chunk;
     if (envelope_get_chunk(data, &chunk) < 0) {
-        replica->counters.undecodable_dropped++;
+        replica->host->counters.undecodable_dropped++;
         return;
     }
     if (!replica->raft || memcmp(chunk.cluster, replica->host->identity.map.cluster, 16) != 0)
         return;
     if (snapshot_receive_may_step(replica, &chunk.snapshot)) {
-        ack(replica, from, chunk.transfer, ENVELOPE_ACK_WHOLE, chunk.file_bytes);
+        ack(replica, from, chunk.transfer, ENVELOPE_ACK_WHOLE, chunk.file.file_bytes);
         return;
     }
-    if (receive->pending.buf || has_ended(receive, chunk.transfer))
+    if (has_ended(receive, chunk.transfer)) {
+        ack(replica, from, chunk.transfer, ENVELOPE_ACK_FAILED, 0);
         return;
-    receive->pending = bytes_ref(data);
-    receive->pending_from = from;
+    }
+    /* Whoever led before has nothing to say any more. */
+    if (chunk.term < raft_term(replica->raft) || chunk.term < receive->term)
+        return;
+    if (receive->busy) {
+        ack(replica, from, chunk.transfer, ENVELOPE_ACK_BUSY, 0);
+        return;
+    }
+    if (receive->pending_count == BASE_COUNT_OF(receive->pending)) {
+        replica->host->counters.chunks_dropped++;
+        return;
+    }
+    receive->pending[receive->pending_count++] =
+        (struct inbox_message){.from = from, .data = bytes_ref(data)};
     skein_wake_all(&receive->wake);
 }
 
@@ -81,21 +97,23 @@ static int
 begin(struct replica *replica, uint32_t from, const struct envelope_chunk *chunk)
 {
     struct snapshot_receive *receive = &replica->receive;
-    if (chunk->offset != 0)
-        return -SKEIN_ENOTFOUND;
-    end_transfer(receive);
-    int rc = checkpoint_receive_begin(&receive->receiver, replica->host->data_dir,
-                                      chunk->snapshot.index);
+    end_transfer(receive, true);
+    receive->busy = true;
+    int rc = checkpoint_receive_begin(&receive->receiver, replica->host->data_dir, &chunk->file);
+    receive->busy = false;
     if (rc < 0)
         return rc;
     receive->transfer = chunk->transfer;
+    receive->term = chunk->term;
     receive->from = from;
-    receive->next_offset = 0;
-    receive->file_bytes = chunk->file_bytes;
+    receive->file = chunk->file;
     receive->snapshot = chunk->snapshot;
+    uint64_t offset = checkpoint_receive_offset(receive->receiver);
+    replica->counters.snapshots_resumed += offset > 0;
     obs_log(OBS_INFO, "replica", "snapshot coming in",
-            "node=%u from=%u index=%" PRIu64 " bytes=%" PRIu64, replica->host->options.node, from,
-            chunk->snapshot.index, chunk->file_bytes);
+            "node=%u from=%u index=%" PRIu64 " bytes=%" PRIu64 " have=%" PRIu64,
+            replica->host->options.node, from, chunk->snapshot.index, chunk->file.file_bytes,
+            offset);
     return 0;
 }
 
@@ -103,37 +121,41 @@ static int
 finish(struct replica *replica)
 {
     struct snapshot_receive *receive = &replica->receive;
-    char why[512] = "";
+    char why[512] = "", quoted[600];
     struct checkpoint_receiver *receiver = receive->receiver;
+    receive->busy = true;
     int rc = checkpoint_receive_commit(receiver, replica->host->identity.map.cluster,
                                        &receive->snapshot, why);
+    receive->busy = false;
     receive->receiver = NULL;
     if (rc == 0)
         receive->installed = receive->snapshot;
     else
-        obs_log(OBS_WARN, "replica", "snapshot refused", "node=%u error=%s",
-                replica->host->options.node, skein_error_name(rc));
-    end_transfer(receive);
+        obs_log(OBS_WARN, "replica", "snapshot refused", "node=%u error=%s why=%s",
+                replica->host->options.node, skein_error_name(rc),
+                obs_quote(quoted, sizeof quoted, why, strlen(why)));
+    end_transfer(receive, false);
     return rc;
 }
 
+/* What follows from the chunk: the state to answer. */
 static int
-take_chunk(struct replica *replica, const struct envelope_chunk *chunk,
-           enum envelope_ack_state *out_state, uint64_t *out_offset)
+take_chunk(struct replica *replica, const struct envelope_chunk *chunk, bool begun,
+           struct envelope_ack *answer)
 {
     struct snapshot_receive *receive = &replica->receive;
-    *out_state = ENVELOPE_ACK_MORE;
-    if (chunk->offset == receive->next_offset) {
+    uint64_t offset = checkpoint_receive_offset(receive->receiver);
+    if (chunk->offset <= offset) {
         int rc = checkpoint_receive(receive->receiver, chunk->offset, chunk->data.data,
                                     chunk->data.count);
         if (rc < 0)
             return rc;
-        receive->next_offset += chunk->data.count;
     }
-    *out_offset = receive->next_offset;
-    if (receive->next_offset < receive->file_bytes)
+    answer->offset = checkpoint_receive_offset(receive->receiver);
+    answer->state = begun || chunk->data.count == 0 ? ENVELOPE_ACK_RESUME : ENVELOPE_ACK_MORE;
+    if (answer->offset < receive->file.file_bytes)
         return 0;
-    *out_state = ENVELOPE_ACK_WHOLE;
+    answer->state = ENVELOPE_ACK_WHOLE;
     return finish(replica);
 }
 
@@ -142,24 +164,36 @@ process(struct replica *replica, uint32_t from, struct bytes data)
 {
     struct snapshot_receive *receive = &replica->receive;
     struct envelope_chunk chunk;
-    enum envelope_ack_state state = ENVELOPE_ACK_FAILED;
-    uint64_t offset = 0;
+    struct envelope_ack answer = {.state = ENVELOPE_ACK_FAILED};
     int rc = envelope_get_chunk(data, &chunk);
     skein_assert(rc == 0);
-    if (receive->transfer != chunk.transfer)
+    if (has_ended(receive, chunk.transfer))
+        return;
+    bool begun = receive->transfer != chunk.transfer;
+    if (begun)
         rc = begin(replica, from, &chunk);
-    if (rc == -SKEIN_ENOTFOUND || from != receive->from ||
-        (rc == 0 && chunk.file_bytes != receive->file_bytes))
+    if (rc == 0 &&
+        (from != receive->from || !checkpoint_identity_equal(&chunk.file, &receive->file)))
         return;
     if (rc == 0)
-        rc = take_chunk(replica, &chunk, &state, &offset);
+        rc = take_chunk(replica, &chunk, begun, &answer);
     if (rc < 0) {
         obs_log(OBS_WARN, "replica", "snapshot failed", "node=%u from=%u error=%s",
                 replica->host->options.node, from, skein_error_name(rc));
-        end_transfer(receive);
-        state = ENVELOPE_ACK_FAILED;
+        end_transfer(receive, false);
+        answer.state = ENVELOPE_ACK_FAILED;
     }
-    ack(replica, from, chunk.transfer, state, offset);
+    ack(replica, from, chunk.transfer, answer.state, answer.offset);
+}
+
+static struct inbox_message
+next_pending(struct snapshot_receive *receive)
+{
+    struct inbox_message first = receive->pending[0];
+    receive->pending_count--;
+    for (uint32_t i = 0; i < receive->pending_count; i++)
+        receive->pending[i] = receive->pending[i + 1];
+    return first;
 }
 
 void
@@ -168,18 +202,20 @@ snapshot_receive_run(void *arg)
     struct replica *replica = arg;
     struct snapshot_receive *receive = &replica->receive;
     while (!replica->host->ending) {
-        if (!receive->pending.buf) {
+        if (receive->pending_count == 0) {
             if (skein_wait(&receive->wake, SKEIN_NEVER) == -SKEIN_ECANCELED)
                 break;
             continue;
         }
-        struct bytes data = receive->pending;
-        uint32_t from = receive->pending_from;
-        process(replica, from, data);
-        bytes_unref(&receive->pending);
+        struct inbox_message next = next_pending(receive);
+        process(replica, next.from, next.data);
+        bytes_unref(&next.data);
     }
     skein_shield(true);
-    end_transfer(receive);
+    end_transfer(receive, true);
     skein_shield(false);
-    bytes_unref(&receive->pending);
+    while (receive->pending_count > 0) {
+        struct inbox_message next = next_pending(receive);
+        bytes_unref(&next.data);
+    }
 }

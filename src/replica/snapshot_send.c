@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A checkpoint file on its way to a follower: chunk by chunk, each acknowledged; repeated when no
- * acknowledgement comes. The core's own message follows when the file is durable over there.
+ * A checkpoint file on its way to a follower. First it is asked what it has of this very file; then
+ * chunks go out, a window of them ahead of what is acknowledged; what is not acknowledged in time
+ * goes out again. The core's own message follows when the file is durable over there.
  */
 #include "base/mem.h"
-#include "skein/fiber.h"
-#include "skein/file.h"
-#include "skein/shard.h"
 #include "obs/log.h"
 #include "raft/codec.h"
 #include "replica/state.h"
 #include "skein/error.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/shard.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#define ACK_NS (500 * UINT64_C(1000000))
-/* Without progress for this many sendings of one chunk the transfer has failed. */
-#define ATTEMPTS_MAX 20
+#define MS_NS UINT64_C(1000000)
+/* Nothing acknowledged for so long: send again. Doubled each time, up to the second. */
+#define ACK_NS_MIN (500 * MS_NS)
+#define ACK_NS_MAX (4000 * MS_NS)
+/* Not a word from the receiver for so long: the transfer has failed. */
+#define SILENCE_NS (20000 * MS_NS)
+/* Chunks on the way at a time. */
+#define WINDOW_CHUNKS 4u
 
 struct snapshot_send {
     struct replica *replica;
@@ -26,9 +32,13 @@ struct snapshot_send {
     struct skein_scope scope;
     struct raft_message message; /* its snapshot is the next: */
     struct raft_snapshot snapshot;
+    struct checkpoint_identity file;
     uint64_t transfer;
-    uint64_t offset;
-    enum envelope_ack_state state;
+    bool begun;           /* the receiver said where to begin */
+    uint64_t resumed;     /* it began there */
+    uint64_t acked, sent; /* bytes of the file */
+    uint64_t heard_ns;
+    enum envelope_ack_state state; /* MORE, until it is over */
     bool done;
     struct skein_waitq wake;
 };
@@ -41,49 +51,88 @@ still_wanted(const struct snapshot_send *send)
            replica_is_leader(replica) && raft_term(replica->raft) == send->message.term;
 }
 
-static int
-send_chunk(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *buffer)
+static uint64_t
+chunk_bytes(const struct replica *replica)
+{
+    uint64_t bytes = replica->host->options.snapshot_chunk_bytes;
+    return bytes > 0 && bytes < ENVELOPE_CHUNK_BYTES ? bytes : ENVELOPE_CHUNK_BYTES;
+}
+
+/* @count bytes at send->sent, 0: the question where to begin. False: there is no way for it now. */
+static bool
+put_chunk(struct snapshot_send *send, const uint8_t *data, size_t count)
 {
     struct replica *replica = send->replica;
-    uint64_t left = file_bytes - send->offset;
-    size_t count = left < ENVELOPE_CHUNK_BYTES ? (size_t)left : ENVELOPE_CHUNK_BYTES;
-    ssize_t n = skein_file_pread(file, buffer, count, send->offset);
-    if (n != (ssize_t)count)
-        return n < 0 ? (int)n : -SKEIN_ECORRUPT;
     struct envelope_chunk chunk = {.transfer = send->transfer,
+                                   .term = send->message.term,
                                    .snapshot = send->snapshot,
-                                   .file_bytes = file_bytes,
-                                   .offset = send->offset,
-                                   .data = bytes_borrow(buffer, count)};
+                                   .file = send->file,
+                                   .offset = count ? send->sent : 0,
+                                   .data = bytes_borrow(data, count)};
     memcpy(chunk.cluster, replica->host->identity.map.cluster, 16);
     struct wire_writer out = {0};
     envelope_put_chunk(&out, &chunk);
-    inbox_send_writer(replica->host, send->node, &out);
+    int rc = inbox_send_writer(replica->host, send->node, &out);
     wire_writer_deinit(&out);
-    return 0;
+    return rc == 0;
+}
+
+/* The next chunk. 0: it did not fit into the link's queue. */
+static ssize_t
+send_chunk(struct snapshot_send *send, int handle, uint8_t *buffer)
+{
+    uint64_t left = send->file.file_bytes - send->sent, most = chunk_bytes(send->replica);
+    size_t count = left < most ? (size_t)left : (size_t)most;
+    uint64_t at = send->sent;
+    ssize_t n = skein_file_pread(handle, buffer, count, at);
+    if (n != (ssize_t)count)
+        return n < 0 ? n : -SKEIN_ECORRUPT;
+    if (at != send->sent || send->state != ENVELOPE_ACK_MORE)
+        return (ssize_t)count; /* it has been told where to go on meanwhile */
+    if (!put_chunk(send, buffer, count))
+        return 0;
+    send->sent += count;
+    return (ssize_t)count;
+}
+
+/* Until something is acknowledged; when nothing is, everything behind that goes out again. */
+static int
+wait_for_ack(struct snapshot_send *send, uint64_t *wait_ns)
+{
+    uint64_t acked = send->acked;
+    bool begun = send->begun;
+    if (send->state != ENVELOPE_ACK_MORE)
+        return 0;
+    int rc = skein_wait(&send->wake, skein_deadline_in(*wait_ns));
+    if (rc == -SKEIN_ECANCELED)
+        return rc;
+    if (send->acked != acked || send->begun != begun) {
+        *wait_ns = ACK_NS_MIN;
+        return 0;
+    }
+    if (rc == 0)
+        return 0;
+    send->sent = send->acked;
+    *wait_ns = *wait_ns * 2 < ACK_NS_MAX ? *wait_ns * 2 : ACK_NS_MAX;
+    return skein_now_ns() - send->heard_ns < SILENCE_NS ? 0 : -SKEIN_ETIMEDOUT;
 }
 
 static int
-stream(struct snapshot_send *send, int file, uint64_t file_bytes, uint8_t *buffer)
+stream(struct snapshot_send *send, int handle, uint8_t *buffer)
 {
-    for (uint32_t attempts = 0; send->state == ENVELOPE_ACK_MORE;) {
-        uint64_t before = send->offset;
+    uint64_t window = WINDOW_CHUNKS * chunk_bytes(send->replica), wait_ns = ACK_NS_MIN;
+    while (send->state == ENVELOPE_ACK_MORE) {
         if (!still_wanted(send))
             return -SKEIN_ECANCELED;
-        if (attempts++ >= ATTEMPTS_MAX)
-            return -SKEIN_ETIMEDOUT;
-        if (send->offset < file_bytes) {
-            int rc = send_chunk(send, file, file_bytes, buffer);
-            if (rc < 0)
-                return rc;
-        }
-        if (send->state == ENVELOPE_ACK_MORE && send->offset == before) {
-            int rc = skein_wait(&send->wake, skein_deadline_in(ACK_NS));
-            if (rc == -SKEIN_ECANCELED)
-                return rc;
-        }
-        if (send->offset != before)
-            attempts = 0;
+        bool room =
+            send->begun && send->sent < send->file.file_bytes && send->sent - send->acked < window;
+        ssize_t sent = room ? send_chunk(send, handle, buffer) : 0;
+        if (!send->begun)
+            (void)put_chunk(send, NULL, 0);
+        if (sent == 0)
+            sent = wait_for_ack(send, &wait_ns);
+        if (sent < 0)
+            return (int)sent;
     }
     return send->state == ENVELOPE_ACK_WHOLE ? 0 : -SKEIN_ECORRUPT;
 }
@@ -92,19 +141,18 @@ static int
 send_file(struct snapshot_send *send)
 {
     char path[4096];
-    struct skein_stat stat;
     checkpoint_path(send->replica->host->data_dir, send->snapshot.index, path, sizeof path);
-    int rc = skein_file_stat(path, &stat);
-    if (rc < 0)
-        return rc;
-    int file = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
-    if (file < 0)
-        return file;
-    uint8_t *buffer = mem_alloc(ENVELOPE_CHUNK_BYTES);
-    rc = stream(send, file, stat.size_bytes, buffer);
+    int handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
+    if (handle < 0)
+        return handle;
+    uint8_t *buffer = mem_alloc(chunk_bytes(send->replica));
+    int rc = checkpoint_identify(handle, &send->file);
+    send->heard_ns = skein_now_ns();
+    if (rc == 0)
+        rc = stream(send, handle, buffer);
     mem_free(buffer);
     skein_shield(true);
-    skein_close(file);
+    skein_close(handle);
     skein_shield(false);
     return rc;
 }
@@ -122,6 +170,34 @@ hand_over(struct snapshot_send *send)
     replica->counters.snapshots_sent++;
 }
 
+/* Is it this node's own file that is damaged? Then there has to be another one. */
+static void
+check_own_file(struct snapshot_send *send)
+{
+    struct replica *replica = send->replica;
+    struct checkpoint_reader *reader;
+    struct checkpoint_info info;
+    char path[4096], why[512] = "", quoted[600];
+    checkpoint_path(replica->host->data_dir, send->snapshot.index, path, sizeof path);
+    int rc = checkpoint_open(&reader, path, NULL, &info, why);
+    if (rc == 0) {
+        rc = checkpoint_verify(reader);
+        memcpy(why, checkpoint_reader_why(reader), sizeof why);
+        skein_shield(true);
+        checkpoint_close(reader);
+        skein_shield(false);
+    }
+    if (rc != -SKEIN_ECORRUPT && rc != -ENOENT)
+        return;
+    if (rc == -SKEIN_ECORRUPT)
+        obs_log(OBS_ERROR, "replica", "a checkpoint is damaged, another one is made",
+                "node=%u why=%s", replica->host->options.node,
+                obs_quote(quoted, sizeof quoted, why, strlen(why)));
+    /* The core is told of it when the next one is taken. */
+    replica->checkpoint_wanted = true;
+    skein_wake_all(&replica->checkpoint_wake);
+}
+
 static void
 run(void *arg)
 {
@@ -132,14 +208,14 @@ run(void *arg)
     if (rc == 0 && still_wanted(send))
         hand_over(send);
     obs_log(rc == 0 ? OBS_INFO : OBS_WARN, "replica", "snapshot sent",
-            "node=%u to=%u index=%" PRIu64 " result=%s ms=%" PRIu64, replica->host->options.node,
-            send->node, send->snapshot.index, rc < 0 ? skein_error_name(rc) : "whole",
-            (skein_now_ns() - begun_ns) / 1000000);
-    if (rc == -ENOENT) {
-        /* A newer one took its place: the core is told of it when the next checkpoint is taken. */
-        replica->checkpoint_wanted = true;
-        skein_wake_all(&replica->checkpoint_wake);
-    }
+            "node=%u to=%u index=%" PRIu64 " result=%s from=%" PRIu64 " bytes=%" PRIu64
+            " ms=%" PRIu64,
+            replica->host->options.node, send->node, send->snapshot.index,
+            rc < 0 ? skein_error_name(rc) : "whole", send->resumed,
+            send->acked - (send->acked < send->resumed ? send->acked : send->resumed),
+            (skein_now_ns() - begun_ns) / MS_NS);
+    if (rc == -ENOENT || rc == -SKEIN_ECORRUPT)
+        check_own_file(send);
     if (replica->raft)
         raft_report_snapshot(replica->raft, send->message.to, rc == 0);
     replica->sends_active--;
@@ -185,23 +261,49 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
     replica->sends_active++;
 }
 
+static void
+take_ack(struct snapshot_send *send, const struct envelope_ack *ack)
+{
+    switch (ack->state) {
+    case ENVELOPE_ACK_MORE:
+        if (!send->begun || ack->offset <= send->acked)
+            return;
+        send->acked = ack->offset;
+        if (send->sent < send->acked)
+            send->sent = send->acked;
+        break;
+    case ENVELOPE_ACK_RESUME:
+        if (!send->begun)
+            send->resumed = ack->offset;
+        send->begun = true;
+        send->acked = send->sent = ack->offset;
+        break;
+    case ENVELOPE_ACK_WHOLE:
+    case ENVELOPE_ACK_FAILED:
+        send->acked = ack->offset;
+        send->state = ack->state;
+        break;
+    case ENVELOPE_ACK_BUSY:
+        return;
+    }
+    skein_wake_all(&send->wake);
+}
+
 void
 snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes data)
 {
     struct envelope_ack ack;
     if (envelope_get_ack(data, &ack) < 0) {
-        replica->counters.undecodable_dropped++;
+        replica->host->counters.undecodable_dropped++;
         return;
     }
     struct peer_view *view = replica_view(replica, from);
     struct snapshot_send *send = view ? view->send : NULL;
-    if (!send || send->done || send->transfer != ack.transfer || send->state != ENVELOPE_ACK_MORE)
+    if (!send || send->done || send->transfer != ack.transfer || send->state != ENVELOPE_ACK_MORE ||
+        ack.offset > send->file.file_bytes)
         return;
-    if (ack.state == ENVELOPE_ACK_MORE && ack.offset <= send->offset)
-        return;
-    send->state = ack.state;
-    send->offset = ack.offset;
-    skein_wake_all(&send->wake);
+    send->heard_ns = skein_now_ns();
+    take_ack(send, &ack);
 }
 
 void

@@ -104,16 +104,20 @@ struct log_mark {
     uint64_t bytes;
 };
 
+/* Chunks of a snapshot that wait for the disk: twice what a sender has on the way. */
+#define REPLICA_CHUNKS_PENDING 8u
+
 /* A snapshot coming in (snapshot_receive.c). */
 struct snapshot_receive {
     uint32_t from;
     uint64_t transfer; /* 0: none */
-    uint64_t next_offset;
-    uint64_t file_bytes;
+    uint64_t term;     /* of its sender */
+    struct checkpoint_identity file;
     struct raft_snapshot snapshot;
     struct checkpoint_receiver *receiver;
-    struct bytes pending; /* a chunk's message that waits for the fiber */
-    uint32_t pending_from;
+    bool busy; /* it reads or syncs what came */
+    struct inbox_message pending[REPLICA_CHUNKS_PENDING];
+    uint32_t pending_count;
     uint64_t ended[8]; /* transfers that are over */
     uint32_t ended_next;
     struct raft_snapshot installed; /* verified and durable, may be stepped */
