@@ -13,7 +13,8 @@ oracle_state(const struct oracle_view *view)
         return;
     struct seen *seen = oracle_seen_at(view->oracle, applied);
     struct sim_context context = sim_host_enter(view->node->host);
-    uint32_t checksum = kv_machine_checksum(view->replica->machine);
+    uint32_t checksum =
+        kv_machine_checksum(view->replica->machine) ^ sessions_checksum(view->replica->sessions);
     sim_host_leave(context);
     if (seen->has_checksum && seen->checksum != checksum)
         sim_violation(view->cluster, SIM_SAFETY,

@@ -43,6 +43,8 @@ enum skein_error {
     SKEIN_ENOMEM,           /* a budget in bytes is used up, or memory ran out */
     SKEIN_EREFUSED,         /* would be harmful; it can be forced */
     SKEIN_EREMOVED,         /* this node is no member of the cluster any more */
+    SKEIN_ESESSION,         /* no such session, or it expired; this attempt was not applied */
+    SKEIN_EREPEATED,        /* applied or passed over before, and its reply is not kept any more */
 };
 
 /*

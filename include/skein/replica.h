@@ -123,6 +123,39 @@ ssize_t skein_replica_write(struct skein_replica *replica, const void *command, 
 ssize_t skein_replica_read(struct skein_replica *replica, const void *command, size_t count,
                            void *reply, size_t capacity, uint64_t deadline_ns) SKEIN_MUST_CHECK;
 
+/*
+ * Sessions: a write that is carried out once, however often it is sent (docs/guide.md, "Exactly
+ * once"). The session is a part of the replicated state: every node knows it, it outlives leaders
+ * and restarts, and it travels with snapshots.
+ *
+ *     skein_session_open ---> session
+ *     skein_session_write (session, 1, ...) ---> -SKEIN_EUNKNOWN: was it?
+ *     skein_session_write (session, 1, ...) ---> the reply, carried out once
+ *     skein_session_write (session, 2, ...) ...
+ *
+ * skein_session_open - @ttl_ms: 1,000 to 604,800,000 of log time; a session that nobody writes in
+ * for so long is gone. **Returns** 0; -SKEIN_EBUSY: 16,384 sessions are in use; -SKEIN_EINVALID:
+ * @ttl_ms; else as skein_replica_write.
+ * skein_session_close - **Returns** 0, also when it is gone already; else as skein_replica_write.
+ */
+int skein_session_open(struct skein_replica *replica, uint64_t ttl_ms, uint64_t *out_session,
+                       uint64_t deadline_ns) SKEIN_MUST_CHECK;
+int skein_session_close(struct skein_replica *replica, uint64_t session,
+                        uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
+/*
+ * skein_session_write - as skein_replica_write, in @session. @sequence: 1 and up, yours: the same
+ * one again is the same write, by way of any node. At most 32 may be under way in one session; the
+ * replies of the last 32 are kept (64 KiB a session, 64 MiB in all; a larger one is not).
+ * **Returns** in addition -SKEIN_ESESSION: no such session, or it has expired: not carried out by
+ * this call, and whether by an earlier one is not known any more; -SKEIN_EREPEATED: it was carried
+ * out by an earlier call (or 32 higher ones were), and the reply is not kept; -SKEIN_EINVALID: a
+ * number out of range.
+ */
+ssize_t skein_session_write(struct skein_replica *replica, uint64_t session, uint64_t sequence,
+                            const void *command, size_t count, void *reply, size_t capacity,
+                            uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
 struct skein_replica_status {
     const char *phase;    /* "forming", "joining", "running", "failed" */
     bool leads;           /* this node leads and has applied an entry of its term */

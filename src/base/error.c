@@ -29,6 +29,8 @@ static const struct {
     {SKEIN_ENOMEM, "ENOMEM", "a memory budget is used up"},
     {SKEIN_EREFUSED, "EREFUSED", "refused, because it would do harm"},
     {SKEIN_EREMOVED, "EREMOVED", "removed from the cluster"},
+    {SKEIN_ESESSION, "ESESSION", "no such session, or it has expired"},
+    {SKEIN_EREPEATED, "EREPEATED", "carried out before, and the reply is not kept any more"},
 };
 
 const char *

@@ -34,6 +34,7 @@ static const char *const names[MUTATION_COUNT] = {
     [MUTATION_CARRY_FORGOTTEN] = "carry-forgotten",
     [MUTATION_CHECKPOINT_UNSYNCED] = "checkpoint-unsynced",
     [MUTATION_LOCAL_CLOCK] = "local-clock",
+    [MUTATION_SESSIONS_FORGOTTEN] = "sessions-forgotten",
     [MUTATION_JOINT_SKIPPED] = "joint-skipped",
 };
 

@@ -41,8 +41,9 @@ enum mutation {
     MUTATION_FORWARD_RESENT,        /* a write of unknown outcome is handed on once more */
     MUTATION_CARRY_FORGOTTEN,       /* term and vote are not carried into a new segment */
     MUTATION_CHECKPOINT_UNSYNCED,   /* a checkpoint gets its name before it is durable */
-    MUTATION_LOCAL_CLOCK,   /* keys expire by each node's own clock instead of the log's time */
-    MUTATION_JOINT_SKIPPED, /* many members change at once, without a joint configuration */
+    MUTATION_LOCAL_CLOCK, /* keys expire by each node's own clock instead of the log's time */
+    MUTATION_SESSIONS_FORGOTTEN, /* checkpoints hold no sessions */
+    MUTATION_JOINT_SKIPPED,      /* many members change at once, without a joint configuration */
     MUTATION_COUNT
 };
 

@@ -225,6 +225,16 @@ skein_replica_open(struct skein_replica **out_replica, const struct skein_replic
 }
 
 static ssize_t
+give_reply(struct bytes *answer, void *reply, size_t capacity)
+{
+    size_t count = answer->count;
+    if (count > 0 && capacity > 0)
+        memcpy(reply, answer->data, count < capacity ? count : capacity);
+    bytes_unref(answer);
+    return (ssize_t)count;
+}
+
+static ssize_t
 submit(struct skein_replica *replica, enum replica_kind kind, const void *command, size_t count,
        void *reply, size_t capacity, uint64_t deadline_ns)
 {
@@ -232,13 +242,31 @@ submit(struct skein_replica *replica, enum replica_kind kind, const void *comman
     struct bytes answer = {0};
     int rc = replica_submit(replica->replica, kind, data, deadline_ns, &answer);
     bytes_unref(&data);
-    if (rc < 0)
-        return rc;
-    size_t answer_bytes = answer.count;
-    if (answer_bytes > 0 && capacity > 0)
-        memcpy(reply, answer.data, answer_bytes < capacity ? answer_bytes : capacity);
-    bytes_unref(&answer);
-    return (ssize_t)answer_bytes;
+    return rc < 0 ? rc : give_reply(&answer, reply, capacity);
+}
+
+int
+skein_session_open(struct skein_replica *replica, uint64_t ttl_ms, uint64_t *out_session,
+                   uint64_t deadline_ns)
+{
+    return replica_session_open(replica->replica, ttl_ms, deadline_ns, out_session);
+}
+
+int
+skein_session_close(struct skein_replica *replica, uint64_t session, uint64_t deadline_ns)
+{
+    return replica_session_close(replica->replica, session, deadline_ns);
+}
+
+ssize_t
+skein_session_write(struct skein_replica *replica, uint64_t session, uint64_t sequence,
+                    const void *command, size_t count, void *reply, size_t capacity,
+                    uint64_t deadline_ns)
+{
+    struct bytes answer = {0};
+    int rc = replica_submit_once(replica->replica, session, sequence, bytes_borrow(command, count),
+                                 deadline_ns, &answer);
+    return rc < 0 ? rc : give_reply(&answer, reply, capacity);
 }
 
 ssize_t

@@ -14,9 +14,13 @@
 static void
 finish_proposal(struct replica *replica, struct proposal *proposal, int status)
 {
-    while (!list_is_empty(&proposal->requests))
-        request_finish(replica, LIST_ENTRY(proposal->requests.next, struct request, link), status,
-                       NULL, 0);
+    while (!list_is_empty(&proposal->requests)) {
+        struct request *request = LIST_ENTRY(proposal->requests.next, struct request, link);
+        if (request->in_session && request->origin == 0)
+            request_repeat(replica, request);
+        else
+            request_finish(replica, request, status, NULL, 0);
+    }
     list_remove(&proposal->link);
     mem_free(proposal);
 }
@@ -52,6 +56,30 @@ waiter_of(struct proposal *proposal, uint32_t ordinal)
     return first->ordinal == ordinal ? first : NULL;
 }
 
+/* One command of an entry, and the answer to whoever waits for it. */
+static void
+apply_one(struct replica *replica, struct replica_command *command, bool in_session,
+          struct request *waiter)
+{
+    struct wire_writer *out = &replica->host->reply;
+    struct bytes kept = {0};
+    int rc = 1;
+    if (in_session)
+        rc = sessions_take(replica->sessions, command->data, command->time_ms, &command->data,
+                           &kept);
+    if (rc == 1)
+        replica->host->options.machine_ops->apply(replica->machine, command,
+                                                  waiter || in_session ? out : NULL);
+    if (rc == 1 && in_session)
+        sessions_keep(replica->sessions, out->data, out->count);
+    if (waiter && rc == 1)
+        request_finish(replica, waiter, 0, out->data, out->count);
+    else if (waiter)
+        request_finish(replica, waiter, rc, kept.data, kept.count);
+    bytes_unref(&kept);
+    out->count = 0;
+}
+
 static void
 apply_commands(struct replica *replica, const struct raft_entry *entry, struct proposal *proposal)
 {
@@ -65,17 +93,14 @@ apply_commands(struct replica *replica, const struct raft_entry *entry, struct p
     }
     if (reader.time_ms > replica->log_time_ms)
         replica->log_time_ms = reader.time_ms;
-    struct wire_writer *out = &replica->host->reply;
     for (uint32_t ordinal = 0; reader.left > 0; ordinal++) {
+        bool in_session;
+        struct bytes data = entry_next(&reader, &in_session);
         struct replica_command command = {
-            .index = entry->index, .time_ms = replica->log_time_ms, .data = entry_next(&reader)};
+            .index = entry->index, .time_ms = replica->log_time_ms, .data = data};
         if (mutation_on(MUTATION_LOCAL_CLOCK))
             command.time_ms = skein_wall_ns() / 1000000;
-        struct request *waiter = waiter_of(proposal, ordinal);
-        replica->host->options.machine_ops->apply(replica->machine, &command, waiter ? out : NULL);
-        if (waiter)
-            request_finish(replica, waiter, 0, out->data, out->count);
-        out->count = 0;
+        apply_one(replica, &command, in_session, waiter_of(proposal, ordinal));
     }
 }
 
@@ -177,7 +202,8 @@ apply_load(struct replica *replica, const char *path, struct checkpoint_info *ou
         checkpoint_close(load.reader);
         return -SKEIN_ECORRUPT;
     }
-    rc = replica->host->options.machine_ops->snapshot_load(replica->machine, &load.base);
+    rc = sessions_load(replica->sessions, replica->host->options.machine_ops, replica->machine,
+                       &load.base);
     if (rc == 0)
         rc = checkpoint_finish(load.reader);
     if (rc < 0)

@@ -50,7 +50,8 @@ write_piece(struct replica_sink *sink, const void *data, size_t count)
 static int
 save(struct replica *replica, struct save_sink *save)
 {
-    int rc = replica->host->options.machine_ops->snapshot_save(replica->machine, &save->base);
+    int rc = sessions_save(replica->sessions, replica->host->options.machine_ops, replica->machine,
+                           &save->base);
     if (rc == 0)
         rc = create(save);
     if (rc < 0) {

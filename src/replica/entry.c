@@ -17,12 +17,13 @@ entry_begin(struct entry_writer *writer, size_t total_bytes, uint64_t time_ms, u
 }
 
 void
-entry_add(struct entry_writer *writer, struct bytes command)
+entry_add(struct entry_writer *writer, struct bytes command, bool in_session)
 {
+    skein_assert(command.count < ENTRY_IN_SESSION);
     skein_assert(writer->buf->capacity_bytes - writer->count >=
                  command.count + ENTRY_COMMAND_HEADER_BYTES);
     uint8_t *at = writer->buf->data + writer->count;
-    wire_store(at, command.count, 4);
+    wire_store(at, command.count | (in_session ? ENTRY_IN_SESSION : 0), 4);
     if (command.count)
         memcpy(at + ENTRY_COMMAND_HEADER_BYTES, command.data, command.count);
     writer->count += ENTRY_COMMAND_HEADER_BYTES + command.count;
@@ -43,7 +44,7 @@ entry_open(struct entry_reader *reader, struct bytes data)
     uint64_t time_ms = wire_get_u64(&in);
     uint32_t count = wire_get_u32(&in);
     for (uint32_t i = 0; i < count && !in.failed; i++)
-        wire_get_raw(&in, wire_get_u32(&in));
+        wire_get_raw(&in, wire_get_u32(&in) & ~ENTRY_IN_SESSION);
     if (!wire_done(&in))
         return -SKEIN_EPROTO;
     *reader = (struct entry_reader){
@@ -52,10 +53,12 @@ entry_open(struct entry_reader *reader, struct bytes data)
 }
 
 struct bytes
-entry_next(struct entry_reader *reader)
+entry_next(struct entry_reader *reader, bool *out_in_session)
 {
     skein_assert(reader->left > 0);
-    size_t count = (size_t)wire_load(reader->data.data + reader->at, 4);
+    uint32_t head = (uint32_t)wire_load(reader->data.data + reader->at, 4);
+    size_t count = head & ~ENTRY_IN_SESSION;
+    *out_in_session = head & ENTRY_IN_SESSION;
     struct bytes command = {.buf = reader->data.buf,
                             .data = reader->data.data + reader->at + ENTRY_COMMAND_HEADER_BYTES,
                             .count = count};

@@ -28,7 +28,7 @@ void
 envelope_add_forward(struct wire_writer *out, const struct envelope_forward *item)
 {
     wire_put_u64(out, item->id);
-    wire_put_u8(out, item->read);
+    wire_put_u8(out, (uint8_t)item->kind);
     wire_put_u64(out, item->left_ns);
     wire_put_u32(out, (uint32_t)item->command.count);
     wire_put_raw(out, item->command.data, item->command.count);
@@ -81,10 +81,11 @@ envelope_next_forward(struct envelope_items *items, struct envelope_forward *out
         return at_end(items);
     items->left--;
     struct envelope_forward item = {.id = wire_get_u64(&items->in)};
-    item.read = wire_get_u8(&items->in);
+    uint8_t kind = wire_get_u8(&items->in);
     item.left_ns = wire_get_u64(&items->in);
-    if (get_view(items, &item.command) < 0 || item.id == 0 || item.read > 1)
+    if (get_view(items, &item.command) < 0 || item.id == 0 || kind >= ENVELOPE_REQUEST_END)
         return -SKEIN_EPROTO;
+    item.kind = kind;
     *out_item = item;
     return 0;
 }

@@ -34,9 +34,15 @@ enum envelope_kind {
 #define ENVELOPE_FORWARD_BYTES_MAX (1u << 20)
 
 /* A request handed to the leader: u64 id | u8 kind | u64 ns left | u32 bytes | command. */
+enum envelope_request {
+    ENVELOPE_WRITE,
+    ENVELOPE_READ,
+    ENVELOPE_SESSION_WRITE, /* replica/sessions.h */
+    ENVELOPE_REQUEST_END
+};
 struct envelope_forward {
     uint64_t id;
-    uint8_t read;
+    enum envelope_request kind;
     uint64_t left_ns;
     struct bytes command;
 };
@@ -51,6 +57,9 @@ enum envelope_outcome {
     ENVELOPE_TOO_BIG,    /* a read's reply does not fit into a message */
     ENVELOPE_SESSION, /* the token is not this process's; id 0, the reply's token is. Not applied by
                          this process */
+    ENVELOPE_NO_SESSION, /* -SKEIN_ESESSION */
+    ENVELOPE_REPEATED,   /* -SKEIN_EREPEATED */
+    ENVELOPE_INVALID,    /* -SKEIN_EINVALID: of a session, not applied */
     ENVELOPE_OUTCOME_END
 };
 

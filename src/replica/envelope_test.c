@@ -43,17 +43,21 @@ test_entry(void **state)
     struct entry_writer writer;
     struct entry_reader reader;
     entry_begin(&writer, ENTRY_HEADER_BYTES + 3 * 4 + 5, 77, 3);
-    entry_add(&writer, bytes_borrow("abc", 3));
-    entry_add(&writer, bytes_borrow("", 0));
-    entry_add(&writer, bytes_borrow("de", 2));
+    entry_add(&writer, bytes_borrow("abc", 3), false);
+    entry_add(&writer, bytes_borrow("", 0), true);
+    entry_add(&writer, bytes_borrow("de", 2), true);
     struct bytes data = entry_end(&writer);
     for (size_t count = 0; count < data.count; count++)
         assert_int_equal(entry_open(&reader, bytes_borrow(data.data, count)), -SKEIN_EPROTO);
     assert_int_equal(entry_open(&reader, data), 0);
     assert_int_equal(reader.time_ms, 77);
-    assert_memory_equal(entry_next(&reader).data, "abc", 3);
-    assert_int_equal(entry_next(&reader).count, 0);
-    assert_memory_equal(entry_next(&reader).data, "de", 2);
+    bool in_session = true;
+    assert_memory_equal(entry_next(&reader, &in_session).data, "abc", 3);
+    assert_false(in_session);
+    assert_int_equal(entry_next(&reader, &in_session).count, 0);
+    assert_true(in_session);
+    assert_memory_equal(entry_next(&reader, &in_session).data, "de", 2);
+    assert_true(in_session);
     assert_int_equal(reader.left, 0);
     bytes_unref(&data);
 }
@@ -66,7 +70,7 @@ some_forwards(void)
     struct envelope_forward item = {.id = 1, .left_ns = 5, .command = bytes_borrow("xyz", 3)};
     envelope_add_forward(&out, &item);
     item.id = 2;
-    item.read = 1;
+    item.kind = ENVELOPE_SESSION_WRITE;
     envelope_add_forward(&out, &item);
     return out;
 }
@@ -85,7 +89,7 @@ test_forwards(void **state)
     assert_int_equal(envelope_next_forward(&items, &item), 0);
     assert_int_equal(item.id, 1);
     assert_int_equal(envelope_next_forward(&items, &item), 0);
-    assert_int_equal(item.read, 1);
+    assert_int_equal(item.kind, ENVELOPE_SESSION_WRITE);
     assert_memory_equal(item.command.data, "xyz", 3);
     assert_int_equal(envelope_next_forward(&items, &item), -SKEIN_ENOTFOUND);
     wire_writer_deinit(&out);

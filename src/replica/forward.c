@@ -4,7 +4,8 @@
  *
  * A command is handed on as an attempt with an id of its own, never used again. It may be handed on
  * once more only when the attempt before it is known to be without effect: NOT_LEADER, or SESSION
- * for an attempt that carried no token (the leader's process takes none of those).
+ * for an attempt that carried no token (the leader's process takes none of those). A read, and a
+ * write in a session, may be handed on again whatever became of it.
  */
 #include "base/mem.h"
 #include "base/mutation.h"
@@ -29,6 +30,14 @@ flush_peer(struct host *host, struct peer *peer)
         peer->lost = true;
 }
 
+static enum envelope_request
+kind_of(const struct request *request)
+{
+    if (request->kind == REPLICA_READ)
+        return ENVELOPE_READ;
+    return request->in_session ? ENVELOPE_SESSION_WRITE : ENVELOPE_WRITE;
+}
+
 bool
 forward_request(struct replica *replica, struct request *request, uint32_t leader)
 {
@@ -37,9 +46,8 @@ forward_request(struct replica *replica, struct request *request, uint32_t leade
     if (!peer || !host->link->ops->connected(host->link, leader))
         return false;
     uint64_t now_ns = skein_now_ns();
-    struct envelope_forward item = {.id = ++host->next_attempt,
-                                    .read = request->kind == REPLICA_READ,
-                                    .command = request->command};
+    struct envelope_forward item = {
+        .id = ++host->next_attempt, .kind = kind_of(request), .command = request->command};
     if (request->deadline_ns == SKEIN_NEVER)
         item.left_ns = SKEIN_NEVER;
     else if (request->deadline_ns > now_ns)
@@ -89,11 +97,11 @@ hand_on_again(struct request *request)
     request_requeue(request->replica, request);
 }
 
-/* Reads may be begun again whatever became of them; a write only when nothing became of it. */
 static void
-read_again_or(struct request *request, int write_status)
+again_or(struct request *request, int write_status)
 {
-    if (request->kind == REPLICA_READ || mutation_on(MUTATION_FORWARD_RESENT))
+    request->doubtful |= request->in_session && write_status == -SKEIN_EUNKNOWN;
+    if (request_repeatable(request) || mutation_on(MUTATION_FORWARD_RESENT))
         hand_on_again(request);
     else
         request_finish(request->replica, request, write_status, NULL, 0);
@@ -111,16 +119,25 @@ take_reply(struct request *request, const struct envelope_reply *reply)
         hand_on_again(request);
         return;
     case ENVELOPE_LOST:
-        read_again_or(request, -SKEIN_ENOLEADER);
+        again_or(request, -SKEIN_ENOLEADER);
         return;
     case ENVELOPE_UNKNOWN:
-        read_again_or(request, -SKEIN_EUNKNOWN);
+        again_or(request, -SKEIN_EUNKNOWN);
         return;
     case ENVELOPE_BUSY:
         request_finish(replica, request, -SKEIN_EBUSY, NULL, 0);
         return;
     case ENVELOPE_TOO_BIG:
         request_finish(replica, request, -SKEIN_ETOOBIG, NULL, 0);
+        return;
+    case ENVELOPE_NO_SESSION:
+        request_finish(replica, request, -SKEIN_ESESSION, NULL, 0);
+        return;
+    case ENVELOPE_REPEATED:
+        request_finish(replica, request, -SKEIN_EREPEATED, NULL, 0);
+        return;
+    case ENVELOPE_INVALID:
+        request_finish(replica, request, -SKEIN_EINVALID, NULL, 0);
         return;
     case ENVELOPE_SESSION:
     case ENVELOPE_OUTCOME_END:
@@ -144,8 +161,10 @@ take_token(struct host *host, struct peer *peer, uint64_t rejected, uint64_t tok
             struct request *request = LIST_ENTRY(link, struct request, attempt_link);
             if (request->target != peer->node || request->target_token != rejected)
                 continue;
-            if (request->kind == REPLICA_READ || rejected == 0)
+            if (rejected == 0)
                 request_requeue(request->replica, request);
+            else if (request_repeatable(request))
+                request_repeat(request->replica, request);
             else
                 request_finish(request->replica, request, -SKEIN_EUNKNOWN, NULL, 0);
         }
@@ -181,8 +200,8 @@ retry_reads(struct replica *replica, uint32_t leader, uint32_t lost)
     list_for_each_safe (link, &replica->forwarded) {
         struct request *request = LIST_ENTRY(link, struct request, link);
         bool gone = lost ? request->target == lost : request->target != leader;
-        if (gone && request->kind == REPLICA_READ)
-            request_requeue(replica, request);
+        if (gone && request_repeatable(request))
+            request_repeat(replica, request);
     }
 }
 
@@ -203,10 +222,13 @@ forward_give_up(struct replica *replica, uint64_t now_ns)
         return;
     list_for_each_safe (link, &replica->forwarded) {
         struct request *request = LIST_ENTRY(link, struct request, link);
-        bool again = request->kind == REPLICA_READ || mutation_on(MUTATION_FORWARD_RESENT);
-        if (request->target != leader && again)
+        if (request->target == leader)
+            continue;
+        if (request_repeatable(request))
+            request_repeat(replica, request);
+        else if (mutation_on(MUTATION_FORWARD_RESENT))
             request_requeue(replica, request);
-        else if (request->target != leader)
+        else
             request_finish(replica, request, -SKEIN_EUNKNOWN, NULL, 0);
     }
 }

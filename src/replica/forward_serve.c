@@ -45,6 +45,12 @@ outcome_of(int status)
         return ENVELOPE_BUSY;
     case -SKEIN_EUNKNOWN:
         return ENVELOPE_UNKNOWN;
+    case -SKEIN_ESESSION:
+        return ENVELOPE_NO_SESSION;
+    case -SKEIN_EREPEATED:
+        return ENVELOPE_REPEATED;
+    case -SKEIN_EINVALID:
+        return ENVELOPE_INVALID;
     }
     return ENVELOPE_LOST;
 }
@@ -121,7 +127,8 @@ take_request(struct replica *replica, struct peer *peer, const struct envelope_i
     *request = (struct request){
         .replica = replica,
         .state = REQUEST_QUEUED,
-        .kind = item->read ? REPLICA_READ : REPLICA_WRITE,
+        .kind = item->kind == ENVELOPE_READ ? REPLICA_READ : REPLICA_WRITE,
+        .in_session = item->kind == ENVELOPE_SESSION_WRITE,
         .command = bytes_ref(item->command),
         .deadline_ns = item->left_ns > SKEIN_NEVER - now_ns ? SKEIN_NEVER : now_ns + item->left_ns,
         .origin = peer->node,

@@ -334,7 +334,7 @@ replica_open(struct replica **out_replica, const struct replica_options *options
     host_metrics_open(host);
     int rc = check_options(options, nodes, out_why);
     for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
-        rc = options->machine_ops->open(&host->groups[i]->machine, options->machine_config);
+        rc = replica_open_machine(host->groups[i]);
     if (rc == 0)
         rc = open_directory(host, options->cluster_name, nodes, out_why);
     if (rc == 0) {

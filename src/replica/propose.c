@@ -47,7 +47,7 @@ build(struct replica *replica, uint32_t count, size_t bytes)
             continue;
         if (count-- == 0)
             break;
-        entry_add(&writer, request->command);
+        entry_add(&writer, request->command, request->in_session);
     }
     return entry_end(&writer);
 }

@@ -35,6 +35,14 @@ replica_create(struct host *host, uint32_t group)
 }
 
 int
+replica_open_machine(struct replica *replica)
+{
+    const struct replica_options *options = &replica->host->options;
+    int rc = sessions_open(&replica->sessions);
+    return rc == 0 ? options->machine_ops->open(&replica->machine, options->machine_config) : rc;
+}
+
+int
 replica_start(struct replica *replica)
 {
     struct skein_scope *scope = &replica->host->scope;
@@ -51,5 +59,6 @@ replica_destroy(struct replica *replica)
     raft_close(replica->raft);
     if (replica->machine)
         replica->host->options.machine_ops->close(replica->machine);
+    sessions_close(replica->sessions);
     mem_free(replica);
 }

@@ -104,6 +104,34 @@ enum replica_kind {
 int replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command,
                    uint64_t deadline_ns, struct bytes *out_reply) SKEIN_MUST_CHECK;
 
+/*
+ * Sessions (replica/sessions.h; docs/design/0018-sessions-and-reads.md): a write that is carried
+ * out once, however often it is submitted.
+ *
+ * replica_session_open - @ttl_ms: SESSIONS_TTL_MS_MIN to _MAX; of log time without use, after which
+ * it is gone. **Returns** 0, and its number, which is hard to guess; -SKEIN_EBUSY: too many of
+ * them; -SKEIN_EINVALID: @ttl_ms; as replica_submit. replica_session_close - it is not needed any
+ * more. **Returns** 0, also when it is gone already.
+ */
+int replica_session_open(struct replica *replica, uint64_t ttl_ms, uint64_t deadline_ns,
+                         uint64_t *out_session) SKEIN_MUST_CHECK;
+int replica_session_close(struct replica *replica, uint64_t session,
+                          uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
+/*
+ * replica_submit_once - a write in @session. @sequence: 1 and up, the caller's; the same one again,
+ * by way of any node, is the same write: it is not carried out again and has the same reply. At
+ * most SESSIONS_WINDOW of them may be under way. As it can do no harm, it is handed on again until
+ * the deadline.
+ * **Returns** as replica_submit, and -SKEIN_ESESSION: no such session, or it expired: not carried
+ * out by this call, and whether by an earlier one nobody knows any more; -SKEIN_EREPEATED: an
+ * earlier call was carried out, or 32 higher sequences were, and the reply is not kept;
+ * -SKEIN_EINVALID: a number out of range.
+ */
+int replica_submit_once(struct replica *replica, uint64_t session, uint64_t sequence,
+                        struct bytes command, uint64_t deadline_ns,
+                        struct bytes *out_reply) SKEIN_MUST_CHECK;
+
 enum replica_phase {
     REPLICA_FORMING, /* unborn; waiting for the other nodes' first start */
     REPLICA_JOINING, /* a new disk; waiting to be let in */

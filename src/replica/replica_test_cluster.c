@@ -312,6 +312,24 @@ test_write(struct test_cluster *cluster, uint32_t node, uint32_t id)
 }
 
 int
+test_write_once(struct test_cluster *cluster, uint32_t node, uint64_t session, uint64_t sequence,
+                uint32_t id, uint64_t *out_total)
+{
+    uint8_t command[260] = {0};
+    struct bytes reply = {0};
+    wire_store(command, id, 4);
+    int rc = replica_submit_once(cluster->nodes[node - 1].replica, session, sequence,
+                                 bytes_borrow(command, sizeof command),
+                                 skein_deadline_in(10 * SECOND_NS), &reply);
+    if (rc == 0) {
+        skein_assert(reply.count == 8);
+        *out_total = wire_load(reply.data, 8);
+        bytes_unref(&reply);
+    }
+    return rc;
+}
+
+int
 test_read(struct test_cluster *cluster, uint32_t node, uint32_t id, uint64_t *out_times)
 {
     return submit(cluster, node, REPLICA_READ, id, out_times);

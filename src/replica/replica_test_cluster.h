@@ -65,6 +65,9 @@ void test_wait(struct test_cluster *cluster,
 
 /* test_write - apply @id by way of @node. 0 or the submit's code. */
 int test_write(struct test_cluster *cluster, uint32_t node, uint32_t id);
+/* test_write_once - the same in a session. */
+int test_write_once(struct test_cluster *cluster, uint32_t node, uint64_t session,
+                    uint64_t sequence, uint32_t id, uint64_t *out_total);
 /* test_read - how often @id was applied, linearizably, by way of @node. */
 int test_read(struct test_cluster *cluster, uint32_t node, uint32_t id, uint64_t *out_times);
 

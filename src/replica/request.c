@@ -29,11 +29,21 @@ leave(struct replica *replica, struct request *request)
     bytes_unref(&request->command);
 }
 
+/* That the last attempt was not carried out says nothing of the ones before. */
+static int
+doubtful_status(int status)
+{
+    bool is_verdict = status == -SKEIN_ESESSION || status == -SKEIN_EREPEATED;
+    return is_verdict ? status : -SKEIN_EUNKNOWN;
+}
+
 void
 request_finish(struct replica *replica, struct request *request, int status, const void *reply,
                size_t reply_bytes)
 {
     skein_assert(request->state != REQUEST_DONE);
+    if (status < 0 && request->doubtful)
+        status = doubtful_status(status);
     leave(replica, request);
     if (request->origin != 0) {
         forward_answer(replica->host, request, status, reply, reply_bytes);
@@ -57,10 +67,19 @@ request_requeue(struct replica *replica, struct request *request)
     driver_signal(replica->host);
 }
 
+void
+request_repeat(struct replica *replica, struct request *request)
+{
+    skein_assert(request_repeatable(request) && request->origin == 0);
+    request->doubtful = request->in_session;
+    request_requeue(replica, request);
+}
+
 static int
 latest_status(const struct request *request, int queued_status)
 {
     bool handed = request->state == REQUEST_PROPOSED || request->state == REQUEST_FORWARDED;
+    handed = handed || request->doubtful;
     return request->kind == REPLICA_WRITE && handed ? -SKEIN_EUNKNOWN : queued_status;
 }
 
@@ -127,34 +146,96 @@ admit(struct replica *replica, struct bytes command)
     return 0;
 }
 
+/* @request: kind, command and deadline are set; the command's reference goes. */
+static int
+carry_out(struct replica *replica, struct request *request, struct bytes *out_reply)
+{
+    struct host *host = replica->host;
+    skein_assert(host->magic == REPLICA_MAGIC);
+    int rc = admit(replica, request->command);
+    if (rc < 0) {
+        bytes_unref(&request->command);
+        return rc;
+    }
+    request->replica = replica;
+    request->state = REQUEST_QUEUED;
+    skein_waitq_init(&request->done);
+    list_push_back(&replica->queue, &request->link);
+    host->pending_bytes += cost(request);
+    host->local_count++;
+    if (request->kind == REPLICA_WRITE)
+        replica->counters.proposals++;
+    else
+        replica->counters.reads++;
+    driver_signal(host);
+    while (request->state != REQUEST_DONE && rc == 0)
+        rc = skein_wait(&request->done, request->deadline_ns);
+    int status = request->state == REQUEST_DONE ? request->status : abandon(replica, request, rc);
+    if (--host->local_count == 0)
+        skein_wake_all(&host->idle_wake);
+    if (status == 0)
+        *out_reply = request->reply;
+    return status;
+}
+
 int
 replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command,
                uint64_t deadline_ns, struct bytes *out_reply)
 {
-    skein_assert(replica->host->magic == REPLICA_MAGIC);
-    int rc = admit(replica, command);
-    if (rc < 0)
-        return rc;
-    struct request request = {.replica = replica,
-                              .state = REQUEST_QUEUED,
-                              .kind = kind,
-                              .command = bytes_ref(command),
+    struct request request = {
+        .kind = kind, .command = bytes_ref(command), .deadline_ns = deadline_ns};
+    return carry_out(replica, &request, out_reply);
+}
+
+static int
+carry_out_in_session(struct replica *replica, uint64_t session, uint64_t sequence,
+                     struct bytes command, uint64_t deadline_ns, struct bytes *out_reply)
+{
+    struct request request = {.kind = REPLICA_WRITE,
+                              .in_session = true,
+                              .command =
+                                  sessions_encode(session, sequence, command.data, command.count),
                               .deadline_ns = deadline_ns};
-    skein_waitq_init(&request.done);
-    list_push_back(&replica->queue, &request.link);
-    replica->host->pending_bytes += cost(&request);
-    replica->host->local_count++;
-    if (kind == REPLICA_WRITE)
-        replica->counters.proposals++;
-    else
-        replica->counters.reads++;
-    driver_signal(replica->host);
-    while (request.state != REQUEST_DONE && rc == 0)
-        rc = skein_wait(&request.done, deadline_ns);
-    int status = request.state == REQUEST_DONE ? request.status : abandon(replica, &request, rc);
-    if (--replica->host->local_count == 0)
-        skein_wake_all(&replica->host->idle_wake);
-    if (status == 0)
-        *out_reply = request.reply;
-    return status;
+    return carry_out(replica, &request, out_reply);
+}
+
+int
+replica_submit_once(struct replica *replica, uint64_t session, uint64_t sequence,
+                    struct bytes command, uint64_t deadline_ns, struct bytes *out_reply)
+{
+    if (session == 0 || sequence == SESSIONS_OPEN || sequence == SESSIONS_CLOSE)
+        return -SKEIN_EINVALID;
+    return carry_out_in_session(replica, session, sequence, command, deadline_ns, out_reply);
+}
+
+int
+replica_session_open(struct replica *replica, uint64_t ttl_ms, uint64_t deadline_ns,
+                     uint64_t *out_session)
+{
+    uint8_t ttl[8];
+    uint64_t session = 0;
+    struct bytes reply = {0};
+    if (ttl_ms < SESSIONS_TTL_MS_MIN || ttl_ms > SESSIONS_TTL_MS_MAX)
+        return -SKEIN_EINVALID;
+    while (session == 0)
+        skein_entropy(&session, sizeof session);
+    wire_store(ttl, ttl_ms, 8);
+    int rc = carry_out_in_session(replica, session, SESSIONS_OPEN, bytes_borrow(ttl, 8),
+                                  deadline_ns, &reply);
+    bytes_unref(&reply);
+    if (rc == 0)
+        *out_session = session;
+    return rc;
+}
+
+int
+replica_session_close(struct replica *replica, uint64_t session, uint64_t deadline_ns)
+{
+    struct bytes reply = {0};
+    if (session == 0)
+        return -SKEIN_EINVALID;
+    int rc = carry_out_in_session(replica, session, SESSIONS_CLOSE, (struct bytes){0}, deadline_ns,
+                                  &reply);
+    bytes_unref(&reply);
+    return rc;
 }

@@ -6,6 +6,7 @@
 #include "disk/checkpoint.h"
 #include "replica/host.h"
 #include "replica/members.h"
+#include "replica/sessions.h"
 
 /*
  * The inside of a replica, shared by the files of this folder.
@@ -22,7 +23,7 @@
  *   QUEUED --leader here, write--> PROPOSED --applied--> done
  *     |  ^ \--leader here, read--> READING  --applied--> done
  *     |  |  \-leader elsewhere---> FORWARDED --reply---> done
- *     |  +---- certainly not carried out: reads whose leader went, NOT_LEADER answers
+ *     |  +---- certainly not carried out (NOT_LEADER), or repeatable: reads, writes in sessions
  *     +--deadline--> -SKEIN_ENOLEADER
  *
  * A local request lies on its submitter's stack, which leaves it only through request_finish or
@@ -47,6 +48,8 @@ struct request {
     struct skein_list link; /* the queue, a proposal, a read batch or the forwarded ones */
     enum request_state state;
     enum replica_kind kind;
+    bool in_session; /* a write, its command as sessions_encode makes it */
+    bool doubtful;   /* it was handed on before, and may have been carried out then */
     struct bytes command;
     uint64_t deadline_ns;
     uint32_t ordinal; /* in its entry */
@@ -163,6 +166,7 @@ struct replica {
 
     /* the machine */
     void *machine;
+    struct sessions *sessions;
     uint64_t applied_index, applied_term;
     uint64_t log_time_ms;   /* of the last applied entry */
     uint64_t stamp_time_ms; /* highest seen in the log or stamped */
@@ -201,6 +205,8 @@ struct replica {
 /* ---- replica.c ---- */
 /* replica_create - @group's, without a machine. **Ownership**: replica_destroy. */
 struct replica *replica_create(struct host *host, uint32_t group);
+/* replica_open_machine - it and the sessions beside it, empty. */
+int replica_open_machine(struct replica *replica) SKEIN_MUST_CHECK;
 /* replica_start - its fibers, in the host's scope. 0, or what starting a fiber gives. */
 int replica_start(struct replica *replica) SKEIN_MUST_CHECK;
 /* replica_destroy - its fibers have ended and nobody waits. */
@@ -235,8 +241,17 @@ int apply_load(struct replica *replica, const char *path, struct checkpoint_info
  * freed. */
 void request_finish(struct replica *replica, struct request *request, int status, const void *reply,
                     size_t reply_bytes);
-/* request_requeue - certainly not carried out: back to the queue. */
+/* request_repeatable - may be carried out again whatever became of it: a read, or a write in a
+ * session. */
+static inline bool
+request_repeatable(const struct request *request)
+{
+    return request->kind == REPLICA_READ || request->in_session;
+}
+/* request_requeue - certainly not carried out, or repeatable: back to the queue. */
 void request_requeue(struct replica *replica, struct request *request);
+/* request_repeat - of a repeatable one nobody knows whether it was carried out: once more. */
+void request_repeat(struct replica *replica, struct request *request);
 /* request_finish_all - every request; queued ones with @queued_status, writes under way are
  * unknown. */
 void request_finish_all(struct replica *replica, int queued_status);
