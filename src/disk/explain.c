@@ -35,6 +35,8 @@ static const struct remedy remedies[] = {
     {-EBUSY, "another process uses it: stop that process, or use another data directory"},
     {-EWOULDBLOCK, "another process uses it: stop that process, or use another data directory"},
     {-SKEIN_EBUSY, "another process uses it: stop that process, or use another data directory"},
+    {-SKEIN_ECORRUPT, DISK_REMEDY_DAMAGED},
+    {-SKEIN_EFORMAT, "written by another version of this program: use that one"},
     {-SKEIN_ENOMEM, "out of memory: give the machine or the container more"},
 };
 

@@ -11,11 +11,17 @@
 
 /*
  * The seam of ordered tables: keys to values, ordered by the keys' bytes, with snapshots in O(1).
- * One shard, one writer. Implementations: store/memtable (in memory, copy on write).
+ * One shard, one writer. Implementations: store/memtable (in memory, copy on write), store/lmdb
+ * (larger than memory).
  *
- *   put, delete --> the current version
- *   snapshot_take --> an immutable version that lives until it is released, however the current one
- * goes on
+ *   put, remove ---> the current version
+ *   snapshot_take -> an immutable version that lives until it is released, however the current one
+ *                    goes on
+ *   persist -------> the current version, durable (tables on disk)
+ *
+ * **Codes.** Beside the ones named at each call, get, put, remove and cursor_next may give
+ * -SKEIN_ENOMEM, and on a table on disk -SKEIN_ECORRUPT (a checksum does not match) or -errno: then
+ * nothing is known about the key and nothing was changed.
  */
 
 struct store_table;
@@ -25,20 +31,41 @@ struct store_cursor;
 struct store_stats {
     uint64_t key_count;
     uint64_t data_bytes;   /* keys and values */
-    uint64_t memory_bytes; /* with the structure around them, old versions included */
+    uint64_t memory_bytes; /* what of them is in memory, with the structure around them, old
+                              versions included */
     uint64_t snapshot_count;
+};
+
+/* What a table that keeps itself on disk can do in addition. Each of them suspends the fiber. */
+struct store_disk_ops {
+    /*
+     * persist - make the version as it is at the call durable, and @note with it, in one step:
+     * after a crash the table holds exactly the version and the note of the last persist that
+     * returned 0, or of the one that was under way. The table may be used and changed meanwhile.
+     * One at a time. A failure is for good: the table takes no further persist.
+     */
+    int (*persist)(struct store_table *table, struct bytes note);
+    /* relieve - between changes of a table that is filled after a clear: keep what is in memory
+     * below its limit. What is moved to the disk counts for nothing before a persist. */
+    int (*relieve)(struct store_table *table);
+    /* warm - read these keys' values, so that a get which follows soon does not wait for the disk.
+     * A help: nothing depends on it. */
+    void (*warm)(struct store_table *table, const struct bytes *keys, size_t key_count);
+    /* note - of the last persist, of an earlier process, too; borrowed until the next. Does not
+     * suspend. false: there was none, and the table was empty. */
+    bool (*note)(const struct store_table *table, struct bytes *out_note);
 };
 
 struct store_ops {
     const char *name;
+    const struct store_disk_ops *disk; /* NULL: in memory only */
     void (*close)(struct store_table *table);
     /* get - a reference to the value; @out_value untouched when absent. 0 or -SKEIN_ENOTFOUND. */
     int (*get)(struct store_table *table, const void *key, size_t key_bytes,
                struct bytes *out_value);
-    /* put - insert or replace. Takes a reference of its own to @value; the key is copied. 0 or
-     * -SKEIN_ENOMEM. */
+    /* put - insert or replace. Takes a reference of its own to @value; the key is copied. 0. */
     int (*put)(struct store_table *table, const void *key, size_t key_bytes, struct bytes value);
-    /* delete - 0 or -SKEIN_ENOTFOUND. */
+    /* remove - 0 or -SKEIN_ENOTFOUND. */
     int (*remove)(struct store_table *table, const void *key, size_t key_bytes);
     /* clear - remove every key. O(1) for the caller; memory is given back in steps. */
     void (*clear)(struct store_table *table);
@@ -50,7 +77,7 @@ struct store_ops {
     struct store_cursor *(*cursor_open)(struct store_table *table, struct store_snapshot *snapshot,
                                         const void *key, size_t key_bytes);
     /* cursor_next - 0 and borrowed views valid until the next call on the cursor, or
-     * -SKEIN_ENOTFOUND at the end. */
+     * -SKEIN_ENOTFOUND at the end. After another code the cursor is of no use any more. */
     int (*cursor_next)(struct store_cursor *cursor, struct bytes *out_key, struct bytes *out_value);
     void (*cursor_close)(struct store_cursor *cursor);
 };
