@@ -92,7 +92,11 @@ static const struct flags_row rows[] = {
     {"backend", "NAME", "auto",
      "auto, io_uring, epoll or poll. auto: io_uring, or epoll with a note in the log when the "
      "kernel refuses that.",
-     serve_parse_backend, FIELD(backend)},
+     serve_parse_backend, FIELD(backend.kind)},
+    {"gather-us", "US", "20",
+     "With io_uring, while many clients are busy, a sleep may go on this long for more of their "
+     "commands to arrive: fewer wake-ups, and answers at most this much later. 0: no.",
+     serve_parse_gather, FIELD(backend.gather_ns), 0, 1000, 1000},
 };
 
 const struct flags_command serve_command = {
@@ -128,6 +132,16 @@ serve_parse_metrics(const struct flags_row *row, const char *text, void *field, 
     struct serve_metrics *metrics = field;
     metrics->on = true;
     return flags_parse_address(row, text, &metrics->addr, out_why);
+}
+
+int
+serve_parse_gather(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    uint64_t *gather_ns = field;
+    int rc = flags_parse_number(row, text, field, out_why);
+    if (rc == 0 && *gather_ns == 0)
+        *gather_ns = SKEIN_GATHER_NEVER;
+    return rc;
 }
 
 int

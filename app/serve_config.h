@@ -24,7 +24,7 @@ struct serve_config {
     struct skein_log_levels log_levels;
     struct serve_metrics metrics;
     const char *io_properties; /* a file of skein iotune; NULL: none */
-    enum skein_backend_kind backend;
+    struct skein_backend_options backend;
     bool allow_plaintext; /* peers or clients that are not on loopback */
 };
 
@@ -35,6 +35,7 @@ flags_parse_fn serve_parse_peers;
 flags_parse_fn serve_parse_levels;
 flags_parse_fn serve_parse_metrics;
 flags_parse_fn serve_parse_backend;
+flags_parse_fn serve_parse_gather;
 
 /*
  * serve_config_check - what no row can see alone: the node is among its peers, limits fit each

@@ -17,16 +17,16 @@ int
 world_run(const char *command, int (*main_fn)(void *arg), void *arg)
 {
     struct skein_backend_choice choice;
-    return world_run_on(command, SKEIN_BACKEND_AUTO, &choice, main_fn, arg);
+    return world_run_on(command, (struct skein_backend_options){0}, &choice, main_fn, arg);
 }
 
 int
-world_run_on(const char *command, enum skein_backend_kind kind,
+world_run_on(const char *command, struct skein_backend_options wanted,
              struct skein_backend_choice *out_choice, int (*main_fn)(void *arg), void *arg)
 {
     struct backend *backend;
     struct skein_shard *shard;
-    struct skein_backend_options wanted = {.kind = kind, .helper_count = HELPER_COUNT};
+    wanted.helper_count = HELPER_COUNT;
     int rc = skein_backend_open(&backend, &wanted, out_choice);
     if (rc < 0) {
         fprintf(stderr, "skein %s: %s\n", command, out_choice->why);

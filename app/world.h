@@ -15,8 +15,8 @@
  * no backend or no memory.
  */
 int world_run(const char *command, int (*main_fn)(void *arg), void *arg);
-/* world_run_on - the same on a backend of @kind. @out_choice: filled in before @main_fn runs. */
-int world_run_on(const char *command, enum skein_backend_kind kind,
+/* world_run_on - the same on a backend as @wanted. @out_choice: filled in before @main_fn runs. */
+int world_run_on(const char *command, struct skein_backend_options wanted,
                  struct skein_backend_choice *out_choice, int (*main_fn)(void *arg), void *arg);
 
 /* world_sink - log lines of @levels to standard error, with the system's clock, at most 100 a

@@ -91,14 +91,19 @@ skein_backend_open(struct backend **out_backend, const struct skein_backend_opti
 {
     unsigned helper_count = options->helper_count ? options->helper_count : HELPER_COUNT_DEFAULT;
     *out_choice = (struct skein_backend_choice){.kind = options->kind};
-    if (options->kind == SKEIN_BACKEND_AUTO)
-        return open_best(out_backend, helper_count, out_choice);
-    int rc = open_kind(out_backend, options->kind, helper_count);
-    if (rc < 0)
-        snprintf(out_choice->why, sizeof(out_choice->why), "%s: %s", names[options->kind],
-                 remedy(rc));
-    else
-        snprintf(out_choice->why, sizeof(out_choice->why), "asked for");
+    int rc;
+    if (options->kind == SKEIN_BACKEND_AUTO) {
+        rc = open_best(out_backend, helper_count, out_choice);
+    } else {
+        rc = open_kind(out_backend, options->kind, helper_count);
+        if (rc < 0)
+            snprintf(out_choice->why, sizeof(out_choice->why), "%s: %s", names[options->kind],
+                     remedy(rc));
+        else
+            snprintf(out_choice->why, sizeof(out_choice->why), "asked for");
+    }
+    if (rc == 0 && out_choice->kind == SKEIN_BACKEND_IO_URING && options->gather_ns)
+        uring_set_gather(*out_backend, options->gather_ns);
     return rc;
 }
 

@@ -60,7 +60,8 @@ open_shard(struct launch_shard *mine)
         return rc;
     }
     mine->stacks = skein_stack_pool_open();
-    struct skein_backend_options wanted = {.kind = options->backend, .helper_count = helper_count};
+    struct skein_backend_options wanted = {
+        .kind = options->backend, .helper_count = helper_count, .gather_ns = options->gather_ns};
     struct skein_backend_choice choice;
     rc = skein_backend_open(&mine->backend, &wanted, &choice);
     struct skein_shard_options shard_options = {.backend = mine->backend,

@@ -290,27 +290,36 @@ enter_is_idle(const struct uring *uring)
 }
 
 static void
-enter(struct uring *uring, uint64_t deadline_ns)
+check_entered(int rc)
 {
-    int rc;
-    uint64_t now_ns = 0;
-    if (deadline_ns != 0 && deadline_ns != SKEIN_NEVER)
-        now_ns = on_now_ns(&uring->base);
-    if (deadline_ns <= now_ns) {
-        if (enter_is_idle(uring))
-            return;
-        rc = io_uring_submit_and_get_events(&uring->ring);
-    } else if (deadline_ns == SKEIN_NEVER) {
-        rc = io_uring_submit_and_wait(&uring->ring, 1);
-    } else {
-        uint64_t left_ns = deadline_ns - now_ns;
-        struct __kernel_timespec ts = {.tv_sec = (int64_t)(left_ns / 1000000000u),
-                                       .tv_nsec = (long long)(left_ns % 1000000000u)};
-        struct io_uring_cqe *cqe;
-        rc = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &ts, NULL);
-    }
     skein_assert(rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN ||
                  rc == -ENOMEM);
+}
+
+/* Sleep until @wanted completions are there, or for @left_ns. */
+static void
+sleep_for(struct uring *uring, unsigned wanted, uint64_t left_ns)
+{
+    struct __kernel_timespec ts = {.tv_sec = (int64_t)(left_ns / 1000000000u),
+                                   .tv_nsec = (long long)(left_ns % 1000000000u)};
+    struct io_uring_cqe *cqe;
+    check_entered(io_uring_submit_and_wait_timeout(&uring->ring, &cqe, wanted, &ts, NULL));
+}
+
+static void
+enter_asleep(struct uring *uring, uint64_t deadline_ns)
+{
+    uint64_t now_ns = on_now_ns(&uring->base);
+    unsigned wanted = gather_wanted(&uring->gather, now_ns);
+    if (wanted > 1 && deadline_ns > now_ns + uring->gather.gather_ns) {
+        sleep_for(uring, wanted, uring->gather.gather_ns);
+        if (io_uring_cq_ready(&uring->ring) > 0)
+            return;
+    }
+    if (deadline_ns == SKEIN_NEVER)
+        check_entered(io_uring_submit_and_wait(&uring->ring, 1));
+    else
+        sleep_for(uring, 1, deadline_ns > now_ns ? deadline_ns - now_ns : 0);
 }
 
 static void
@@ -323,7 +332,10 @@ on_wait(struct backend *backend, uint64_t deadline_ns)
     uring->disk_count = 0;
     bool sleep = list_is_empty(&uring->done) && list_is_empty(&uring->waiting) &&
                  list_is_empty(&uring->due_streams);
-    enter(uring, sleep ? deadline_ns : 0);
+    if (sleep && deadline_ns != 0)
+        enter_asleep(uring, deadline_ns);
+    else if (!enter_is_idle(uring))
+        check_entered(io_uring_submit_and_get_events(&uring->ring));
     reap(uring);
     deliver(uring);
 }
@@ -422,11 +434,18 @@ uring_open(struct backend **out_backend, unsigned helper_count)
     list_init(&uring->due_streams);
     /* Younger than multishot receives and the rings of buffers they need. */
     uring->multishot = ring.flags & IORING_SETUP_DEFER_TASKRUN;
+    gather_open(&uring->gather);
     helper_init(&uring->helpers, helper_count, event_fd);
     uring->signal_stack = overflow_watch();
     arm_event(uring);
     *out_backend = &uring->base;
     return 0;
+}
+
+void
+uring_set_gather(struct backend *backend, uint64_t gather_ns)
+{
+    uring_of(backend)->gather.gather_ns = gather_ns;
 }
 
 /* The kernel must be done with event_value and with the buffers before their memory goes. */

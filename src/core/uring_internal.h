@@ -99,8 +99,23 @@ enum stream_state {
     STREAM_DIRECT
 };
 
+/*
+ * Gathering. A shard that many connections keep busy would sleep and wake for every few of them: a
+ * wake-up costs as much as a request. So while many streams are busy a sleep goes on until several
+ * completions are there, or for gather_ns. With few busy streams, as with one client that waits for
+ * each answer, it ends with the first completion.
+ */
+struct uring_gather {
+    uint64_t gather_ns; /* SKEIN_GATHER_NEVER: do not */
+    uint64_t begun_ns;  /* of the current window */
+    uint64_t window;
+    unsigned busy_count; /* streams on which something came in this window */
+    unsigned wanted;     /* completions, by the last window; 0 and 1: do not gather */
+};
+
 struct uring_stream {
     int fd;
+    uint64_t window; /* gather_count's */
     enum stream_state state;
     struct uring_queue queue;
     struct skein_list waiters; /* receives, in order */
@@ -134,6 +149,7 @@ struct uring {
     struct skein_list due_streams; /* ARM_DUE, STOP_DUE */
     size_t armed_count;            /* streams for which a final completion will come */
     struct uring_buffers buffers;
+    struct uring_gather gather;
     bool multishot;        /* the kernel can receive that way, as far as is known */
     unsigned inline_count; /* ops done by try_now since the last wait; so bytes */
     size_t inline_bytes;
@@ -177,6 +193,13 @@ void buffers_push(struct uring_buffers *buffers, struct uring_queue *queue, uint
 size_t buffers_take(struct uring_buffers *buffers, struct uring_queue *queue,
                     const struct iovec *iov, int iov_count);
 void buffers_drop(struct uring_buffers *buffers, struct uring_queue *queue);
+
+/* ---- uring_gather.c ---- */
+void gather_open(struct uring_gather *gather);
+/* gather_count - something came on the stream whose mark @window is. */
+void gather_count(struct uring_gather *gather, uint64_t *window);
+/* gather_wanted - before a sleep: completions to wait for, up to gather_ns; below 2: any. */
+unsigned gather_wanted(struct uring_gather *gather, uint64_t now_ns);
 
 /* ---- uring_stream.c ---- */
 /* stream_submit - a receive, an accept, a wait for input. Returns false: not a stream's; it goes to

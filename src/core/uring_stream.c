@@ -336,6 +336,7 @@ stream_on_completion(struct uring *uring, struct uring_stream *stream, int resul
     if (flags & IORING_CQE_F_BUFFER)
         buffers_push(&uring->buffers, &stream->queue, (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT),
                      result > 0 ? (uint32_t)result : 0);
+    gather_count(&uring->gather, &stream->window);
     if (stream->listens && result >= 0)
         push_accepted(stream, result);
     if (!(flags & IORING_CQE_F_MORE))

@@ -2,6 +2,7 @@
 #include "kv/conn.h"
 
 #include "skein/fiber.h"
+#include "skein/timer.h"
 #include "skein/file.h"
 #include "skein/socket.h"
 #include "kv/command.h"
@@ -37,10 +38,10 @@ answer_all(struct kv_conn *conn, const struct turn *turn, int rc)
 static int
 submit(struct kv_face *face, bool write, struct bytes command, struct bytes *out_reply)
 {
-    uint64_t begun_ns = skein_now_ns();
+    uint64_t begun_ns = skein_coarse_now_ns();
     int rc = replica_submit(face->options.replica, write ? REPLICA_WRITE : REPLICA_READ, command,
                             begun_ns + face->options.command_timeout_ns, out_reply);
-    kv_face_metrics_batch(face, write, skein_now_ns() - begun_ns);
+    kv_face_metrics_batch(face, write, skein_coarse_now_ns() - begun_ns);
     return rc;
 }
 
@@ -182,7 +183,7 @@ receive(struct kv_conn *conn)
     if (n > 0) {
         conn->in_end += (size_t)n;
         conn->face->stats.input_bytes += (uint64_t)n;
-        conn->active_ns = skein_now_ns();
+        conn->active_ns = skein_coarse_now_ns();
     }
     return n;
 }
@@ -235,7 +236,7 @@ kv_conn_open(struct kv_face *face, int handle, const struct skein_addr *peer)
     conn->face = face;
     conn->handle = handle;
     conn->peer = *peer;
-    conn->opened_ns = conn->active_ns = skein_now_ns();
+    conn->opened_ns = conn->active_ns = skein_coarse_now_ns();
     kv_resp_init(&conn->parser, face->options.query_bytes_max);
     skein_scope_init(&conn->scope);
     int rc = skein_spawn(&conn->scope, "client", conn_main, conn, SKEIN_STACK_SMALL);
