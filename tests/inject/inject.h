@@ -54,6 +54,8 @@ extern const struct inject_case inject_clients_case;
 extern const struct inject_case inject_io_case;
 extern const struct inject_case inject_net_case;
 extern const struct inject_case inject_shards_case;
+extern const struct inject_case inject_memory_case;
+extern const struct inject_case inject_listener_case;
 /* inject_backend_case - the case of the backends' conformance suite with that index; its name is
  * NULL after the last. They check results and use them, so they are shuffled only. */
 struct inject_case inject_backend_case(size_t index);

@@ -140,6 +140,8 @@ list_cases(struct inject_case *cases)
     cases[count++] = inject_io_case;
     cases[count++] = inject_net_case;
     cases[count++] = inject_shards_case;
+    cases[count++] = inject_memory_case;
+    cases[count++] = inject_listener_case;
     cases[count++] = inject_node_case;
     cases[count++] = inject_clients_case;
     for (size_t i = 0; count < CASE_COUNT_MAX; i++) {
