@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,13 +7,17 @@
 #include "app/commands.h"
 #include "app/nodes.h"
 #include "app/world.h"
+#include "kv/caller.h"
 #include "skein/shard.h"
-#include "net/addr.h"
 #include "skein/error.h"
 
-/* get, set and del: one command to the first node that answers the door. */
+/* get, set and del: one command, from node to node until it is answered. */
 
 #define EXIT_ABSENT 2
+
+/* A session outlives the command by that, should its end not be heard of. */
+#define SESSION_MS_MORE 10000
+#define CLOSE_NS UINT64_C(500000000)
 
 struct client_options {
     struct nodes nodes;
@@ -50,7 +55,8 @@ static const struct flags_command set_command = {
     .usage = "[OPTION...] KEY VALUE",
     .summary = "set a key to a value",
     .details = "Prints OK when a majority of the nodes has it on disk. Exit status: 0; 1 on a\n"
-               "failure, which says whether the write may have been carried out.",
+               "failure, which says whether the write may have been carried out; it is never\n"
+               "carried out twice.",
     .rows = rows,
     .row_count = BASE_COUNT_OF(rows),
     .argument_min = 2,
@@ -62,7 +68,7 @@ static const struct flags_command del_command = {
     .summary = "delete keys",
     .details =
         "Prints how many there were. Exit status: 0; 1 on a failure, which says whether the\n"
-        "deletion may have been carried out.",
+        "deletion may have been carried out; it is never carried out twice.",
     .rows = rows,
     .row_count = BASE_COUNT_OF(rows),
     .argument_min = 1,
@@ -95,35 +101,48 @@ print_reply(const struct client_call *call, const struct kv_reply *reply)
     return 1;
 }
 
+/* What a person is told who waits for it. */
+static void
+explain(const struct client_call *call, const struct kv_caller *caller, int rc)
+{
+    const char *what = "not carried out";
+    if (rc == -ECONNREFUSED) {
+        fprintf(stderr,
+                "skein %s: no node answers (%s); is the cluster running (skein dev), and is "
+                "--connect right?\n",
+                call->name, kv_caller_why(caller));
+        return;
+    }
+    if (rc == -SKEIN_EUNKNOWN || rc == -SKEIN_ECANCELED)
+        what = "it may or may not have been carried out: read to see";
+    else if (rc == -SKEIN_EREPEATED)
+        what = "carried out, but the reply was lost";
+    fprintf(stderr, "skein %s: %s; %s\n", call->name,
+            rc == -SKEIN_EREPEATED ? "done" : "no answer in time", what);
+    if (kv_caller_why(caller)[0])
+        fprintf(stderr, "  the last node said: %s\n", kv_caller_why(caller));
+}
+
 static int
 client_main(void *arg)
 {
     const struct client_call *call = arg;
     uint64_t deadline_ns = skein_deadline_in(call->options.timeout_ns);
-    struct kv_client *client;
-    struct kv_reply reply = {.type = KV_REPLY_NULL};
-    char text[NET_ADDR_TEXT_BYTES];
     const struct nodes *nodes = &call->options.nodes;
-    int rc = kv_client_connect_any(&client, nodes->list, nodes->count, deadline_ns);
-    if (rc < 0) {
-        fprintf(stderr,
-                "skein %s: no node answers at %s%s (%s); is the cluster running (skein dev), and "
-                "is --connect right?\n",
-                call->name, net_addr_format(&nodes->list[0], text),
-                nodes->count > 1 ? " or the others" : "", skein_error_text(rc));
-        return 1;
-    }
-    rc = kv_client_call(client, &reply, deadline_ns, call->argc, call->argv);
-    kv_client_close(client);
-    if (rc < 0) {
-        /* The command may be on its way: sending it again to another node could do it twice. */
-        fprintf(stderr, "skein %s: %s%s\n", call->name, skein_error_text(rc),
-                call->name[0] == 'g' ? "; try again"
-                                     : "; it may or may not have been carried out: read to see");
-        return 1;
-    }
-    int status = print_reply(call, &reply);
+    struct kv_caller *caller;
+    struct kv_reply reply = {.type = KV_REPLY_NULL};
+    struct kv_arg argv[BASE_COUNT_OF(call->argv)];
+    for (uint32_t i = 0; i < call->argc; i++)
+        argv[i] = (struct kv_arg){(const uint8_t *)call->argv[i], strlen(call->argv[i])};
+    kv_caller_open(&caller, nodes->list, nodes->count,
+                   call->options.timeout_ns / 1000000 + SESSION_MS_MORE);
+    int rc = kv_caller_call(caller, argv, call->argc, deadline_ns, &reply);
+    if (rc < 0)
+        explain(call, caller, rc);
+    int status = rc < 0 ? 1 : print_reply(call, &reply);
     kv_reply_deinit(&reply);
+    fflush(stdout);
+    kv_caller_close(caller, skein_deadline_in(CLOSE_NS));
     return status;
 }
 

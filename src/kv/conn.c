@@ -114,6 +114,10 @@ handle_command(struct kv_conn *conn, struct turn *turn)
         return rc;
     if (arity_ok && kv_conn_is_snapshot(parser->argv, parser->argc))
         return kv_conn_send_snapshot(conn);
+    if (arity_ok && kv_conn_is_session(parser->argv, parser->argc)) {
+        kv_conn_session(conn, parser->argv, parser->argc);
+        return 0;
+    }
     struct kv_local local = {.face = conn->face, .conn = conn, .out = conn_buffer_out(conn)};
     if (!command)
         kv_reply_unknown_command(local.out, parser->argv, parser->argc);

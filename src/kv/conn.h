@@ -28,6 +28,8 @@
  *   ERR         too large, or an error with its name      not applied
  *   DISKFAILED  this node's disk failed                   not applied
  *   STOPPING    this node is shutting down                not applied
+ *   NOSESSION   SKEIN ONCE: no such session, or expired   not by this copy; of earlier ones unknown
+ *   REPEATED    SKEIN ONCE: its reply is not kept         by an earlier copy, or passed over
  *
  * A read is never UNKNOWN; when a batch's outcome is not known its reads answer NOLEADER.
  *
@@ -76,6 +78,18 @@ bool kv_conn_is_snapshot(const struct kv_arg *argv, uint32_t argc);
 /* kv_conn_send_snapshot - everything this node has applied, as a checkpoint file, or an error
  * reply. Suspends. Negative: the connection is broken. */
 int kv_conn_send_snapshot(struct kv_conn *conn) SKEIN_MUST_CHECK;
+
+/*
+ * Sessions (conn_session.c; docs/design/0018-sessions-and-reads.md):
+ *
+ *   SKEIN SESSION OPEN [milliseconds]           -> 16 hexadecimal digits
+ *   SKEIN SESSION CLOSE <session>               -> OK
+ *   SKEIN ONCE <session> <sequence> <command> [<arg> ...]   -> the command's reply, the same to
+ *                                                  each copy
+ */
+bool kv_conn_is_session(const struct kv_arg *argv, uint32_t argc);
+/* kv_conn_session - one reply into the buffer. Suspends. */
+void kv_conn_session(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc);
 
 /* The buffers (conn_buffer.c). */
 /* conn_buffer_room - room for at least one byte behind in_end. -SKEIN_ENOMEM: the limit of all

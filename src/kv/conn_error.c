@@ -48,6 +48,14 @@ kv_conn_error(struct wire_writer *out, int rc, bool read, uint64_t timeout_ns)
         kv_reply_error(out, "STOPPING this node is shutting down; the command was not applied, use "
                             "another node");
         return;
+    case -SKEIN_ESESSION:
+        kv_reply_error(out, "NOSESSION no such session, or it has expired; whether an earlier copy "
+                            "of this write was applied is not known");
+        return;
+    case -SKEIN_EREPEATED:
+        kv_reply_error(out, "REPEATED this sequence was applied, or passed over, before; its reply "
+                            "is not kept");
+        return;
     default:
         kv_reply_errorf(out, "ERR the command was not applied: %s (%s)", skein_error_text(rc),
                         skein_error_name(rc));

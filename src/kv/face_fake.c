@@ -112,6 +112,31 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
 }
 
 int
+replica_submit_once(struct replica *replica, uint64_t session, uint64_t sequence,
+                    struct bytes command, uint64_t deadline_ns, struct bytes *out_reply)
+{
+    the_fake->session = session;
+    the_fake->sequence = sequence;
+    return replica_submit(replica, REPLICA_WRITE, command, deadline_ns, out_reply);
+}
+
+int
+replica_session_open(struct replica *replica, uint64_t ttl_ms, uint64_t deadline_ns,
+                     uint64_t *out_session)
+{
+    the_fake->ttl_ms = ttl_ms;
+    *out_session = 0xfeed;
+    return the_fake->rc;
+}
+
+int
+replica_session_close(struct replica *replica, uint64_t session, uint64_t deadline_ns)
+{
+    the_fake->session = session;
+    return the_fake->rc;
+}
+
+int
 replica_change_begin(struct replica *replica, const struct replica_change *change, uint64_t *out_id,
                      char out_why[512])
 {

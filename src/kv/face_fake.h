@@ -36,7 +36,8 @@ struct fake {
     uint32_t batch_count;
     struct replica_change change; /* the last one begun */
     uint32_t transferred_to;
-    uint32_t waiting; /* parked at the gate */
+    uint64_t session, sequence, ttl_ms; /* of the last write in a session, or opening */
+    uint32_t waiting;                   /* parked at the gate */
     void (*body)(struct fake *fake);
 };
 

@@ -34,6 +34,11 @@ static const char *const help[] = {
     "    Hand leadership over, to the voter that is best up to date or to this one.",
     "MEMBERS",
     "    Return the members, and how the last change on this node stands.",
+    "SESSION OPEN [<milliseconds>] | CLOSE <session>",
+    "    A session for writes that are applied once, kept so long without use.",
+    "ONCE <session> <sequence> <command> [<arg> ...]",
+    "    Apply a write unless its sequence was applied in the session before; the same reply "
+    "again.",
     "SNAPSHOT",
     "    Return this node's state as a file, for skein snapshot save.",
     "HELP",

@@ -209,6 +209,56 @@ infos(void **state)
 }
 
 static void
+once_body(struct fake *fake)
+{
+    fake_exchange(fake, "skein session open\r\nskein session open 5000\r\n",
+                  "$16\r\n000000000000feed\r\n$16\r\n000000000000feed\r\n");
+    CHECK(&fake->check, fake->ttl_ms == 5000);
+    fake_exchange(fake, "skein once 000000000000feed 7 set k v\r\n", "+OK\r\n");
+    CHECK(&fake->check, fake->session == 0xfeed && fake->sequence == 7);
+    CHECK(&fake->check, fake->batches[fake->batch_count - 1].count == 1);
+    fake_exchange(fake, "skein session close 000000000000FEED\r\n", "+OK\r\n");
+    static const char usage[] = "-ERR SKEIN ONCE takes a session of 16 hexadecimal digits, a "
+                                "sequence from 1 on, and a command\r\n";
+    static const char *const senseless[] = {
+        "skein once 00000000000feed 7 set k v\r\n",   "skein once 000000000000feeg 7 set k v\r\n",
+        "skein once 0000000000000000 7 set k v\r\n",  "skein once 000000000000feed 0 set k v\r\n",
+        "skein once 000000000000feed -1 set k v\r\n", "skein once 000000000000feed x set k v\r\n"};
+    uint32_t count = fake->batch_count;
+    for (size_t i = 0; i < BASE_COUNT_OF(senseless); i++)
+        fake_exchange(fake, senseless[i], usage);
+    fake_exchange(fake,
+                  "skein once 000000000000feed 7\r\nskein once 000000000000feed 7 get k\r\n"
+                  "skein once 000000000000feed 7 set k\r\nskein session\r\n"
+                  "skein session open 5 5\r\nskein session open 999\r\nskein session close x\r\n"
+                  "skein once 000000000000feed 7 skein once 000000000000feed 8 set k v\r\n",
+                  "-ERR wrong number of arguments for 'skein|once' command\r\n"
+                  "-ERR 'get' writes nothing: it needs no session\r\n"
+                  "-ERR wrong number of arguments for 'set' command\r\n"
+                  "-ERR SKEIN SESSION takes OPEN [milliseconds] or CLOSE <session>\r\n"
+                  "-ERR SKEIN SESSION takes OPEN [milliseconds] or CLOSE <session>\r\n"
+                  "-ERR a session's time is 1000 to 604800000 milliseconds without use\r\n"
+                  "-ERR a session has 16 hexadecimal digits\r\n"
+                  "-ERR 'skein' writes nothing: it needs no session\r\n");
+    CHECK(&fake->check, fake->batch_count == count);
+    fake->rc = -SKEIN_ESESSION;
+    fake_exchange(fake, "skein once 000000000000feed 7 set k v\r\n",
+                  "-NOSESSION no such session, or it has expired; whether an earlier copy of this "
+                  "write was applied is not known\r\n");
+    fake->rc = -SKEIN_EREPEATED;
+    fake_exchange(fake, "skein once 000000000000feed 7 set k v\r\n",
+                  "-REPEATED this sequence was applied, or passed over, before; its reply is not "
+                  "kept\r\n");
+    fake->rc = 0;
+}
+
+static void
+once(void **state)
+{
+    assert_int_equal(fake_run(once_body, NULL), 0);
+}
+
+static void
 skein_body(struct fake *fake)
 {
     fake_exchange(fake, "skein\r\nskein nonsense\r\nskein members 1\r\n",
@@ -269,7 +319,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(session), cmocka_unit_test(hello),   cmocka_unit_test(client),
         cmocka_unit_test(config),  cmocka_unit_test(command), cmocka_unit_test(infos),
-        cmocka_unit_test(skein),
+        cmocka_unit_test(once),    cmocka_unit_test(skein),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
