@@ -52,27 +52,31 @@ static const int verdict_exits[] = {0, 0, 2, 3};
 static const char *const entry_names[] = {"command", "config", "config-v2"};
 
 static uint64_t
-entry_bytes(const struct wal_inspect *log)
+entry_bytes(const struct wal_group_recovery *group)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; i < log->entry_count; i++)
-        bytes += log->entries[i].data.count;
+    for (size_t i = 0; i < group->entry_count; i++)
+        bytes += group->entries[i].data.count;
     return bytes;
 }
 
 static void
-print_state(const struct wal_inspect *log)
+print_group(const struct wal_group_recovery *group, const struct log_options *options)
 {
-    const struct wal_state *state = &log->state;
-    printf("term %" PRIu64 ", vote %" PRIx64 ", commit %" PRIu64 "; begins behind index %" PRIu64
-           " of term %" PRIu64 "\n",
-           state->hard_state.term, state->hard_state.vote, state->hard_state.commit,
-           state->start_index, state->start_term);
-    if (log->entry_count > 0)
-        printf("entries %" PRIu64 " to %" PRIu64 ", %" PRIu64 " bytes\n", log->entries[0].index,
-               log->entries[log->entry_count - 1].index, entry_bytes(log));
+    const struct raft_hard_state *state = &group->hard_state;
+    printf("group %u: term %" PRIu64 ", vote %" PRIx64 ", commit %" PRIu64
+           "; begins behind index %" PRIu64 " of term %" PRIu64 "; ",
+           group->group, state->term, state->vote, state->commit, group->start_index,
+           group->start_term);
+    if (group->entry_count > 0)
+        printf("entries %" PRIu64 " to %" PRIu64 ", %" PRIu64 " bytes\n", group->entries[0].index,
+               group->entries[group->entry_count - 1].index, entry_bytes(group));
     else
         printf("no entries\n");
+    for (size_t i = 0; options->entries && i < group->entry_count; i++)
+        printf("  %10" PRIu64 "  term %-6" PRIu64 " %-9s %8zu bytes\n", group->entries[i].index,
+               group->entries[i].term, entry_names[group->entries[i].type],
+               group->entries[i].data.count);
 }
 
 static void
@@ -80,36 +84,35 @@ print_table(const struct wal_inspect *log, const struct log_options *options)
 {
     printf("log of node %u, raft id %" PRIx64 "\n", (unsigned)(log->identity.node >> 48),
            log->identity.node);
-    printf("%-12s %7s %10s %8s %10s %12s %8s\n", "segment", "version", "bytes", "blocks",
-           "unreadable", "last index", "term");
+    printf("%-12s %7s %10s %8s %10s %6s %12s %8s\n", "segment", "version", "bytes", "blocks",
+           "unreadable", "group", "last index", "term");
     for (size_t i = 0; i < log->segment_count; i++) {
         const struct wal_inspect_segment *segment = &log->segments[i];
         char version[16] = "damaged";
         if (segment->version)
             snprintf(version, sizeof version, "%u", segment->version);
-        printf("%08u.wal %7s %10" PRIu64 " %8" PRIu64 " %10" PRIu64 " %12" PRIu64 " %8" PRIu64 "\n",
+        printf("%08u.wal %7s %10" PRIu64 " %8" PRIu64 " %10" PRIu64 " %6u %12" PRIu64 " %8" PRIu64
+               "\n",
                segment->number, version, segment->file_bytes, segment->good_blocks,
-               segment->bad_blocks, segment->last_index, segment->last_term);
+               segment->bad_blocks, segment->group, segment->last_index, segment->last_term);
     }
-    print_state(log);
-    for (size_t i = 0; options->entries && i < log->entry_count; i++)
-        printf("  %10" PRIu64 "  term %-6" PRIu64 " %-9s %8zu bytes\n", log->entries[i].index,
-               log->entries[i].term, entry_names[log->entries[i].type], log->entries[i].data.count);
+    for (size_t i = 0; i < log->log.group_count; i++)
+        print_group(&log->log.groups[i], options);
 }
 
 static void
 print_verdict(const struct wal_inspect *log)
 {
     printf("%s", verdicts[log->verdict]);
-    if (log->torn_bytes > 0 && log->verdict == WAL_INSPECT_TORN)
-        printf(" (%" PRIu64 " bytes)", log->torn_bytes);
+    if (log->log.torn_bytes > 0 && log->verdict == WAL_INSPECT_TORN)
+        printf(" (%" PRIu64 " bytes)", log->log.torn_bytes);
     if (log->why[0])
         printf(": %s", log->why);
     printf("\n");
     if (log->verdict == WAL_INSPECT_REPAIRABLE)
-        printf("it had promised: term %" PRIu64 ", vote %" PRIx64 ", entries up to %" PRIu64
-               " of term %" PRIu64 "\n",
-               log->mark.state.hard_state.term, log->mark.state.hard_state.vote,
+        printf("it had promised to group %u: term %" PRIu64 ", vote %" PRIx64
+               ", entries up to %" PRIu64 " of term %" PRIu64 "\n",
+               log->mark.group, log->mark.state.hard_state.term, log->mark.state.hard_state.vote,
                log->mark.last_index, log->mark.last_term);
 }
 
@@ -129,33 +132,43 @@ print_json_text(const char *text)
 }
 
 static void
+print_json_group(const struct wal_group_recovery *group, const struct log_options *options)
+{
+    const struct raft_hard_state *state = &group->hard_state;
+    printf("{\"group\":%u,\"term\":%" PRIu64 ",\"vote\":\"%" PRIx64 "\",\"commit\":%" PRIu64
+           ",\"start_index\":%" PRIu64 ",\"entries\":%zu,\"entry_bytes\":%" PRIu64,
+           group->group, state->term, state->vote, state->commit, group->start_index,
+           group->entry_count, entry_bytes(group));
+    for (size_t i = 0; options->entries && i < group->entry_count; i++)
+        printf("%s{\"index\":%" PRIu64 ",\"term\":%" PRIu64 ",\"type\":\"%s\",\"bytes\":%zu}%s",
+               i ? "," : ",\"list\":[", group->entries[i].index, group->entries[i].term,
+               entry_names[group->entries[i].type], group->entries[i].data.count,
+               i + 1 == group->entry_count ? "]" : "");
+    printf("}");
+}
+
+static void
 print_json(const struct wal_inspect *log, const struct log_options *options)
 {
-    const struct wal_state *state = &log->state;
     printf("{\"verdict\":\"%s\",\"why\":", verdict_names[log->verdict]);
     print_json_text(log->why);
-    printf(",\"node\":%u,\"raft_id\":\"%" PRIx64 "\",\"term\":%" PRIu64 ",\"vote\":\"%" PRIx64
-           "\",\"commit\":%" PRIu64 ",\"start_index\":%" PRIu64 ",\"entries\":%zu"
-           ",\"entry_bytes\":%" PRIu64 ",\"torn_bytes\":%" PRIu64 ",\"segments\":[",
-           (unsigned)(log->identity.node >> 48), log->identity.node, state->hard_state.term,
-           state->hard_state.vote, state->hard_state.commit, state->start_index, log->entry_count,
-           entry_bytes(log), log->torn_bytes);
+    printf(",\"node\":%u,\"raft_id\":\"%" PRIx64 "\",\"torn_bytes\":%" PRIu64 ",\"segments\":[",
+           (unsigned)(log->identity.node >> 48), log->identity.node, log->log.torn_bytes);
     for (size_t i = 0; i < log->segment_count; i++) {
         const struct wal_inspect_segment *segment = &log->segments[i];
         printf("%s{\"number\":%u,\"version\":%u,\"generation\":%" PRIu64 ",\"bytes\":%" PRIu64
-               ",\"blocks\":%" PRIu64 ",\"unreadable\":%" PRIu64 ",\"last_index\":%" PRIu64
-               ",\"last_term\":%" PRIu64 "}",
+               ",\"blocks\":%" PRIu64 ",\"unreadable\":%" PRIu64 ",\"group\":%u"
+               ",\"last_index\":%" PRIu64 ",\"last_term\":%" PRIu64 "}",
                i ? "," : "", segment->number, segment->version, segment->generation,
-               segment->file_bytes, segment->good_blocks, segment->bad_blocks, segment->last_index,
-               segment->last_term);
+               segment->file_bytes, segment->good_blocks, segment->bad_blocks, segment->group,
+               segment->last_index, segment->last_term);
     }
-    printf("]");
-    for (size_t i = 0; options->entries && i < log->entry_count; i++)
-        printf("%s{\"index\":%" PRIu64 ",\"term\":%" PRIu64 ",\"type\":\"%s\",\"bytes\":%zu}%s",
-               i ? "," : ",\"list\":[", log->entries[i].index, log->entries[i].term,
-               entry_names[log->entries[i].type], log->entries[i].data.count,
-               i + 1 == log->entry_count ? "]" : "");
-    printf("}\n");
+    printf("],\"groups\":[");
+    for (size_t i = 0; i < log->log.group_count; i++) {
+        printf("%s", i ? "," : "");
+        print_json_group(&log->log.groups[i], options);
+    }
+    printf("]}\n");
 }
 
 static int

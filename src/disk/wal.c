@@ -18,15 +18,43 @@ static int directory_make(struct wal *wal, char out_why[512]);
 static int log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found,
                       char out_why[512]);
 static int fibers_start(struct wal *wal, struct skein_scope *scope);
-static void recovery_take(struct wal_scan *scan, struct wal_recovery *out_recovery);
 
 void
-wal_recovery_deinit(struct wal_recovery *recovery)
+wal_group_recovery_deinit(struct wal_group_recovery *recovery)
 {
     for (size_t i = 0; i < recovery->entry_count; i++)
         bytes_unref(&recovery->entries[i].data);
     mem_free(recovery->entries);
+    *recovery = (struct wal_group_recovery){0};
+}
+
+void
+wal_recovery_deinit(struct wal_recovery *recovery)
+{
+    for (size_t i = 0; i < recovery->group_count; i++)
+        wal_group_recovery_deinit(&recovery->groups[i]);
+    mem_free(recovery->groups);
     *recovery = (struct wal_recovery){0};
+}
+
+struct wal_group_recovery
+wal_recovery_take(struct wal_recovery *recovery, uint32_t group)
+{
+    struct wal_group_recovery taken = {.group = group};
+    for (size_t low = 0, high = recovery->group_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (recovery->groups[middle].group == group) {
+            taken = recovery->groups[middle];
+            recovery->groups[middle].entries = NULL;
+            recovery->groups[middle].entry_count = 0;
+            break;
+        }
+        if (recovery->groups[middle].group < group)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return taken;
 }
 
 int
@@ -53,7 +81,7 @@ wal_open(struct wal **out_wal, const struct wal_options *options, struct skein_s
             disk_explain(rc, "cannot start the log's fibers for", wal->dir, out_why);
     }
     if (rc == 0)
-        recovery_take(&scan, out_recovery);
+        *out_recovery = wal_scan_take(&scan, &wal->groups);
     wal_scan_deinit(&scan);
     if (rc < 0) {
         if (wal->handle >= 0)
@@ -98,6 +126,8 @@ wal_new(const struct wal_options *options)
     wal->buffer = mem_alloc_aligned(WAL_BLOCK_BYTES, (size_t)wal->buffer_blocks * WAL_BLOCK_BYTES);
     list_init(&wal->queue);
     list_init(&wal->encoded);
+    list_init(&wal->compacts);
+    wal->groups_max = wal_groups_max(options->segment_bytes);
     skein_waitq_init(&wal->writer_q);
     skein_waitq_init(&wal->spare_q);
     skein_waitq_init(&wal->keeper_q);
@@ -216,6 +246,21 @@ segments_of(struct wal_scan *scan, uint32_t first_number)
     return all;
 }
 
+/* What recovery found is what the writer goes on with. */
+static void
+groups_take(struct wal *wal, struct wal_scan *scan)
+{
+    wal->groups = scan->groups;
+    scan->groups = (struct wal_groups){0};
+    wal->known_count = wal_groups_known_count(&wal->groups);
+    for (size_t i = 0; i < wal->groups.count; i++) {
+        struct wal_group *group = wal->groups.items[i];
+        struct wal_mark mark = wal_group_mark(group);
+        wal_group_unpin_start(group, &wal->segments, group->state.start_index);
+        wal_raise_bounds(wal, &mark);
+    }
+}
+
 /* Go on in a fresh segment whose first batch names the end that was found. */
 static int
 log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found, char out_why[512])
@@ -224,14 +269,8 @@ log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found
     wal->end = end;
     wal->batch_next = scan->lowest != 0 ? scan->batch_next : 1;
     wal->generation_next = scan->generation_max + 1;
-    wal->state = scan->frames.state;
-    wal->durable_start_index = wal->state.start_index;
     wal->segments = segments_of(scan, found->first_number);
-    const struct wal_frames *frames = &scan->frames;
-    const struct raft_entry *last =
-        frames->entry_count ? &frames->entries[frames->entry_count - 1] : NULL;
-    wal->last_index = last ? last->index : frames->state.start_index;
-    wal->last_term = last ? last->term : frames->state.start_term;
+    groups_take(wal, scan);
     int rc = tail_sync(wal);
     if (rc == 0)
         rc = files_drop(wal, end.segment + 1, found->last_number);
@@ -239,8 +278,8 @@ log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found
         rc = spare_make(wal, found);
     if (rc == 0)
         rc = wal_batch_begin(wal);
-    if (rc == 0 && wal->compact_due)
-        rc = wal_start_put(wal);
+    if (rc == 0)
+        rc = wal_starts_put(wal);
     if (rc == 0)
         rc = wal_batch_flush(wal);
     if (rc < 0)
@@ -255,29 +294,11 @@ log_resume(struct wal *wal, struct wal_scan *scan, const struct wal_found *found
     return 0;
 }
 
-static void
-recovery_take(struct wal_scan *scan, struct wal_recovery *out_recovery)
-{
-    struct wal_frames *frames = &scan->frames;
-    uint64_t start_index = frames->state.start_index;
-    while (frames->entry_count > 0 && frames->entries[frames->entry_count - 1].index < start_index)
-        bytes_unref(&frames->entries[--frames->entry_count].data);
-    *out_recovery = (struct wal_recovery){
-        .hard_state = frames->state.hard_state,
-        .start_index = frames->state.start_index,
-        .start_term = frames->state.start_term,
-        .entries = frames->entries,
-        .entry_count = frames->entry_count,
-        .torn_bytes = scan->torn_blocks * WAL_BLOCK_BYTES + frames->void_bytes,
-    };
-    frames->entries = NULL;
-    frames->entry_count = 0;
-}
-
 int
 wal_submit(struct wal *wal, struct wal_write *write)
 {
     skein_assert(wal->magic == WAL_MAGIC);
+    skein_assert(write->group < WAL_GROUPS_MAX);
     if (wal->latched)
         return -SKEIN_ELATCHED;
     if (wal->closing)
@@ -285,6 +306,12 @@ wal_submit(struct wal *wal, struct wal_write *write)
     uint64_t bytes = wal_frame_bytes(write);
     if (wal->queued_bytes > 0 && wal->queued_bytes + bytes > wal->options.queue_bytes_max)
         return -SKEIN_EAGAIN;
+    struct wal_group *group = wal_groups_find(&wal->groups, write->group);
+    if (!group && wal->groups.count >= wal->groups_max)
+        return -SKEIN_ETOOBIG;
+    if (!group)
+        group = wal_groups_get(&wal->groups, write->group);
+    group->queued_count++;
     wal->queued_bytes += bytes;
     wal->stats.submits++;
     write->link = (struct skein_list){0};
@@ -298,15 +325,15 @@ wal_submit(struct wal *wal, struct wal_write *write)
 }
 
 void
-wal_compact(struct wal *wal, uint64_t index, uint64_t term)
+wal_compact(struct wal *wal, uint32_t group_id, uint64_t index, uint64_t term)
 {
-    if (wal->latched || wal->closing)
+    struct wal_group *group = wal_groups_find(&wal->groups, group_id);
+    if (wal->latched || wal->closing || !group)
         return;
-    if (index <= wal->state.start_index || (wal->compact_due && index <= wal->compact_index))
+    if (index <= group->state.start_index ||
+        (list_is_linked(&group->compact_link) && index <= group->compact_index))
         return;
-    wal->compact_index = index;
-    wal->compact_term = term;
-    wal->compact_due = true;
+    wal_compact_queue(wal, group, index, term);
     skein_wake_one(&wal->writer_q);
 }
 
@@ -315,6 +342,7 @@ wal_stats(const struct wal *wal, struct wal_stats *out_stats)
 {
     *out_stats = wal->stats;
     out_stats->segment_count = wal->segments.count;
+    out_stats->group_count = wal->known_count;
     out_stats->queued_bytes = wal->queued_bytes;
     out_stats->latched = wal->latched;
 }
@@ -336,6 +364,8 @@ wal_free(struct wal *wal)
     skein_assert(wal->keeper_done);
     wal_metrics_close(wal);
     wal_segments_deinit(&wal->segments);
+    wal_groups_deinit(&wal->groups);
+    mem_free(wal->effects);
     mem_free(wal->buffer);
     mem_free(wal->dir);
     mem_free(wal);

@@ -20,7 +20,11 @@
  * - A synced block is never rewritten; a batch starts in a new block.
  * - Each block: CRC32C, the segment's generation, its own position; each batch: the offset that was
  *   synced before it.
- * - Hard state and log start are carried into each new segment before anything else.
+ * - One log, many *groups*: each write is of one raft group and has its own hard state, start and
+ *   entries; what the groups write meanwhile becomes one batch, one durable write. Group 0 is the
+ *   one of a process that has a single group.
+ * - Hard state, log start and last entry of every group are carried into each new segment before
+ *   anything else.
  * - After a failed write or sync the log is *latched*: everything queued and everything later
  * completes with -SKEIN_ELATCHED (the first one with the cause), for good.
  *
@@ -38,10 +42,11 @@ struct wal_identity {
 };
 
 /*
- * Damage that leaves no doubt about what this disk has promised: `mark` says it (0007). What can be
+ * Damage that leaves no doubt about what this disk has promised to one group (0007). What can be
  * read before the damage is what the log goes back to; what was behind it is to come from peers.
  */
 struct wal_damage {
+    uint32_t group;
     struct raft_hard_state hard_state; /* to be kept: term and vote */
     uint64_t start_index;              /* a checkpoint at least as new existed */
     uint64_t last_index;               /* the log's last entry was this one */
@@ -53,24 +58,41 @@ struct wal_options {
     const char *dir; /* exists or is created */
     struct wal_identity identity;
     uint64_t segment_bytes; /* 64 MiB; a multiple of 4096, 64 KiB to 1 GiB */
-    /* NULL: a damaged log is refused. Else called before anything is given up; makes durable what
-     * @damage says and returns 0, or refuses with a negative code. On the opening fiber. */
+    /* NULL: a damaged log is refused. Else called before anything is given up, once for each group
+     * that was promised more than can be read; makes durable what @damage says and returns 0, or
+     * refuses with a negative code. On the opening fiber. */
     int (*on_damage)(void *owner, const struct wal_damage *damage);
     void *owner;
     uint64_t queue_bytes_max; /* 256 MiB queued and not durable: wal_submit refuses beyond */
 };
 
-/* What a log holds. **Ownership**: wal_recovery_deinit. */
-struct wal_recovery {
+/* Groups have the ids 0 to WAL_GROUPS_MAX - 1. A log with small segments has room for fewer: what
+ * is carried takes up half a segment at most (wal_groups_max in wal_group.h: 65,536 from 8 MiB on).
+ */
+#define WAL_GROUPS_MAX 65536u
+
+/* What a log holds of one group. */
+struct wal_group_recovery {
+    uint32_t group;
     struct raft_hard_state hard_state;
     uint64_t start_index; /* the log begins behind this (a checkpoint's index); 0: at 1 */
     uint64_t start_term;
     struct raft_entry *entries; /* contiguous from some index <= start_index + 1 on... last */
     size_t entry_count;
+};
+
+/* What a log holds. **Ownership**: wal_recovery_deinit. */
+struct wal_recovery {
+    struct wal_group_recovery *groups; /* ascending by group; only those that ever wrote */
+    size_t group_count;
     uint64_t torn_bytes; /* dropped at the end, never acknowledged */
 };
 
 void wal_recovery_deinit(struct wal_recovery *recovery);
+/* wal_recovery_take - @group's part; all zero but the id when the log knows nothing of it.
+ * **Ownership**: the entries are the caller's from now on (wal_group_recovery_deinit). */
+struct wal_group_recovery wal_recovery_take(struct wal_recovery *recovery, uint32_t group);
+void wal_group_recovery_deinit(struct wal_group_recovery *recovery);
 
 /*
  * wal_open - open or create, recover, and start the writer fiber in @scope (skein_scope_join it
@@ -87,25 +109,29 @@ int wal_open(struct wal **out_wal, const struct wal_options *options, struct ske
 /* One write. The submitter keeps it (and the entries) alive until on_durable; the log takes no
  * references. */
 struct wal_write {
+    uint32_t group;                           /* below WAL_GROUPS_MAX */
     const struct raft_hard_state *hard_state; /* NULL: unchanged */
     const struct raft_snapshot *snapshot;     /* NULL, or the log restarts behind it */
     const struct raft_entry *entries;
     size_t entry_count;
-    bool sync; /* false: may wait for the next synced write (commit only) */
+    bool sync;   /* false: may wait for the next synced write (commit only) */
+    bool forget; /* the group leaves this log: nothing of it, no vote either, is left when it is
+                  * durable; without state and entries */
     void (*on_durable)(struct wal_write *write,
                        int status); /* 0 or negative; on the shard, not in submit */
     void *owner;
     struct skein_list link; /* the log's */
 };
 
-/* wal_submit - queue @write. **Returns** 0; -SKEIN_EAGAIN: queue_bytes_max; -SKEIN_ELATCHED:
- * on_durable is not called. */
+/* wal_submit - queue @write. Writes of one group become durable in their order.
+ * **Returns** 0; on_durable is not called after -SKEIN_EAGAIN: queue_bytes_max; -SKEIN_ETOOBIG: a
+ * new group and the log has as many as it can carry; -SKEIN_ELATCHED; -SKEIN_ECLOSED. */
 int wal_submit(struct wal *wal, struct wal_write *write) SKEIN_MUST_CHECK;
 
-/* wal_compact - entries up to @index are covered by a durable checkpoint (@index, @term): segments
- * that hold nothing newer are removed, after a segment that carries hard state and start is
- * durable. Does not wait. */
-void wal_compact(struct wal *wal, uint64_t index, uint64_t term);
+/* wal_compact - @group's entries up to @index are covered by a durable checkpoint (@index, @term):
+ * segments that hold nothing newer are removed, after a segment that carries hard state and start
+ * is durable. Does not wait. */
+void wal_compact(struct wal *wal, uint32_t group, uint64_t index, uint64_t term);
 
 /* wal_forget_damaged - remove the *.damaged files that a repair left in @dir. */
 int wal_forget_damaged(const char *dir) SKEIN_MUST_CHECK;
@@ -115,6 +141,7 @@ struct wal_stats {
     uint64_t write_bytes; /* with padding */
     uint64_t submits;
     uint64_t segment_count;
+    uint64_t group_count;
     uint64_t queued_bytes;
     int latched; /* 0 or the code that latched it */
 };

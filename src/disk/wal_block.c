@@ -15,16 +15,31 @@ is_zero(const uint8_t *data, size_t count)
     return count == 0 || (data[0] == 0 && memcmp(data, data + 1, count - 1) == 0);
 }
 
-#define MARK_AT (WAL_BLOCK_BYTES - WAL_MARK_BYTES)
+#define MARK_OLD_BYTES 56u
+#define CARRY_OLD_BYTES 88u
 
 static size_t
-payload_bytes_max(bool marked)
+mark_bytes(enum wal_block_layout layout)
 {
-    return WAL_PAYLOAD_BYTES + (marked ? 0 : WAL_MARK_BYTES);
+    switch (layout) {
+    case WAL_LAYOUT_BARE:
+        return 0;
+    case WAL_LAYOUT_MARK:
+        return MARK_OLD_BYTES;
+    case WAL_LAYOUT_GROUPS:
+        return WAL_MARK_BYTES;
+    }
+    return 0;
 }
 
-static void
-state_encode(uint8_t *to, const struct wal_state *state)
+static size_t
+payload_bytes_max(enum wal_block_layout layout)
+{
+    return WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES - mark_bytes(layout);
+}
+
+void
+wal_state_encode(uint8_t to[WAL_STATE_BYTES], const struct wal_state *state)
 {
     wire_store(to, state->hard_state.term, 8);
     wire_store(to + 8, state->hard_state.vote, 8);
@@ -33,8 +48,8 @@ state_encode(uint8_t *to, const struct wal_state *state)
     wire_store(to + 32, state->start_term, 8);
 }
 
-static struct wal_state
-state_decode(const uint8_t *from)
+struct wal_state
+wal_state_decode(const uint8_t from[WAL_STATE_BYTES])
 {
     return (struct wal_state){
         .hard_state = {wire_load(from, 8), wire_load(from + 8, 8), wire_load(from + 16, 8)},
@@ -43,29 +58,48 @@ state_decode(const uint8_t *from)
     };
 }
 
+/* The marks of both layouts begin alike. */
 static void
-mark_encode(uint8_t *to, const struct wal_mark *mark)
+mark_encode(uint8_t *raw, const struct wal_block *block)
 {
-    state_encode(to, &mark->state);
+    uint8_t *to = raw + WAL_BLOCK_BYTES - mark_bytes(block->layout);
+    const struct wal_mark *mark = &block->mark;
+    wal_state_encode(to, &mark->state);
     wire_store(to + 40, mark->last_index, 8);
     wire_store(to + 48, mark->last_term, 8);
+    if (block->layout != WAL_LAYOUT_GROUPS)
+        return;
+    wire_store(to + 56, mark->term_max, 8);
+    wire_store(to + 64, mark->index_max, 8);
+    wire_store(to + 72, mark->group, 4);
+    wire_store(to + 76, mark->group_count, 4);
+    raw[44] = mark->alone;
 }
 
 static struct wal_mark
-mark_decode(const uint8_t *from)
+mark_decode(const uint8_t *raw, enum wal_block_layout layout)
 {
-    return (struct wal_mark){.state = state_decode(from),
-                             .last_index = wire_load(from + 40, 8),
-                             .last_term = wire_load(from + 48, 8)};
+    const uint8_t *from = raw + WAL_BLOCK_BYTES - mark_bytes(layout);
+    struct wal_mark mark = {.state = wal_state_decode(from),
+                            .last_index = wire_load(from + 40, 8),
+                            .last_term = wire_load(from + 48, 8)};
+    if (layout != WAL_LAYOUT_GROUPS)
+        return mark;
+    mark.term_max = wire_load(from + 56, 8);
+    mark.index_max = wire_load(from + 64, 8);
+    mark.group = (uint32_t)wire_load(from + 72, 4);
+    mark.group_count = (uint32_t)wire_load(from + 76, 4);
+    mark.alone = raw[44];
+    return mark;
 }
 
 void
 wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block)
 {
-    skein_assert(block->payload_bytes <= payload_bytes_max(block->marked));
+    skein_assert(block->payload_bytes <= payload_bytes_max(block->layout));
     skein_assert(block->number < block->count);
     raw[4] = (uint8_t)block->kind;
-    raw[5] = block->marked;
+    raw[5] = (uint8_t)block->layout;
     wire_store(raw + 6, block->payload_bytes, 2);
     wire_store(raw + 8, block->generation, 8);
     wire_store(raw + 16, block->at.segment, 4);
@@ -78,8 +112,8 @@ wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block)
     wire_store(raw + 44, 0, 4);
     size_t used = WAL_BLOCK_HEAD_BYTES + block->payload_bytes;
     memset(raw + used, 0, WAL_BLOCK_BYTES - used);
-    if (block->marked)
-        mark_encode(raw + MARK_AT, &block->mark);
+    if (block->layout != WAL_LAYOUT_BARE)
+        mark_encode(raw, block);
     wire_store(raw, crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4), 4);
 }
 
@@ -95,10 +129,10 @@ block_decode(const uint8_t *raw, struct wal_block *block)
         .synced = {(uint32_t)wire_load(raw + 32, 4), (uint32_t)wire_load(raw + 36, 4)},
         .number = (uint16_t)wire_load(raw + 40, 2),
         .count = (uint16_t)wire_load(raw + 42, 2),
-        .marked = raw[5] == 1,
+        .layout = raw[5],
     };
-    if (block->marked)
-        block->mark = mark_decode(raw + MARK_AT);
+    if (raw[5] == WAL_LAYOUT_MARK || raw[5] == WAL_LAYOUT_GROUPS)
+        block->mark = mark_decode(raw, block->layout);
 }
 
 /* The rules a block keeps whatever its neighbours are; NULL when it keeps them. */
@@ -107,17 +141,20 @@ block_fault(const uint8_t *raw, const struct wal_block *block)
 {
     if (raw[4] != WAL_BLOCK_CARRY && raw[4] != WAL_BLOCK_DATA)
         return "unknown kind of block";
-    if (raw[5] > 1 || !is_zero(raw + 44, 4) ||
-        block->payload_bytes > payload_bytes_max(block->marked))
+    if (raw[5] > WAL_LAYOUT_GROUPS || raw[44] > (raw[5] == WAL_LAYOUT_GROUPS) ||
+        !is_zero(raw + 45, 3) || block->payload_bytes > payload_bytes_max(block->layout))
         return "senseless block head";
+    if (block->mark.group >= WAL_GROUPS_MAX || block->mark.group_count > WAL_GROUPS_MAX)
+        return "senseless mark";
     if (block->count == 0 || block->count > WAL_BATCH_BLOCKS_MAX || block->number >= block->count)
         return "senseless batch length";
     if (block->batch == 0 || block->at.block < 1u + block->number)
         return "senseless batch number";
-    bool first_of_segment = block->at.block == 1;
-    if ((block->kind == WAL_BLOCK_CARRY) != first_of_segment)
+    bool carries = block->kind == WAL_BLOCK_CARRY;
+    if (carries != (block->at.block == 1) &&
+        !(carries && block->layout == WAL_LAYOUT_GROUPS && block->at.block > 1))
         return "carry block out of place";
-    if (block->kind == WAL_BLOCK_CARRY && block->payload_bytes != WAL_CARRY_BYTES)
+    if (carries && block->layout != WAL_LAYOUT_GROUPS && block->payload_bytes != CARRY_OLD_BYTES)
         return "carry block of a wrong length";
     return NULL;
 }
@@ -183,24 +220,6 @@ wal_header_decode(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_header *out_hea
         return -SKEIN_ECORRUPT;
     *out_header = header;
     return 0;
-}
-
-void
-wal_carry_encode(uint8_t payload[WAL_CARRY_BYTES], const struct wal_carry *carry)
-{
-    state_encode(payload, &carry->state);
-    wire_store(payload + 40, carry->continuing_bytes, 8);
-    state_encode(payload + 48, &carry->after);
-}
-
-void
-wal_carry_decode(const uint8_t payload[WAL_CARRY_BYTES], struct wal_carry *out_carry)
-{
-    *out_carry = (struct wal_carry){
-        .state = state_decode(payload),
-        .continuing_bytes = wire_load(payload + 40, 8),
-        .after = state_decode(payload + 48),
-    };
 }
 
 bool

@@ -14,18 +14,18 @@
  *   segment:  | header | batch: carry, data ... | batch: data ... | ... | zeros |
  *
  * A batch is what one durable write wrote. Its blocks are numbered; each names its own place, the
- * batch, and the place behind the batch that was durable before it. The first block of the first
- * batch of a segment is the *carry*: what recovery has to know when the segments before are gone.
- * The payloads of the data blocks, one after the other, are the stream of frames (wal_frame.h).
+ * batch, and the place behind the batch that was durable before it. The first blocks of a segment
+ * are the *carry* (wal_carry.h): what recovery has to know when the segments before are gone. The
+ * payloads of the data blocks, one after the other, are the stream of frames (wal_frame.h).
  */
 
 #define WAL_BLOCK_BYTES 4096u
 #define WAL_BLOCK_HEAD_BYTES 48u
-#define WAL_MARK_BYTES 56u
+#define WAL_MARK_BYTES 80u
 #define WAL_PAYLOAD_BYTES (WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES - WAL_MARK_BYTES)
 #define WAL_BATCH_BLOCKS_MAX 256u
-#define WAL_FORMAT_VERSION 2u
-#define WAL_FORMAT_VERSION_MIN 1u /* its blocks have no mark, and that much more payload */
+#define WAL_FORMAT_VERSION 3u
+#define WAL_FORMAT_VERSION_MIN 1u
 #define WAL_SEGMENT_BYTES_MIN (64u << 10)
 #define WAL_SEGMENT_BYTES_MAX (1u << 30)
 
@@ -35,20 +35,31 @@ struct wal_position {
     uint32_t block;
 };
 
-/* What the log says besides its entries, as of some frame. */
+/* What a group's log says besides its entries, as of some frame. */
 struct wal_state {
     struct raft_hard_state hard_state;
     uint64_t start_index;
     uint64_t start_term;
 };
 
-/* What a whole batch makes of the log: in every block of it, so that one that can be read tells how
- * far the log went, whatever became of the others. Entries behind `last` are void. */
+/*
+ * What a whole batch makes of the log: in every block of it, so that one that can be read tells how
+ * far the log went, whatever became of the others. It is exact for the group of the batch's last
+ * frame, and for all others a bound. Entries behind `last` are void.
+ */
 struct wal_mark {
+    uint32_t group;
+    uint32_t group_count; /* in the log; 0: it is of a version that has one group, 0 */
+    bool alone;           /* no other group wrote since this segment's carry */
     struct wal_state state;
     uint64_t last_index; /* 0: no entry and no start */
     uint64_t last_term;
+    uint64_t term_max;  /* over all groups: no term above */
+    uint64_t index_max; /* over all groups: no entry behind */
 };
+
+/* How a block is laid out: version 1 has no mark, 2 a mark of 56 bytes without groups. */
+enum wal_block_layout { WAL_LAYOUT_BARE = 0, WAL_LAYOUT_MARK = 1, WAL_LAYOUT_GROUPS = 2 };
 
 enum wal_block_kind { WAL_BLOCK_CARRY = 2, WAL_BLOCK_DATA = 3 };
 
@@ -61,7 +72,7 @@ struct wal_block {
     uint64_t batch;             /* 1, 2, 3 ... over all segments */
     uint16_t number;            /* in the batch, from 0 */
     uint16_t count;             /* blocks in the batch */
-    bool marked;                /* false: of version 1 */
+    enum wal_block_layout layout;
     struct wal_mark mark;
 };
 
@@ -95,19 +106,9 @@ void wal_header_encode(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_header *he
 int wal_header_decode(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_header *out_header,
                       uint32_t *out_version) SKEIN_MUST_CHECK;
 
-/* The carry: the state after the frames that ended before, and how far the frame reaches that began
- * before and ends in here or later; `after` is the state when that one is complete. */
-struct wal_carry {
-    struct wal_state state;
-    uint64_t continuing_bytes; /* 0: a frame begins here; one that was left unfinished is void */
-    struct wal_state after;
-};
-
-#define WAL_CARRY_BYTES 88u
-
-void wal_carry_encode(uint8_t payload[WAL_CARRY_BYTES], const struct wal_carry *carry);
-void wal_carry_decode(const uint8_t payload[WAL_CARRY_BYTES], struct wal_carry *out_carry);
-
+#define WAL_STATE_BYTES 40u
+void wal_state_encode(uint8_t to[WAL_STATE_BYTES], const struct wal_state *state);
+struct wal_state wal_state_decode(const uint8_t from[WAL_STATE_BYTES]);
 bool wal_state_equal(const struct wal_state *a, const struct wal_state *b);
 
 #endif

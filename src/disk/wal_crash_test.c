@@ -80,7 +80,8 @@ state_apply(struct state *state, const struct op *op)
 }
 
 static bool
-state_matches(const struct state *state, const struct wal_recovery *recovery, uint64_t compacted)
+state_matches(const struct state *state, const struct wal_group_recovery *recovery,
+              uint64_t compacted)
 {
     if (memcmp(&state->hard_state, &recovery->hard_state, sizeof(state->hard_state)) != 0)
         return false;
@@ -169,7 +170,7 @@ op_draw(struct world *world, struct state *now)
         op.index = op.snapshot + 1;
     } else if (what < 4 && now->last > start) {
         world->compacted = prng_range(prng, start + 1, now->last);
-        wal_compact(world->wal, world->compacted, 1);
+        wal_compact(world->wal, 0, world->compacted, 1);
     }
     op.hard_state.commit = op.index;
     op.hard_state.vote = prng_next(prng);
@@ -182,7 +183,7 @@ op_draw(struct world *world, struct state *now)
 }
 
 static int
-world_open(struct world *world, struct skein_scope *scope, struct wal_recovery *recovery,
+world_open(struct world *world, struct skein_scope *scope, struct wal_group_recovery *recovery,
            char why[512])
 {
     struct wal_options options = {.dir = world->dir,
@@ -191,7 +192,13 @@ world_open(struct world *world, struct skein_scope *scope, struct wal_recovery *
                                   .queue_bytes_max = 1 << 30};
     skein_scope_init(scope);
     skein_waitq_init(&world->q);
-    return wal_open(&world->wal, &options, scope, recovery, why);
+    struct wal_recovery all;
+    int rc = wal_open(&world->wal, &options, scope, &all, why);
+    if (rc < 0)
+        return rc;
+    *recovery = wal_recovery_take(&all, 0);
+    wal_recovery_deinit(&all);
+    return 0;
 }
 
 static void
@@ -204,7 +211,7 @@ world_close(struct world *world, struct skein_scope *scope)
 
 /* The m for which the recovery is the state after m writes; the model goes on from there. */
 static void
-recovery_judge(struct world *world, const struct wal_recovery *recovery, uint64_t acked)
+recovery_judge(struct world *world, const struct wal_group_recovery *recovery, uint64_t acked)
 {
     world->scratch = world->base;
     for (uint64_t m = 0; m <= world->op_count; m++) {
@@ -230,7 +237,7 @@ static void
 round_run(struct world *world, uint64_t acked, uint64_t ops)
 {
     struct skein_scope scope;
-    struct wal_recovery recovery;
+    struct wal_group_recovery recovery;
     char why[512];
     disk_model_store(&world->disk, world->dir);
     disk_test_record_clear();
@@ -239,7 +246,7 @@ round_run(struct world *world, uint64_t acked, uint64_t ops)
     if (rc < 0)
         fail_msg("not opened: %s", why);
     recovery_judge(world, &recovery, acked);
-    wal_recovery_deinit(&recovery);
+    wal_group_recovery_deinit(&recovery);
     struct state *now = mem_alloc(sizeof(*now));
     *now = world->base;
     for (uint64_t i = 0; i < ops; i++) {
@@ -342,7 +349,7 @@ every_point_main(void *arg)
     struct world *world = mem_alloc(sizeof(*world));
     struct world *fork = mem_alloc(sizeof(*fork));
     struct skein_scope scope;
-    struct wal_recovery recovery;
+    struct wal_group_recovery recovery;
     char why[512];
     world_init(world, *(uint64_t *)arg);
     round_run(world, 0, 40);
@@ -357,7 +364,7 @@ every_point_main(void *arg)
         if (rc < 0)
             fail_msg("point %u: not opened: %s", (unsigned)point, why);
         recovery_judge(fork, &recovery, acked);
-        wal_recovery_deinit(&recovery);
+        wal_group_recovery_deinit(&recovery);
         world_close(fork, &scope);
         disk_model_deinit(&fork->disk);
     }
@@ -381,7 +388,7 @@ flips_main(void *arg)
 {
     struct world *world = mem_alloc(sizeof(*world));
     struct skein_scope scope;
-    struct wal_recovery recovery;
+    struct wal_group_recovery recovery;
     char why[512];
     uint64_t refused = 0;
     world_init(world, *(uint64_t *)arg);
@@ -406,7 +413,7 @@ flips_main(void *arg)
             refused++;
         } else {
             recovery_judge(fork, &recovery, acked);
-            wal_recovery_deinit(&recovery);
+            wal_group_recovery_deinit(&recovery);
             world_close(fork, &scope);
         }
         disk_model_deinit(&fork->disk);

@@ -3,42 +3,7 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/wire.h"
-
-void
-wal_segments_add(struct wal_segments *segments, uint32_t number)
-{
-    skein_assert(segments->count == 0 || segments->items[segments->count - 1].number + 1 == number);
-    mem_grow(&segments->items, &segments->capacity, segments->count, sizeof(*segments->items));
-    segments->items[segments->count++] = (struct wal_segment){.number = number};
-}
-
-void
-wal_segments_note(struct wal_segments *segments, uint32_t number, uint64_t index)
-{
-    for (size_t i = segments->count; i-- > 0;) {
-        struct wal_segment *segment = &segments->items[i];
-        if (segment->number == number && segment->index_max < index)
-            segment->index_max = index;
-        if (segment->number <= number)
-            return;
-    }
-}
-
-void
-wal_segments_restart(struct wal_segments *segments, uint32_t number)
-{
-    for (size_t i = 0; i < segments->count && segments->items[i].number < number; i++)
-        segments->items[i].index_max = 0;
-}
-
-void
-wal_segments_deinit(struct wal_segments *segments)
-{
-    mem_free(segments->items);
-    *segments = (struct wal_segments){0};
-}
 
 uint64_t
 wal_frame_bytes(const struct wal_write *write)
@@ -50,11 +15,13 @@ wal_frame_bytes(const struct wal_write *write)
 }
 
 static void
-head_encode(uint8_t *head, uint32_t flags, uint64_t bytes, uint64_t entry_count)
+head_encode(uint8_t *head, uint32_t flags, uint32_t group, uint64_t bytes, uint64_t entry_count)
 {
+    skein_assert(group < WAL_GROUPS_MAX);
     memset(head, 0, WAL_FRAME_HEAD_BYTES);
     wire_store(head, WAL_FRAME_MAGIC, 4);
-    wire_store(head + 4, flags, 4);
+    wire_store(head + 4, flags, 2);
+    wire_store(head + 6, group, 2);
     wire_store(head + 8, bytes, 8);
     wire_store(head + 16, entry_count, 8);
 }
@@ -62,9 +29,10 @@ head_encode(uint8_t *head, uint32_t flags, uint64_t bytes, uint64_t entry_count)
 void
 wal_frame_head(uint8_t head[WAL_FRAME_HEAD_BYTES], const struct wal_write *write)
 {
-    uint32_t flags =
-        (write->hard_state ? WAL_FRAME_HARD_STATE : 0) | (write->snapshot ? WAL_FRAME_SNAPSHOT : 0);
-    head_encode(head, flags, wal_frame_bytes(write), write->entry_count);
+    uint32_t flags = (write->hard_state ? WAL_FRAME_HARD_STATE : 0) |
+                     (write->snapshot ? WAL_FRAME_SNAPSHOT : 0) |
+                     (write->forget ? WAL_FRAME_FORGET : 0);
+    head_encode(head, flags, write->group, wal_frame_bytes(write), write->entry_count);
     if (write->hard_state) {
         wire_store(head + 24, write->hard_state->term, 8);
         wire_store(head + 32, write->hard_state->vote, 8);
@@ -77,9 +45,10 @@ wal_frame_head(uint8_t head[WAL_FRAME_HEAD_BYTES], const struct wal_write *write
 }
 
 void
-wal_frame_start_head(uint8_t head[WAL_FRAME_HEAD_BYTES], uint64_t index, uint64_t term)
+wal_frame_start_head(uint8_t head[WAL_FRAME_HEAD_BYTES], uint32_t group, uint64_t index,
+                     uint64_t term)
 {
-    head_encode(head, WAL_FRAME_START, WAL_FRAME_HEAD_BYTES, 0);
+    head_encode(head, WAL_FRAME_START, group, WAL_FRAME_HEAD_BYTES, 0);
     wire_store(head + 48, index, 8);
     wire_store(head + 56, term, 8);
 }

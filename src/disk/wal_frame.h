@@ -2,12 +2,12 @@
 #ifndef DISK_WAL_FRAME_H
 #define DISK_WAL_FRAME_H
 
-#include "disk/wal_block.h"
+#include "disk/wal_carry.h"
 
 /*
  * Frames: one wal_write each, all of it or nothing. Pure.
  *
- *   head (64 bytes): magic, flags, bytes of the frame, entries, hard state, position
+ *   head (64 bytes): magic, flags, group, bytes of the frame, entries, hard state, position
  *   each entry: index, term, bytes, type (24 bytes), data
  *
  * A frame may reach over blocks, batches and segments; it belongs to the segment of its first byte.
@@ -21,48 +21,36 @@
 #define WAL_FRAME_HARD_STATE 1u
 #define WAL_FRAME_SNAPSHOT 2u /* position: the log restarts behind it */
 #define WAL_FRAME_START 4u    /* position: a checkpoint covers everything up to it */
-
-/* ---- the segments of a log, and what they hold ---- */
-struct wal_segment {
-    uint32_t number;
-    uint64_t index_max; /* of the entries in frames that begin here; 0: none that counts */
-};
-
-struct wal_segments {
-    struct wal_segment *items; /* ascending, without gaps */
-    size_t count;
-    size_t capacity;
-};
-
-void wal_segments_add(struct wal_segments *segments, uint32_t number);
-/* wal_segments_note - a frame that begins in segment @number holds entries up to @index. */
-void wal_segments_note(struct wal_segments *segments, uint32_t number, uint64_t index);
-/* wal_segments_restart - a snapshot marker in @number: entries in the segments before are void. */
-void wal_segments_restart(struct wal_segments *segments, uint32_t number);
-void wal_segments_deinit(struct wal_segments *segments);
+#define WAL_FRAME_FORGET 8u   /* nothing of the group is left */
 
 /* ---- writing ---- */
 /* wal_frame_bytes - the length of @write's frame. O(entries). */
 uint64_t wal_frame_bytes(const struct wal_write *write);
-/* wal_frame_head - the head of @write's frame; @start: instead of a write, a WAL_FRAME_START. */
+/* wal_frame_head - the head of @write's frame. wal_frame_start_head - of a WAL_FRAME_START. */
 void wal_frame_head(uint8_t head[WAL_FRAME_HEAD_BYTES], const struct wal_write *write);
-void wal_frame_start_head(uint8_t head[WAL_FRAME_HEAD_BYTES], uint64_t index, uint64_t term);
+void wal_frame_start_head(uint8_t head[WAL_FRAME_HEAD_BYTES], uint32_t group, uint64_t index,
+                          uint64_t term);
 void wal_entry_head(uint8_t head[WAL_ENTRY_HEAD_BYTES], const struct raft_entry *entry);
 
 /* ---- reading: bytes pushed in, entries and state out ---- */
 enum wal_frame_phase { WAL_PHASE_HEAD, WAL_PHASE_ENTRY_HEAD, WAL_PHASE_ENTRY_DATA };
 
 struct wal_frames {
-    struct wal_state state;     /* after the complete frames */
-    struct raft_entry *entries; /* of the complete frames, overwrites carried out */
-    size_t entry_count;
-    size_t entry_capacity;
+    struct wal_groups *groups;     /* borrowed: after the complete frames */
     struct wal_segments *segments; /* borrowed */
+
+    /* The carry of the segment that is read. */
+    bool carried;        /* one was complete: the state is known */
+    bool carry_complete; /* this segment's */
+    uint8_t *carry;
+    size_t carry_count;
+    size_t carry_capacity;
 
     /* The frame in progress. */
     bool in_frame;
     uint32_t home; /* the segment it began in */
     uint32_t flags;
+    uint32_t group;
     uint64_t frame_bytes;
     uint64_t left_bytes; /* still to come */
     uint64_t entries_left;
@@ -78,22 +66,29 @@ struct wal_frames {
 
     /* The tail of a frame whose beginning was removed with its segment. */
     uint64_t skip_bytes;
-    uint64_t void_bytes; /* of frames that were never completed */
+    struct wal_mark skip_after; /* of its group, when it is over */
+    uint64_t void_bytes;        /* of frames that were never completed */
 
     const char *error; /* a static phrase after -SKEIN_ECORRUPT */
 };
 
-void wal_frames_init(struct wal_frames *frames, struct wal_segments *segments);
+void wal_frames_init(struct wal_frames *frames, struct wal_groups *groups,
+                     struct wal_segments *segments);
 void wal_frames_deinit(struct wal_frames *frames);
-/* wal_frames_carry - a segment begins; @lowest: it is the first one there is.
- * **Returns** 0 or -SKEIN_ECORRUPT: it contradicts what came before. */
-int wal_frames_carry(struct wal_frames *frames, const struct wal_carry *carry,
-                     bool lowest) SKEIN_MUST_CHECK;
+/* wal_frames_segment - a segment begins, @number, with a carry. */
+void wal_frames_segment(struct wal_frames *frames, uint32_t number);
+/* wal_frames_carry - the next bytes of its carry.
+ * **Returns** 0; -SKEIN_ECORRUPT: none looks like this, or it contradicts what came before;
+ * -SKEIN_ENOMEM. */
+int wal_frames_carry(struct wal_frames *frames, const uint8_t *data, size_t count) SKEIN_MUST_CHECK;
 /* wal_frames_push - the next bytes of the stream, from @segment.
  * **Returns** 0, -SKEIN_ECORRUPT: no frame looks like this, -SKEIN_ENOMEM. */
 int wal_frames_push(struct wal_frames *frames, uint32_t segment, const uint8_t *data,
                     size_t count) SKEIN_MUST_CHECK;
 /* wal_frames_end - the stream ended; a frame in progress is void. */
 void wal_frames_end(struct wal_frames *frames);
+/* wal_frames_contiguous - @group's entries reach down to its start; what is covered by the start
+ * and does not is dropped. False: entries are missing. */
+bool wal_frames_contiguous(struct wal_group *group);
 
 #endif

@@ -6,7 +6,7 @@
 #include "disk/wal_frame.h"
 #include "skein/error.h"
 
-static int head_parsed(struct wal_frames *frames, uint32_t segment);
+static int head_parsed(struct wal_frames *frames);
 static int entry_head_parsed(struct wal_frames *frames);
 static int frame_commit(struct wal_frames *frames);
 
@@ -26,9 +26,9 @@ pending_drop(struct wal_frames *frames)
 }
 
 void
-wal_frames_init(struct wal_frames *frames, struct wal_segments *segments)
+wal_frames_init(struct wal_frames *frames, struct wal_groups *groups, struct wal_segments *segments)
 {
-    *frames = (struct wal_frames){.segments = segments};
+    *frames = (struct wal_frames){.groups = groups, .segments = segments};
 }
 
 void
@@ -36,9 +36,7 @@ wal_frames_deinit(struct wal_frames *frames)
 {
     pending_drop(frames);
     mem_free(frames->pending);
-    for (size_t i = 0; i < frames->entry_count; i++)
-        bytes_unref(&frames->entries[i].data);
-    mem_free(frames->entries);
+    mem_free(frames->carry);
     *frames = (struct wal_frames){0};
 }
 
@@ -55,15 +53,68 @@ wal_frames_end(struct wal_frames *frames)
     frames->phase = WAL_PHASE_HEAD;
 }
 
-int
-wal_frames_carry(struct wal_frames *frames, const struct wal_carry *carry, bool lowest)
+void
+wal_frames_segment(struct wal_frames *frames, uint32_t number)
 {
-    if (lowest) {
-        frames->state = carry->state;
-        frames->skip_bytes = carry->continuing_bytes;
-        frames->after = carry->after;
-        return 0;
+    wal_segments_add(frames->segments, number);
+    frames->carry_count = 0;
+    frames->carry_complete = false;
+}
+
+static void
+group_restore(struct wal_frames *frames, const struct wal_mark *mark)
+{
+    struct wal_group *group = wal_groups_get(frames->groups, mark->group);
+    group->known = true;
+    group->state = mark->state;
+    group->last_index = mark->last_index;
+    group->last_term = mark->last_term;
+}
+
+/* The lowest segment's carry: what is known begins with it. */
+static int
+carry_adopt(struct wal_frames *frames, const struct wal_carry *carry)
+{
+    const uint8_t *row = frames->carry + WAL_CARRY_HEAD_BYTES;
+    uint32_t after = 0;
+    for (uint32_t i = 0; i < carry->row_count; i++, row += WAL_CARRY_ROW_BYTES) {
+        struct wal_mark mark = wal_carry_row(row);
+        if (mark.group < after || mark.group >= WAL_GROUPS_MAX)
+            return fault(frames, "the carried groups are out of order");
+        after = mark.group + 1;
+        group_restore(frames, &mark);
     }
+    frames->skip_bytes = carry->continuing_bytes;
+    frames->skip_after = carry->after;
+    frames->carried = true;
+    return 0;
+}
+
+static int
+carry_compare(struct wal_frames *frames, const struct wal_carry *carry)
+{
+    const uint8_t *row = frames->carry + WAL_CARRY_HEAD_BYTES;
+    if (wal_groups_known_count(frames->groups) != carry->row_count)
+        return fault(frames, "other groups are carried than were in the segments before");
+    for (size_t i = 0; i < frames->groups->count; i++) {
+        if (!frames->groups->items[i]->known)
+            continue;
+        struct wal_mark was = wal_group_mark(frames->groups->items[i]);
+        struct wal_mark mark = wal_carry_row(row);
+        row += WAL_CARRY_ROW_BYTES;
+        if (mark.group != was.group || !wal_state_equal(&mark.state, &was.state) ||
+            (carry->lasts &&
+             (mark.last_index != was.last_index || mark.last_term != was.last_term)))
+            return fault(frames, "the carried state contradicts the segments before");
+    }
+    return 0;
+}
+
+static int
+carry_check(struct wal_frames *frames, const struct wal_carry *carry)
+{
+    if (!frames->carried)
+        return carry_adopt(frames, carry);
     if (carry->continuing_bytes == 0) {
         wal_frames_end(frames);
     } else {
@@ -73,9 +124,32 @@ wal_frames_carry(struct wal_frames *frames, const struct wal_carry *carry, bool 
         if (left != carry->continuing_bytes)
             return fault(frames, "the carried state continues another frame");
     }
-    if (!wal_state_equal(&carry->state, &frames->state))
-        return fault(frames, "the carried state contradicts the segments before");
-    return 0;
+    return carry_compare(frames, carry);
+}
+
+int
+wal_frames_carry(struct wal_frames *frames, const uint8_t *data, size_t count)
+{
+    struct wal_carry carry;
+    if (frames->carry_complete)
+        return fault(frames, "a carry that is longer than it says");
+    if (frames->carry_count + count > frames->carry_capacity) {
+        size_t capacity = 2 * (frames->carry_count + count);
+        uint8_t *grown = mem_try_realloc(frames->carry, capacity);
+        if (!grown)
+            return -SKEIN_ENOMEM;
+        frames->carry = grown;
+        frames->carry_capacity = capacity;
+    }
+    memcpy(frames->carry + frames->carry_count, data, count);
+    frames->carry_count += count;
+    if (frames->carry_count < WAL_CARRY_HEAD_BYTES || wal_carry_decode(frames->carry, &carry) < 0)
+        return fault(frames, "no carry looks like this");
+    size_t whole = WAL_CARRY_HEAD_BYTES + (size_t)carry.row_count * WAL_CARRY_ROW_BYTES;
+    if (frames->carry_count > whole)
+        return fault(frames, "a carry that is longer than it says");
+    frames->carry_complete = frames->carry_count == whole;
+    return frames->carry_complete ? carry_check(frames, &carry) : 0;
 }
 
 /* Collect @wanted bytes of a fixed part; true when they are all there. */
@@ -102,7 +176,7 @@ skip(struct wal_frames *frames, const uint8_t **data, size_t *count)
     *count -= take;
     frames->skip_bytes -= take;
     if (frames->skip_bytes == 0)
-        frames->state = frames->after;
+        group_restore(frames, &frames->skip_after);
 }
 
 static void
@@ -135,6 +209,8 @@ int
 wal_frames_push(struct wal_frames *frames, uint32_t segment, const uint8_t *data, size_t count)
 {
     int rc = 0;
+    if (!frames->carry_complete)
+        return fault(frames, "frames before the carry is complete");
     while (count > 0 && rc == 0) {
         if (frames->skip_bytes > 0) {
             skip(frames, &data, &count);
@@ -142,7 +218,7 @@ wal_frames_push(struct wal_frames *frames, uint32_t segment, const uint8_t *data
             if (frames->scratch_count == 0)
                 frames->home = segment;
             if (scratch_fill(frames, WAL_FRAME_HEAD_BYTES, &data, &count))
-                rc = head_parsed(frames, segment);
+                rc = head_parsed(frames);
         } else if (frames->phase == WAL_PHASE_ENTRY_HEAD) {
             if (scratch_fill(frames, WAL_ENTRY_HEAD_BYTES, &data, &count))
                 rc = entry_head_parsed(frames);
@@ -156,12 +232,13 @@ wal_frames_push(struct wal_frames *frames, uint32_t segment, const uint8_t *data
 }
 
 static int
-head_parsed(struct wal_frames *frames, uint32_t segment)
+head_parsed(struct wal_frames *frames)
 {
     const uint8_t *head = frames->scratch;
-    const uint32_t known = WAL_FRAME_HARD_STATE | WAL_FRAME_SNAPSHOT | WAL_FRAME_START;
-    (void)segment;
-    frames->flags = (uint32_t)wire_load(head + 4, 4);
+    const uint32_t known =
+        WAL_FRAME_HARD_STATE | WAL_FRAME_SNAPSHOT | WAL_FRAME_START | WAL_FRAME_FORGET;
+    frames->flags = (uint32_t)wire_load(head + 4, 2);
+    frames->group = (uint32_t)wire_load(head + 6, 2);
     frames->frame_bytes = wire_load(head + 8, 8);
     frames->entries_left = wire_load(head + 16, 8);
     if (wire_load(head, 4) != WAL_FRAME_MAGIC || (frames->flags & ~known) != 0)
@@ -170,7 +247,10 @@ head_parsed(struct wal_frames *frames, uint32_t segment)
         frames->entries_left > (frames->frame_bytes - WAL_FRAME_HEAD_BYTES) / WAL_ENTRY_HEAD_BYTES)
         return fault(frames, "a frame is shorter than its entries");
     frames->left_bytes = frames->frame_bytes - WAL_FRAME_HEAD_BYTES;
-    frames->after = frames->state;
+    const struct wal_group *group = wal_groups_find(frames->groups, frames->group);
+    frames->after = group ? group->state : (struct wal_state){0};
+    if (frames->flags & WAL_FRAME_FORGET && frames->entries_left > 0)
+        return fault(frames, "a frame forgets its group and has entries of it");
     if (frames->flags & WAL_FRAME_HARD_STATE)
         frames->after.hard_state = (struct raft_hard_state){
             wire_load(head + 24, 8), wire_load(head + 32, 8), wire_load(head + 40, 8)};
@@ -214,42 +294,90 @@ entry_head_parsed(struct wal_frames *frames)
     return 0;
 }
 
-static void
-entries_truncate(struct wal_frames *frames, size_t count)
+/* The first of the entries that is not below @index. */
+static size_t
+entry_place(const struct wal_group *group, uint64_t index)
 {
-    while (frames->entry_count > count)
-        bytes_unref(&frames->entries[--frames->entry_count].data);
+    size_t low = 0, high = group->entry_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (group->entries[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void
+entries_truncate(struct wal_group *group, size_t count)
+{
+    while (group->entry_count > count)
+        bytes_unref(&group->entries[--group->entry_count].data);
+}
+
+static void
+group_forget(struct wal_frames *frames, struct wal_group *group)
+{
+    entries_truncate(group, 0);
+    wal_group_unpin_before(group, frames->segments, UINT32_MAX);
+    group->known = false;
+    group->state = (struct wal_state){0};
+    group->last_index = group->last_term = 0;
+}
+
+static void
+entries_append(struct wal_frames *frames, struct wal_group *group)
+{
+    uint64_t first = frames->pending[0].index;
+    entries_truncate(group, entry_place(group, first));
+    wal_group_overwrite(group, frames->home, first);
+    for (size_t i = 0; i < frames->pending_count; i++) {
+        mem_grow(&group->entries, &group->entry_capacity, group->entry_count,
+                 sizeof(*group->entries));
+        group->entries[group->entry_count++] = frames->pending[i];
+    }
+    group->last_index = frames->pending[frames->pending_count - 1].index;
+    group->last_term = frames->pending[frames->pending_count - 1].term;
 }
 
 static int
 frame_commit(struct wal_frames *frames)
 {
+    struct wal_group *group = wal_groups_get(frames->groups, frames->group);
     frames->in_frame = false;
-    frames->state = frames->after;
+    group->known = true;
+    group->state = frames->after;
+    if (frames->flags & WAL_FRAME_FORGET)
+        group_forget(frames, group);
     if (frames->flags & WAL_FRAME_SNAPSHOT) {
-        entries_truncate(frames, 0);
-        wal_segments_restart(frames->segments, frames->home);
+        entries_truncate(group, 0);
+        wal_group_unpin_before(group, frames->segments, frames->home);
+        group->last_index = group->state.start_index;
+        group->last_term = group->state.start_term;
     }
     if (frames->pending_count == 0)
         return 0;
-    uint64_t first = frames->pending[0].index;
-    if (frames->entry_count > 0) {
-        uint64_t low = frames->entries[0].index;
-        uint64_t next = low + frames->entry_count;
-        if (first > next && first > frames->state.start_index + 1)
-            return fault(frames, "entries are missing before this frame");
-        /* A gap that a checkpoint covers: it was ahead of this log, which was lost behind `next`.
-         */
-        bool covered_gap = first > next;
-        entries_truncate(frames, first > low && !covered_gap ? (size_t)(first - low) : 0);
-    }
-    for (size_t i = 0; i < frames->pending_count; i++) {
-        mem_grow(&frames->entries, &frames->entry_capacity, frames->entry_count,
-                 sizeof(*frames->entries));
-        frames->entries[frames->entry_count++] = frames->pending[i];
-    }
-    uint64_t last = frames->pending[frames->pending_count - 1].index;
+    entries_append(frames, group);
     frames->pending_count = 0;
-    wal_segments_note(frames->segments, frames->home, last);
+    wal_group_pin(group, frames->segments, frames->home, group->last_index, frames->frame_bytes);
     return 0;
+}
+
+bool
+wal_frames_contiguous(struct wal_group *group)
+{
+    size_t from = group->entry_count;
+    while (from > 0 && (from == group->entry_count ||
+                        group->entries[from - 1].index + 1 == group->entries[from].index))
+        from--;
+    if (from == group->entry_count)
+        return true;
+    if (group->entries[from].index > group->state.start_index + 1)
+        return false;
+    for (size_t i = 0; i < from; i++)
+        bytes_unref(&group->entries[i].data);
+    group->entry_count -= from;
+    memmove(group->entries, group->entries + from, group->entry_count * sizeof(*group->entries));
+    return true;
 }

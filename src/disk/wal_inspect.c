@@ -50,6 +50,7 @@ survey_segments(const struct wal *wal, struct wal_inspect *inspect, struct wal_s
         segment->generation = header.generation;
         segment->good_blocks = survey->good_blocks - before.good_blocks;
         segment->bad_blocks = survey->bad_blocks - before.bad_blocks;
+        segment->group = survey->mark.group;
         segment->last_index = survey->mark.last_index;
         segment->last_term = survey->mark.last_term;
     }
@@ -60,14 +61,9 @@ static void
 judge(struct wal_inspect *inspect, struct wal_scan *scan, const struct wal_survey *survey, int rc)
 {
     wal_frames_end(&scan->frames);
-    inspect->state = scan->frames.state;
-    inspect->torn_bytes = scan->torn_blocks * WAL_BLOCK_BYTES + scan->frames.void_bytes;
-    inspect->entries = scan->frames.entries;
-    inspect->entry_count = scan->frames.entry_count;
-    scan->frames.entries = NULL;
-    scan->frames.entry_count = 0;
+    inspect->log = wal_scan_take(scan, &scan->groups);
     if (rc == 0) {
-        inspect->verdict = inspect->torn_bytes ? WAL_INSPECT_TORN : WAL_INSPECT_WHOLE;
+        inspect->verdict = inspect->log.torn_bytes ? WAL_INSPECT_TORN : WAL_INSPECT_WHOLE;
     } else if (wal_scan_damaged(scan) && wal_survey_certain(survey)) {
         inspect->verdict = WAL_INSPECT_REPAIRABLE;
         inspect->mark = survey->mark;
@@ -135,9 +131,7 @@ wal_inspect(const char *dir, struct wal_inspect *out_inspect, char out_why[512])
 void
 wal_inspect_deinit(struct wal_inspect *inspect)
 {
-    for (size_t i = 0; i < inspect->entry_count; i++)
-        bytes_unref(&inspect->entries[i].data);
-    mem_free(inspect->entries);
+    wal_recovery_deinit(&inspect->log);
     mem_free(inspect->segments);
     *inspect = (struct wal_inspect){0};
 }

@@ -15,7 +15,8 @@ struct wal_inspect_segment {
     uint32_t version; /* 0: its header cannot be read */
     uint64_t generation;
     uint64_t good_blocks, bad_blocks;
-    uint64_t last_index, last_term; /* the log's, after its last readable block; 0: none */
+    uint32_t group;                 /* that wrote last, as its last readable block says, */
+    uint64_t last_index, last_term; /* and that group's last entry; 0: none */
 };
 
 enum wal_inspect_verdict {
@@ -30,12 +31,9 @@ struct wal_inspect {
     struct wal_inspect_segment *segments;
     size_t segment_count;
     enum wal_inspect_verdict verdict;
-    char why[512];        /* damaged: file, offset, what is wrong */
-    struct wal_mark mark; /* REPAIRABLE: what it promised */
-    struct wal_state state;
-    struct raft_entry *entries; /* that can be read, up to the damage */
-    size_t entry_count;
-    uint64_t torn_bytes;
+    char why[512];           /* damaged: file, offset, what is wrong */
+    struct wal_mark mark;    /* REPAIRABLE: what it promised */
+    struct wal_recovery log; /* what can be read, up to the damage */
 };
 
 /*

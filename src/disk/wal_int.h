@@ -18,6 +18,16 @@
 #define WAL_LAZY_COUNT_MAX 64u
 #define WAL_LAZY_NS_MAX 1000000000ull
 
+/* A frame that is encoded and not durable. */
+struct wal_effect {
+    struct wal_group *group;
+    uint32_t home;
+    uint64_t first;       /* its first entry; 0: none */
+    uint64_t start_index; /* 0: unchanged */
+    bool restart;         /* a snapshot marker: entries in the segments before are void */
+    bool forget;
+};
+
 struct wal {
     uint32_t magic;
     struct wal_options options;
@@ -34,15 +44,27 @@ struct wal {
     struct wal_position end; /* behind the last durable batch */
     uint64_t generation_next;
 
+    struct wal_groups groups; /* after the frames encoded whole */
+    uint64_t groups_max;
+    uint64_t known_count; /* of wal_group.known */
+    uint64_t term_max;    /* over all groups, ever */
+    uint64_t index_max;
+
     /* The frame being encoded. */
-    struct wal_state state; /* after the frames encoded whole */
-    struct wal_state after; /* when the one in progress is whole */
+    struct wal_group *frame_group; /* of the last one, when none is in progress; NULL: none yet */
+    struct wal_mark after;         /* of that group, when the frame is whole */
     uint64_t frame_left_bytes;
     uint32_t frame_home;
-    uint64_t last_index; /* the log's last entry when what is encoded is durable */
-    uint64_t last_term;
-    uint32_t restart_segment; /* the home of a snapshot marker in the batch being built; 0: none */
-    uint64_t durable_start_index;
+
+    /* The groups that wrote since this segment's carry. */
+    uint32_t writer_group;
+    uint32_t writer_count; /* 0, 1, or 2 for more */
+    uint32_t carried;      /* the newest segment whose carry is durable and whole */
+
+    /* What becomes of the groups when the batch is durable, in order. */
+    struct wal_effect *effects;
+    size_t effect_count;
+    size_t effect_capacity;
 
     /* The batch being built. */
     uint8_t *buffer;
@@ -50,6 +72,9 @@ struct wal {
     uint32_t batch_blocks_max;
     uint32_t batch_blocks;  /* begun; 0: no batch */
     uint32_t payload_bytes; /* in the last one */
+    uint32_t carry_blocks;  /* the first of them */
+    uint32_t carry_last_bytes;
+    bool carry_ends; /* in this batch */
 
     struct skein_list queue;   /* wal_write.link */
     struct skein_list encoded; /* whole in the batch being built */
@@ -57,11 +82,9 @@ struct wal {
     uint64_t urgent_count; /* queued with sync */
     uint64_t lazy_count;
     bool lazy_due;
-    bool compact_due;
-    bool reads_only; /* for looking: nothing is removed */
-    bool keeps_tail; /* the end lies before damage: what is behind it is evidence */
-    uint64_t compact_index;
-    uint64_t compact_term;
+    struct skein_list compacts; /* wal_group.compact_link */
+    bool reads_only;            /* for looking: nothing is removed */
+    bool keeps_tail;            /* the end lies before damage: what is behind it is evidence */
     struct skein_waitq writer_q;
     bool closing;
     bool writer_done;
@@ -109,8 +132,12 @@ void wal_keeper(void *arg);
 /* wal_batch_begin, wal_batch_flush - a batch that holds only the carry, when nothing is put. */
 int wal_batch_begin(struct wal *wal) SKEIN_MUST_CHECK;
 int wal_batch_flush(struct wal *wal) SKEIN_MUST_CHECK;
-/* wal_start_put - a WAL_FRAME_START of compact_index into the batch. */
-int wal_start_put(struct wal *wal) SKEIN_MUST_CHECK;
+/* wal_starts_put - a WAL_FRAME_START for each of wal.compacts, into the batch. */
+int wal_starts_put(struct wal *wal) SKEIN_MUST_CHECK;
+/* wal_raise_bounds - term_max and index_max are to hold for @mark, too. */
+void wal_raise_bounds(struct wal *wal, const struct wal_mark *mark);
+/* wal_compact_queue - @group is to get a start; for wal_starts_put. */
+void wal_compact_queue(struct wal *wal, struct wal_group *group, uint64_t index, uint64_t term);
 void wal_writer(void *arg);
 
 /* wal_metrics_open / close - in the shard's registry (wal_metrics.c). */

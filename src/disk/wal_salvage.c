@@ -36,7 +36,7 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
         survey->seen = true;
         survey->good_blocks++;
         survey->bad_after = false;
-        survey->unmarked = !block.marked;
+        survey->unmarked = block.layout == WAL_LAYOUT_BARE;
         survey->mark = block.mark;
         survey->at = at;
         return;
@@ -46,7 +46,7 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
 bool
 wal_survey_certain(const struct wal_survey *survey)
 {
-    return survey->seen && !survey->bad_after && !survey->unmarked;
+    return survey->seen && !survey->bad_after && !survey->unmarked && survey->mark.group_count <= 1;
 }
 
 static int
@@ -127,6 +127,46 @@ set_aside(struct wal *wal, uint32_t first, uint32_t last)
     return 0;
 }
 
+/* The one group there is lost what lies behind the damage; its mark says what that was. */
+static int
+group_give_up(struct wal *wal, struct wal_scan *scan, const struct wal_mark *mark, const char *why)
+{
+    struct wal_group *group = wal_groups_get(&scan->groups, mark->group);
+    const struct wal_state *state = &mark->state;
+    bool later_start = state->start_index > group->state.start_index;
+    bool by_start = mark->last_index < state->start_index;
+    struct wal_state before = group->state;
+    if (later_start)
+        group->state.start_index = state->start_index;
+    bool prefix_whole = wal_frames_contiguous(group);
+    group->state = before;
+    if (!prefix_whole)
+        return -SKEIN_ECORRUPT;
+    struct wal_damage damage = {
+        .group = mark->group,
+        .hard_state = state->hard_state,
+        .start_index = state->start_index,
+        .last_index = by_start ? state->start_index : mark->last_index,
+        .last_term = by_start ? state->start_term : mark->last_term,
+        .why = why,
+    };
+    int rc = wal->options.on_damage(wal->options.owner, &damage);
+    /* Older segments went because of it: without it the log would seem to have a gap. */
+    if (rc == 0 && later_start)
+        wal_compact_queue(wal, group, state->start_index, state->start_term);
+    return rc < 0 ? -SKEIN_ECORRUPT : 0;
+}
+
+/* Nothing that can be read: the log begins anew. */
+static void
+scan_reset(struct wal_scan *scan)
+{
+    wal_segments_deinit(&scan->segments);
+    scan->lowest = 0;
+    scan->end = (struct wal_position){0, 0};
+    scan->batch_next = 1;
+}
+
 int
 wal_salvage(struct wal *wal, struct wal_scan *scan, struct wal_found *found, char out_why[512])
 {
@@ -134,35 +174,18 @@ wal_salvage(struct wal *wal, struct wal_scan *scan, struct wal_found *found, cha
     int rc = survey_all(wal, found, &survey);
     if (rc < 0)
         return disk_explain(rc, "cannot read the damaged log in", wal->dir, out_why);
-    const struct wal_frames *frames = &scan->frames;
-    const struct wal_state *state = &survey.mark.state;
-    bool later_start = state->start_index > frames->state.start_index;
-    uint64_t start_index = later_start ? state->start_index : frames->state.start_index;
-    bool prefix_whole = frames->entry_count == 0 || frames->entries[0].index <= start_index + 1;
-    if (!wal_survey_certain(&survey) || !prefix_whole)
+    if (!wal_survey_certain(&survey))
         return -SKEIN_ECORRUPT;
-    const struct wal_mark *mark = &survey.mark;
-    bool by_start = mark->last_index < mark->state.start_index;
-    struct wal_damage damage = {
-        .hard_state = mark->state.hard_state,
-        .start_index = mark->state.start_index,
-        .last_index = by_start ? mark->state.start_index : mark->last_index,
-        .last_term = by_start ? mark->state.start_term : mark->last_term,
-        .why = out_why,
-    };
     wal_frames_end(&scan->frames);
-    rc = wal->options.on_damage(wal->options.owner, &damage);
+    rc = group_give_up(wal, scan, &survey.mark, out_why);
     if (rc < 0)
-        return -SKEIN_ECORRUPT;
+        return rc;
     obs_log(OBS_WARN, "wal", "damaged; goes back to what lies before",
             "segment=%u offset=%" PRIu64 " bad_blocks=%" PRIu64 " last_index=%" PRIu64,
             scan->suspect_at.segment, (uint64_t)scan->suspect_at.block * WAL_BLOCK_BYTES,
             survey.bad_blocks, survey.mark.last_index);
-    if (!scan->started) {
-        scan->lowest = 0;
-        scan->end = (struct wal_position){0, 0};
-        scan->batch_next = 1;
-    }
+    if (!scan->frames.carried)
+        scan_reset(scan);
     uint32_t keep = scan->end.segment;
     rc = set_aside(wal, keep < found->first_number ? found->first_number : keep + 1,
                    found->last_number);
@@ -176,12 +199,6 @@ wal_salvage(struct wal *wal, struct wal_scan *scan, struct wal_found *found, cha
         found->first_number = 0;
     found->spare_usable = false;
     wal->keeps_tail = true;
-    if (later_start) {
-        /* Older segments went because of it: without it the log would seem to have a gap. */
-        wal->compact_index = state->start_index;
-        wal->compact_term = state->start_term;
-        wal->compact_due = true;
-    }
     return 0;
 }
 

@@ -17,7 +17,7 @@ void
 wal_scan_init(struct wal_scan *scan, const struct wal_identity *identity)
 {
     *scan = (struct wal_scan){.identity = *identity};
-    wal_frames_init(&scan->frames, &scan->segments);
+    wal_frames_init(&scan->frames, &scan->groups, &scan->segments);
     scan->payload = mem_alloc((size_t)WAL_BATCH_BLOCKS_MAX * WAL_BLOCK_BYTES);
 }
 
@@ -25,6 +25,7 @@ void
 wal_scan_deinit(struct wal_scan *scan)
 {
     wal_frames_deinit(&scan->frames);
+    wal_groups_deinit(&scan->groups);
     wal_segments_deinit(&scan->segments);
     mem_free(scan->payload);
     *scan = (struct wal_scan){0};
@@ -143,22 +144,31 @@ continues(const struct wal_scan *scan, const struct wal_block *block)
            block->synced.block == scan->end.block;
 }
 
+/* Blocks that are whole and cannot be: in the batch of @block. */
+static int
+contradiction(struct wal_scan *scan, const struct wal_block *block, const char *reason)
+{
+    scan->suspect = WAL_SUSPECT_BLOCK;
+    scan->suspect_at = (struct wal_position){block->at.segment, block->at.block - block->number};
+    scan->suspect_reason = reason;
+    scan->frames.error = reason;
+    return -SKEIN_ECORRUPT;
+}
+
 /* A batch is whole: it counts, and what the tails before it said is settled. */
 static int
 batch_whole(struct wal_scan *scan, const struct wal_block *last)
 {
     int rc = 0;
-    if (scan->has_carry) {
-        wal_segments_add(&scan->segments, last->at.segment);
-        rc = wal_frames_carry(&scan->frames, &scan->carry, !scan->started);
-    }
-    if (rc == 0)
-        rc = wal_frames_push(&scan->frames, last->at.segment, scan->payload, scan->payload_bytes);
-    if (rc == -SKEIN_ECORRUPT) {
-        scan->suspect = WAL_SUSPECT_BLOCK;
-        scan->suspect_at = (struct wal_position){last->at.segment, last->at.block - last->number};
-        scan->suspect_reason = scan->frames.error;
-    }
+    if (scan->begins_segment)
+        wal_frames_segment(&scan->frames, last->at.segment);
+    if (scan->carry_bytes > 0)
+        rc = wal_frames_carry(&scan->frames, scan->payload, scan->carry_bytes);
+    if (rc == 0 && scan->payload_bytes > scan->carry_bytes)
+        rc = wal_frames_push(&scan->frames, last->at.segment, scan->payload + scan->carry_bytes,
+                             scan->payload_bytes - scan->carry_bytes);
+    if (rc == -SKEIN_ECORRUPT)
+        return contradiction(scan, last, scan->frames.error);
     if (rc < 0)
         return rc;
     scan->suspect = WAL_SUSPECT_NONE;
@@ -178,19 +188,27 @@ static int
 collect(struct wal_scan *scan, const struct wal_block *block, const uint8_t *raw)
 {
     const uint8_t *payload = raw + WAL_BLOCK_HEAD_BYTES;
+    uint8_t converted[WAL_CARRY_HEAD_BYTES + WAL_CARRY_ROW_BYTES];
+    size_t count = block->payload_bytes;
     if (block->number == 0) {
         scan->batch_count = block->count;
         scan->batch_id = block->batch;
         scan->payload_bytes = 0;
-        scan->has_carry = false;
+        scan->carry_bytes = 0;
+        scan->begins_segment = block->at.block == 1;
     }
-    if (block->kind == WAL_BLOCK_CARRY) {
-        wal_carry_decode(payload, &scan->carry);
-        scan->has_carry = true;
-    } else {
-        memcpy(scan->payload + scan->payload_bytes, payload, block->payload_bytes);
-        scan->payload_bytes += block->payload_bytes;
+    bool carries = block->kind == WAL_BLOCK_CARRY;
+    if (carries && scan->payload_bytes > scan->carry_bytes)
+        return contradiction(scan, block, "a carry behind the frames of its batch");
+    if (carries && block->layout != WAL_LAYOUT_GROUPS) {
+        wal_carry_convert(payload, converted);
+        payload = converted;
+        count = sizeof converted;
     }
+    memcpy(scan->payload + scan->payload_bytes, payload, count);
+    scan->payload_bytes += count;
+    if (carries)
+        scan->carry_bytes = scan->payload_bytes;
     scan->batch_have++;
     return scan->batch_have == scan->batch_count ? batch_whole(scan, block) : 0;
 }
@@ -232,27 +250,53 @@ wal_scan_finish(struct wal_scan *scan)
 {
     segment_over(scan);
     wal_frames_end(&scan->frames);
-    if (!scan->started && scan->lowest > 1) {
+    if (!scan->frames.carried && scan->lowest > 1) {
         scan->suspect = WAL_SUSPECT_NONE;
-        suspect(
-            scan, WAL_SUSPECT_MISSING, (struct wal_position){scan->lowest, 1},
-            "the first batch of the oldest segment, without which nothing can be read, is missing");
+        suspect(scan, WAL_SUSPECT_MISSING, (struct wal_position){scan->lowest, 1},
+                "the carry of the oldest segment, without which nothing can be read, is missing");
         return -SKEIN_ECORRUPT;
     }
+    bool missing = false;
+    for (size_t i = 0; i < scan->groups.count; i++)
+        missing = !wal_frames_contiguous(scan->groups.items[i]) || missing;
     if (mutation_on(MUTATION_CORRUPT_IS_TORN))
         return 0;
     if (scan->proof && scan->suspect == WAL_SUSPECT_NONE)
         suspect(scan, WAL_SUSPECT_MISSING, scan->missing_at,
                 "a batch is missing that was synced, as a later one proves");
-    if (scan->suspect != WAL_SUSPECT_NONE)
-        return -SKEIN_ECORRUPT;
-    const struct wal_frames *frames = &scan->frames;
-    if (frames->entry_count > 0 && frames->entries[0].index > frames->state.start_index + 1) {
+    if (missing)
         suspect(scan, WAL_SUSPECT_MISSING, (struct wal_position){scan->lowest, 0},
                 "entries between the log's start and this segment are missing");
-        return -SKEIN_ECORRUPT;
-    }
-    return 0;
+    return scan->suspect != WAL_SUSPECT_NONE ? -SKEIN_ECORRUPT : 0;
+}
+
+static struct wal_group_recovery
+group_take(struct wal_group *group)
+{
+    uint64_t start_index = group->state.start_index;
+    while (group->entry_count > 0 && group->entries[group->entry_count - 1].index < start_index)
+        bytes_unref(&group->entries[--group->entry_count].data);
+    struct wal_group_recovery taken = {.group = group->id,
+                                       .hard_state = group->state.hard_state,
+                                       .start_index = start_index,
+                                       .start_term = group->state.start_term,
+                                       .entries = group->entries,
+                                       .entry_count = group->entry_count};
+    group->entries = NULL;
+    group->entry_count = group->entry_capacity = 0;
+    return taken;
+}
+
+struct wal_recovery
+wal_scan_take(const struct wal_scan *scan, struct wal_groups *groups)
+{
+    struct wal_recovery taken = {.torn_bytes =
+                                     scan->torn_blocks * WAL_BLOCK_BYTES + scan->frames.void_bytes};
+    taken.groups = mem_zalloc((groups->count + 1) * sizeof(*taken.groups));
+    for (size_t i = 0; i < groups->count; i++)
+        if (groups->items[i]->known)
+            taken.groups[taken.group_count++] = group_take(groups->items[i]);
+    return taken;
 }
 
 bool

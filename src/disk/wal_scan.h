@@ -28,6 +28,7 @@ enum wal_suspect_kind {
 struct wal_scan {
     struct wal_identity identity;
     struct wal_segments segments; /* with data, in order */
+    struct wal_groups groups;
     struct wal_frames frames;
 
     uint32_t lowest;         /* the first segment's number; 0: none yet */
@@ -43,13 +44,13 @@ struct wal_scan {
     uint32_t tail_block; /* where it began */
 
     /* The batch being collected. */
-    uint8_t *payload;
+    uint8_t *payload; /* of its blocks: first the carry's, if it has any, then the frames' */
     size_t payload_bytes;
+    size_t carry_bytes;
     uint64_t batch_id;
     uint16_t batch_have;
     uint16_t batch_count;
-    struct wal_carry carry;
-    bool has_carry;
+    bool begins_segment;
 
     /* What the tails said since the last whole batch. */
     enum wal_suspect_kind suspect;
@@ -80,11 +81,14 @@ int wal_scan_segment(struct wal_scan *scan, uint32_t number, uint64_t file_bytes
  * (blocks with good checksums that contradict each other); -SKEIN_ENOMEM. */
 int wal_scan_block(struct wal_scan *scan, const uint8_t raw[WAL_BLOCK_BYTES]) SKEIN_MUST_CHECK;
 /*
- * wal_scan_finish - no more segments. With 0, frames holds the log, end its end and torn_blocks
+ * wal_scan_finish - no more segments. With 0, groups holds the log, end its end and torn_blocks
  * what is behind it.
  * **Returns** 0; -SKEIN_ECORRUPT: suspect, suspect_at and suspect_reason say where and why.
  */
 int wal_scan_finish(struct wal_scan *scan) SKEIN_MUST_CHECK;
+/* wal_scan_take - what was found of @groups, which may have moved on from @scan. **Ownership**: the
+ * entries leave @groups. */
+struct wal_recovery wal_scan_take(const struct wal_scan *scan, struct wal_groups *groups);
 /* wal_scan_damaged - after -SKEIN_ECORRUPT: bytes are damaged or gone, and what was read before
  * them holds (whole blocks that contradict each other are another matter). */
 bool wal_scan_damaged(const struct wal_scan *scan);

@@ -144,11 +144,11 @@ oldest_unneeded(const struct wal *wal)
     if (wal->segments.count < 2)
         return false;
     const struct wal_segment *oldest = &wal->segments.items[0];
-    if (wal->end.segment <= oldest->number)
+    if (wal->carried <= oldest->number)
         return false;
     if (wal->frame_left_bytes > 0 && wal->frame_home <= oldest->number)
         return false;
-    return oldest->index_max <= wal->durable_start_index;
+    return oldest->pin_count == 0;
 }
 
 /* One at a time and the directory synced after each: a crash leaves a run without gaps. */

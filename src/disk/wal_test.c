@@ -70,11 +70,11 @@ format_main(void *arg)
     test_log_close(&log);
     snprintf(path, sizeof(path), "%s/00000001.wal", dir);
     uint8_t *data = disk_test_read(path, &bytes);
-    test_block_patch(data, 12, 3);
+    test_block_patch(data, 12, 4);
     disk_test_write(path, data, bytes);
     mem_free(data);
     assert_int_equal(test_log_try_open(&log, dir, 1 << 16), -SKEIN_EFORMAT);
-    assert_non_null(strstr(log.why, "has format version 3, this program reads versions 1 to 2"));
+    assert_non_null(strstr(log.why, "has format version 4, this program reads versions 1 to 3"));
     return 0;
 }
 
@@ -162,7 +162,7 @@ recover_main(void *arg)
     test_log_check(&log);
     assert_int_equal(log.recovery.entry_count, 4);
     assert_int_equal(log.recovery.hard_state.term, 2);
-    assert_int_equal(log.recovery.torn_bytes, 0);
+    assert_int_equal(log.torn_bytes, 0);
     test_log_append(&log, 3, 3, 2, 50); /* replaces 3 and 4 */
     test_log_append(&log, 3, 5, 1, 5000);
     test_log_close(&log);
@@ -426,12 +426,12 @@ half_write_main(void *arg)
     test_log_close(&log);
     test_log_open(&log, dir, 1 << 16);
     assert_int_equal(log.recovery.entry_count, 1);
-    assert_int_not_equal(log.recovery.torn_bytes, 0);
+    assert_int_not_equal(log.torn_bytes, 0);
     test_log_append(&log, 1, 2, 1, 10);
     test_log_close(&log);
     test_log_open(&log, dir, 1 << 16);
     assert_int_equal(log.recovery.entry_count, 2);
-    assert_int_equal(log.recovery.torn_bytes, 0);
+    assert_int_equal(log.torn_bytes, 0);
     test_log_close(&log);
     return 0;
 }

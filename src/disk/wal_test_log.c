@@ -26,6 +26,21 @@ test_log_data(uint8_t *data, uint64_t index, uint64_t term, size_t bytes)
 }
 
 int
+test_log_wal_open(struct test_log *log, const struct wal_options *options)
+{
+    struct wal_recovery recovery;
+    skein_scope_init(&log->scope);
+    skein_waitq_init(&log->q);
+    int rc = wal_open(&log->wal, options, &log->scope, &recovery, log->why);
+    if (rc < 0)
+        return rc;
+    log->recovery = wal_recovery_take(&recovery, 0);
+    log->torn_bytes = recovery.torn_bytes;
+    wal_recovery_deinit(&recovery);
+    return 0;
+}
+
+int
 test_log_try_open(struct test_log *log, const char *dir, uint64_t segment_bytes)
 {
     struct wal_options options = {
@@ -36,9 +51,7 @@ test_log_try_open(struct test_log *log, const char *dir, uint64_t segment_bytes)
     };
     if (log->queue_bytes_max)
         options.queue_bytes_max = log->queue_bytes_max;
-    skein_scope_init(&log->scope);
-    skein_waitq_init(&log->q);
-    return wal_open(&log->wal, &options, &log->scope, &log->recovery, log->why);
+    return test_log_wal_open(log, &options);
 }
 
 void
@@ -60,7 +73,7 @@ test_log_close(struct test_log *log)
     wal_close(log->wal);
     skein_scope_join(&log->scope);
     wal_free(log->wal);
-    wal_recovery_deinit(&log->recovery);
+    wal_group_recovery_deinit(&log->recovery);
     log->wal = NULL;
 }
 
@@ -179,7 +192,7 @@ test_log_snapshot(struct test_log *log, uint64_t index)
 void
 test_log_compact(struct test_log *log, uint64_t index)
 {
-    wal_compact(log->wal, index, log->term);
+    wal_compact(log->wal, 0, index, log->term);
     if (log->model_start < index)
         log->model_start = index;
 }
@@ -199,7 +212,7 @@ test_log_settle(struct test_log *log, uint64_t segments)
 void
 test_log_check(struct test_log *log)
 {
-    const struct wal_recovery *recovery = &log->recovery;
+    const struct wal_group_recovery *recovery = &log->recovery;
     assert_int_equal(recovery->hard_state.term, log->model_state.term);
     assert_int_equal(recovery->hard_state.commit, log->model_state.commit);
     assert_int_equal(recovery->start_index, log->model_start);

@@ -15,7 +15,8 @@
 struct test_log {
     struct wal *wal;
     struct skein_scope scope;
-    struct wal_recovery recovery;
+    struct wal_group_recovery recovery; /* group 0, the only one it writes to */
+    uint64_t torn_bytes;
     char why[512];
     uint64_t node; /* 0: 7 */
     uint64_t queue_bytes_max;
@@ -38,6 +39,7 @@ struct test_log {
 
 void test_log_open(struct test_log *log, const char *dir, uint64_t segment_bytes);
 int test_log_try_open(struct test_log *log, const char *dir, uint64_t segment_bytes);
+int test_log_wal_open(struct test_log *log, const struct wal_options *options);
 void test_log_close(struct test_log *log);
 
 int test_log_try_submit(struct test_log *log, uint64_t term, uint64_t index, uint64_t count,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/mutation.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
@@ -17,7 +18,8 @@ static int room(struct wal *wal);
 static bool
 round_due(const struct wal *wal)
 {
-    return wal->urgent_count > 0 || wal->compact_due || wal->lazy_count > WAL_LAZY_COUNT_MAX ||
+    return wal->urgent_count > 0 || !list_is_empty(&wal->compacts) ||
+           wal->lazy_count > WAL_LAZY_COUNT_MAX ||
            (wal->lazy_count > 0 && (wal->lazy_due || wal->closing));
 }
 
@@ -55,7 +57,7 @@ wal_writer(void *arg)
 static int
 round_write(struct wal *wal)
 {
-    int rc = wal->compact_due ? wal_start_put(wal) : 0;
+    int rc = wal_starts_put(wal);
     while (rc == 0 && !list_is_empty(&wal->queue)) {
         struct wal_write *write = LIST_ENTRY(wal->queue.next, struct wal_write, link);
         rc = write_put(wal, write);
@@ -72,6 +74,16 @@ round_write(struct wal *wal)
     return rc < 0 ? rc : wal_batch_flush(wal);
 }
 
+/* Forgotten, durably, and nobody writes to it. */
+static void
+group_drop(struct wal *wal, struct wal_group *group)
+{
+    if (wal->frame_group == group)
+        wal->frame_group = NULL;
+    list_remove(&group->compact_link);
+    wal_groups_remove(&wal->groups, group);
+}
+
 static void
 complete(struct wal *wal, struct skein_list *writes, int status)
 {
@@ -79,6 +91,10 @@ complete(struct wal *wal, struct skein_list *writes, int status)
     while ((link = list_pop_front(writes)) != NULL) {
         struct wal_write *write = LIST_ENTRY(link, struct wal_write, link);
         wal->queued_bytes -= wal_frame_bytes(write);
+        struct wal_group *group = wal_groups_find(&wal->groups, write->group);
+        group->queued_count--;
+        if (!group->known && group->queued_count == 0 && wal->latched == 0)
+            group_drop(wal, group);
         write->on_durable(write, status);
     }
 }
@@ -94,42 +110,90 @@ latch(struct wal *wal, int code)
     complete(wal, &wal->queue, code);
     wal->urgent_count = 0;
     wal->lazy_count = 0;
-    wal->compact_due = false;
+    while (list_pop_front(&wal->compacts))
+        ;
+}
+
+static int
+frame_begin(struct wal *wal, struct wal_group *group, uint64_t bytes)
+{
+    skein_assert(wal->frame_left_bytes == 0);
+    int rc = room(wal);
+    if (rc < 0)
+        return rc;
+    wal->frame_group = group;
+    wal->after = wal_group_mark(group);
+    wal->frame_left_bytes = bytes;
+    wal->frame_home = wal->segment;
+    if (wal->writer_count == 0 || wal->writer_group != group->id)
+        wal->writer_count += wal->writer_count < 2;
+    wal->writer_group = group->id;
+    return 0;
+}
+
+void
+wal_raise_bounds(struct wal *wal, const struct wal_mark *mark)
+{
+    if (wal->term_max < mark->state.hard_state.term)
+        wal->term_max = mark->state.hard_state.term;
+    if (wal->term_max < mark->last_term)
+        wal->term_max = mark->last_term;
+    if (wal->index_max < mark->last_index)
+        wal->index_max = mark->last_index;
+}
+
+/* All of the frame is in the buffer, or before it. */
+static void
+frame_end(struct wal *wal, struct wal_effect effect)
+{
+    struct wal_group *group = wal->frame_group;
+    skein_assert(wal->frame_left_bytes == 0);
+    wal->known_count += !effect.forget;
+    wal->known_count -= group->known;
+    group->known = !effect.forget;
+    group->state = wal->after.state;
+    group->last_index = wal->after.last_index;
+    group->last_term = wal->after.last_term;
+    group->forgetting = effect.forget;
+    effect.group = group;
+    effect.home = wal->frame_home;
+    mem_grow(&wal->effects, &wal->effect_capacity, wal->effect_count, sizeof(*wal->effects));
+    wal->effects[wal->effect_count++] = effect;
 }
 
 static void
-frame_begin(struct wal *wal, uint64_t bytes)
+after_write(struct wal *wal, const struct wal_write *write)
 {
-    skein_assert(wal->frame_left_bytes == 0);
-    wal->after = wal->state;
-    wal->frame_left_bytes = bytes;
-    wal->frame_home = wal->segment;
+    struct wal_mark *after = &wal->after;
+    if (write->forget)
+        *after = (struct wal_mark){.group = write->group};
+    if (write->hard_state)
+        after->state.hard_state = *write->hard_state;
+    if (write->snapshot) {
+        after->state.start_index = after->last_index = write->snapshot->index;
+        after->state.start_term = after->last_term = write->snapshot->term;
+    }
+    if (write->entry_count > 0) {
+        after->last_index = write->entries[write->entry_count - 1].index;
+        after->last_term = write->entries[write->entry_count - 1].term;
+    }
+    wal_raise_bounds(wal, after);
 }
 
 static int
 write_put(struct wal *wal, struct wal_write *write)
 {
     uint8_t head[WAL_FRAME_HEAD_BYTES];
-    int rc = room(wal);
+    struct wal_group *group = wal_groups_find(&wal->groups, write->group);
+    uint64_t bytes = wal_frame_bytes(write);
+    int rc = group->forgetting ? wal_batch_flush(wal) : 0;
+    if (rc == 0)
+        rc = frame_begin(wal, group, bytes);
     if (rc < 0)
         return rc;
-    frame_begin(wal, wal_frame_bytes(write));
-    if (write->hard_state)
-        wal->after.hard_state = *write->hard_state;
-    if (write->snapshot) {
-        wal->after.start_index = write->snapshot->index;
-        wal->after.start_term = write->snapshot->term;
-    }
-    if (write->snapshot) {
-        wal->last_index = write->snapshot->index;
-        wal->last_term = write->snapshot->term;
-    }
-    if (write->entry_count > 0) {
-        wal->last_index = write->entries[write->entry_count - 1].index;
-        wal->last_term = write->entries[write->entry_count - 1].term;
-        wal_segments_note(&wal->segments, wal->frame_home,
-                          write->entries[write->entry_count - 1].index);
-    }
+    after_write(wal, write);
+    if (write->entry_count > 0)
+        wal_group_pin(group, &wal->segments, wal->frame_home, wal->after.last_index, bytes);
     wal_frame_head(head, write);
     rc = put(wal, head, sizeof(head));
     for (size_t i = 0; i < write->entry_count && rc == 0; i++) {
@@ -140,30 +204,43 @@ write_put(struct wal *wal, struct wal_write *write)
     }
     if (rc < 0)
         return rc;
-    skein_assert(wal->frame_left_bytes == 0);
-    wal->state = wal->after;
-    if (write->snapshot)
-        wal->restart_segment = wal->frame_home;
+    frame_end(wal, (struct wal_effect){.first = write->entry_count ? write->entries[0].index : 0,
+                                       .start_index = write->snapshot ? write->snapshot->index : 0,
+                                       .restart = write->snapshot != NULL,
+                                       .forget = write->forget});
     return 0;
 }
 
+void
+wal_compact_queue(struct wal *wal, struct wal_group *group, uint64_t index, uint64_t term)
+{
+    group->compact_index = index;
+    group->compact_term = term;
+    if (!list_is_linked(&group->compact_link))
+        list_push_back(&wal->compacts, &group->compact_link);
+}
+
 int
-wal_start_put(struct wal *wal)
+wal_starts_put(struct wal *wal)
 {
     uint8_t head[WAL_FRAME_HEAD_BYTES];
-    int rc = room(wal);
-    if (rc < 0)
-        return rc;
-    wal->compact_due = false;
-    if (wal->compact_index <= wal->state.start_index)
-        return 0;
-    frame_begin(wal, sizeof(head));
-    wal->after.start_index = wal->compact_index;
-    wal->after.start_term = wal->compact_term;
-    wal_frame_start_head(head, wal->compact_index, wal->compact_term);
-    rc = put(wal, head, sizeof(head));
-    if (rc == 0)
-        wal->state = wal->after;
+    struct skein_list *link;
+    int rc = 0;
+    while (rc == 0 && (link = list_pop_front(&wal->compacts)) != NULL) {
+        struct wal_group *group = LIST_ENTRY(link, struct wal_group, compact_link);
+        if (group->compact_index <= group->state.start_index || group->forgetting)
+            continue;
+        rc = frame_begin(wal, group, sizeof(head));
+        if (rc < 0)
+            return rc;
+        wal->after.state.start_index = group->compact_index;
+        wal->after.state.start_term = group->compact_term;
+        wal_raise_bounds(wal, &wal->after);
+        wal_frame_start_head(head, group->id, group->compact_index, group->compact_term);
+        rc = put(wal, head, sizeof(head));
+        if (rc == 0)
+            frame_end(wal, (struct wal_effect){.start_index = wal->after.state.start_index});
+    }
     return rc;
 }
 
@@ -171,6 +248,48 @@ static uint8_t *
 block_at(struct wal *wal, uint32_t number)
 {
     return wal->buffer + (size_t)number * WAL_BLOCK_BYTES;
+}
+
+static void
+batch_start(struct wal *wal)
+{
+    uint32_t left = wal->segment_blocks - wal->next_block;
+    wal->batch_blocks_max = left < wal->buffer_blocks ? left : wal->buffer_blocks;
+    wal->batch_blocks = 1;
+    wal->payload_bytes = 0;
+    wal->carry_blocks = 0;
+    wal->carry_ends = false;
+}
+
+/* Into the first blocks of a segment, as many batches as it takes; a frame begins behind them. */
+static int
+carry_put(struct wal *wal)
+{
+    struct wal_carry carry = {.continuing_bytes = wal->frame_left_bytes};
+    if (wal->frame_left_bytes > 0)
+        carry.after = wal->after;
+    size_t bytes = wal_carry_bytes(&wal->groups);
+    uint8_t *encoded = mem_alloc(bytes);
+    wal_carry_encode(encoded, &carry, &wal->groups);
+    int rc = 0;
+    for (size_t at = 0; at < bytes && rc == 0;) {
+        size_t left = bytes - at;
+        size_t take = left < WAL_PAYLOAD_BYTES ? left : WAL_PAYLOAD_BYTES;
+        memcpy(block_at(wal, wal->batch_blocks - 1) + WAL_BLOCK_HEAD_BYTES, encoded + at, take);
+        at += take;
+        wal->carry_blocks = wal->batch_blocks;
+        wal->carry_last_bytes = (uint32_t)take;
+        wal->carry_ends = at == bytes;
+        if (at < bytes && wal->batch_blocks == wal->batch_blocks_max) {
+            rc = wal_batch_flush(wal);
+            batch_start(wal);
+        } else if (at < bytes) {
+            wal->batch_blocks++;
+        }
+    }
+    wal->payload_bytes = WAL_PAYLOAD_BYTES;
+    mem_free(encoded);
+    return rc;
 }
 
 int
@@ -182,20 +301,11 @@ wal_batch_begin(struct wal *wal)
         if (rc < 0)
             return rc;
     }
-    uint32_t left = wal->segment_blocks - wal->next_block;
-    wal->batch_blocks_max = left < wal->buffer_blocks ? left : wal->buffer_blocks;
-    wal->batch_blocks = 1;
-    wal->payload_bytes = 0;
-    if (wal->next_block == 1) {
-        struct wal_carry carry = {.state = wal->state,
-                                  .continuing_bytes = wal->frame_left_bytes,
-                                  .after = wal->frame_left_bytes ? wal->after : wal->state};
-        if (mutation_on(MUTATION_CARRY_FORGOTTEN))
-            carry.state.hard_state = carry.after.hard_state = (struct raft_hard_state){0};
-        wal_carry_encode(block_at(wal, 0) + WAL_BLOCK_HEAD_BYTES, &carry);
-        wal->payload_bytes = WAL_PAYLOAD_BYTES;
-    }
-    return 0;
+    batch_start(wal);
+    if (wal->next_block > 1)
+        return 0;
+    wal->writer_count = wal->frame_left_bytes > 0;
+    return carry_put(wal);
 }
 
 /* At least one byte of payload free in the last block of the batch. */
@@ -238,31 +348,77 @@ put(struct wal *wal, const void *data, size_t count)
     return 0;
 }
 
+static struct wal_mark
+batch_mark(const struct wal *wal)
+{
+    struct wal_mark mark = {0};
+    if (wal->frame_left_bytes > 0)
+        mark = wal->after;
+    else if (wal->frame_group)
+        mark = wal_group_mark(wal->frame_group);
+    else if (wal->groups.count > 0)
+        mark = wal_group_mark(wal->groups.items[0]);
+    bool comes = wal->frame_left_bytes > 0 && !wal->frame_group->known;
+    mark.group_count = (uint32_t)wal->known_count + comes;
+    mark.alone = wal->writer_count < 2;
+    mark.term_max = wal->term_max;
+    mark.index_max = wal->index_max;
+    return mark;
+}
+
 static void
 batch_seal(struct wal *wal)
 {
-    bool carries = wal->next_block == 1;
-    struct wal_mark mark = {wal->frame_left_bytes ? wal->after : wal->state, wal->last_index,
-                            wal->last_term};
+    struct wal_mark mark = batch_mark(wal);
     for (uint32_t i = 0; i < wal->batch_blocks; i++) {
-        bool carry = carries && i == 0;
-        bool last = i + 1 == wal->batch_blocks;
+        bool carry = i < wal->carry_blocks;
+        uint32_t bytes = WAL_PAYLOAD_BYTES;
+        if (i + 1 == wal->carry_blocks)
+            bytes = wal->carry_last_bytes;
+        else if (i + 1 == wal->batch_blocks)
+            bytes = wal->payload_bytes;
         struct wal_block block = {
             .kind = carry ? WAL_BLOCK_CARRY : WAL_BLOCK_DATA,
-            .payload_bytes = (uint16_t)(carry  ? WAL_CARRY_BYTES
-                                        : last ? wal->payload_bytes
-                                               : WAL_PAYLOAD_BYTES),
+            .payload_bytes = (uint16_t)bytes,
             .generation = wal->segment_generation,
             .at = {wal->segment, wal->next_block + i},
             .synced = wal->end,
             .batch = wal->batch_next,
             .number = (uint16_t)i,
             .count = (uint16_t)wal->batch_blocks,
-            .marked = true,
+            .layout = WAL_LAYOUT_GROUPS,
             .mark = mark,
         };
         wal_block_seal(block_at(wal, i), &block);
     }
+}
+
+/* What is encoded is durable: older entries may be void by it. */
+static void
+effects_apply(struct wal *wal)
+{
+    bool freed = wal->carry_ends;
+    for (size_t i = 0; i < wal->effect_count; i++) {
+        const struct wal_effect *effect = &wal->effects[i];
+        struct wal_group *group = effect->group;
+        if (effect->forget) {
+            wal_group_unpin_before(group, &wal->segments, UINT32_MAX);
+            group->forgetting = false;
+        }
+        if (effect->restart)
+            wal_group_unpin_before(group, &wal->segments, effect->home);
+        if (effect->first > 0)
+            wal_group_overwrite(group, effect->home, effect->first);
+        if (effect->start_index > 0)
+            wal_group_unpin_start(group, &wal->segments, effect->start_index);
+        freed = freed || effect->forget || effect->restart || effect->start_index > 0;
+    }
+    wal->effect_count = 0;
+    if (wal->carry_ends)
+        wal->carried = wal->segment;
+    wal->carry_ends = false;
+    if (freed)
+        skein_wake_all(&wal->keeper_q);
 }
 
 int
@@ -286,13 +442,7 @@ wal_batch_flush(struct wal *wal)
     wal->stats.write_bytes += bytes;
     if (wal->sync_latency)
         skein_histogram_record(wal->sync_latency, skein_now_ns() - begun_ns);
-    if (wal->restart_segment != 0)
-        wal_segments_restart(&wal->segments, wal->restart_segment);
-    wal->restart_segment = 0;
-    if (wal->durable_start_index != wal->state.start_index) {
-        wal->durable_start_index = wal->state.start_index;
-        skein_wake_all(&wal->keeper_q);
-    }
+    effects_apply(wal);
     complete(wal, &wal->encoded, 0);
     return 0;
 }

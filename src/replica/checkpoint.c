@@ -91,7 +91,7 @@ cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_
     replica->checkpoint_log_bytes = log_bytes;
     replica->counters.checkpoints_taken++;
     raft_compact(replica->raft, snapshot, from);
-    wal_compact(replica->host->wal, snapshot->index, snapshot->term);
+    wal_compact(replica->host->wal, replica->group, snapshot->index, snapshot->term);
     forget_marks(replica, from);
     /* Files that are being sent are open, and last as long. */
     if (!replica->receive.receiver)

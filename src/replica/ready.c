@@ -111,7 +111,8 @@ begin_write(struct replica *replica, struct raft_ready *ready)
     *ready = (struct raft_ready){0};
     struct raft_ready *own = &write->ready;
     write->write =
-        (struct wal_write){.hard_state = own->hard_state_changed ? &own->hard_state : NULL,
+        (struct wal_write){.group = replica->group,
+                           .hard_state = own->hard_state_changed ? &own->hard_state : NULL,
                            .snapshot = own->snapshot.index ? &own->snapshot : NULL,
                            .entries = own->entries,
                            .entry_count = own->entry_count,

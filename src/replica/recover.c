@@ -93,7 +93,7 @@ open_log(struct host *host, struct wal_recovery *out_recovery, char out_why[512]
  * now.
  */
 static bool
-log_continues(const struct wal_recovery *log, const struct raft_snapshot *snapshot)
+log_continues(const struct wal_group_recovery *log, const struct raft_snapshot *snapshot)
 {
     if (snapshot->index == 0)
         return true;
@@ -127,7 +127,8 @@ static int
 write_state(struct replica *replica, const struct raft_snapshot *snapshot,
             const struct raft_hard_state *hard_state)
 {
-    struct cut cut = {.write = {.hard_state = hard_state,
+    struct cut cut = {.write = {.group = replica->group,
+                                .hard_state = hard_state,
                                 .snapshot = snapshot,
                                 .sync = true,
                                 .on_durable = on_cut,
@@ -156,8 +157,8 @@ raise_hard_state(struct raft_hard_state *hard_state, const struct raft_snapshot 
 }
 
 static int
-open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_snapshot *snapshot,
-          char out_why[512])
+open_raft(struct replica *replica, struct wal_group_recovery *log,
+          const struct raft_snapshot *snapshot, char out_why[512])
 {
     if (log->start_index > snapshot->index) {
         snprintf(out_why, 512,
@@ -226,16 +227,16 @@ open_raft(struct replica *replica, struct wal_recovery *log, const struct raft_s
 }
 
 static int
-start_replica(struct replica *replica, struct wal_recovery *recovery,
+start_replica(struct replica *replica, struct wal_group_recovery *recovery,
               const struct raft_snapshot *snapshot, char out_why[512])
 {
     int rc = open_raft(replica, recovery, snapshot, out_why);
     if (rc < 0)
         return rc;
     obs_log(OBS_INFO, "replica", "directory read",
-            "node=%u term=%" PRIu64 " checkpoint=%" PRIu64 " entries=%zu torn_bytes=%" PRIu64,
+            "node=%u term=%" PRIu64 " checkpoint=%" PRIu64 " entries=%zu",
             replica->host->options.node, recovery->hard_state.term, snapshot->index,
-            recovery->entry_count, recovery->torn_bytes);
+            recovery->entry_count);
     replica->phase = REPLICA_FORMING;
     membership_refresh(replica);
     if (replica->config.count == 1 && replica->phase == REPLICA_RUNNING)
@@ -254,8 +255,10 @@ recover_start(struct host *host, char out_why[512])
     if (rc < 0)
         return rc;
     rc = open_log(host, &recovery, out_why);
+    struct wal_group_recovery own = wal_recovery_take(&recovery, replica->group);
     if (rc == 0)
-        rc = start_replica(replica, &recovery, &snapshot, out_why);
+        rc = start_replica(replica, &own, &snapshot, out_why);
+    wal_group_recovery_deinit(&own);
     wal_recovery_deinit(&recovery);
     driver_signal(host);
     return rc;

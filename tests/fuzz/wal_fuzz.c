@@ -5,7 +5,8 @@
  * content come up, too:
  *
  *   0: a blank block            1: raw bytes: count / 16, then the bytes; the rest zero
- *   2: a sealed block that continues the last: kind and count byte, payload / 16, then the payload
+ *   2: a sealed block that continues the last: count (in a new batch), layout and whether it is a
+ *      carry, payload / 16, then the payload
  *   3: the next segment         4: as 2, with batch, number and synced place out of the input
  */
 #include <stdint.h>
@@ -47,18 +48,23 @@ sealed_make(struct maker *maker, bool wild)
         maker->count = (uint16_t)(1 + wire_get_u8(&maker->in) % 4);
         maker->batch++;
     }
-    bool carry = maker->at.block == 1;
+    uint8_t shape = wire_get_u8(&maker->in);
+    enum wal_block_layout layout = shape % 3;
+    bool carry = maker->at.block == 1 || (layout == WAL_LAYOUT_GROUPS && shape & 128);
     size_t payload = (size_t)wire_get_u8(&maker->in) * 16;
     payload = take(maker, maker->raw + WAL_BLOCK_HEAD_BYTES,
                    payload < WAL_PAYLOAD_BYTES ? payload : WAL_PAYLOAD_BYTES);
+    if (carry && layout != WAL_LAYOUT_GROUPS)
+        payload = WAL_CARRY_OLD_BYTES;
     struct wal_block block = {.kind = carry ? WAL_BLOCK_CARRY : WAL_BLOCK_DATA,
-                              .payload_bytes = (uint16_t)(carry ? WAL_CARRY_BYTES : payload),
+                              .payload_bytes = (uint16_t)payload,
                               .generation = maker->at.segment,
                               .at = maker->at,
                               .synced = maker->end,
                               .batch = maker->batch,
                               .number = maker->number++,
-                              .count = maker->count};
+                              .count = maker->count,
+                              .layout = layout};
     if (wild) {
         block.batch = wire_get_u8(&maker->in);
         block.count = (uint16_t)(1 + wire_get_u8(&maker->in));
