@@ -68,7 +68,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     static const uint64_t segments[] = {64 << 10, 128 << 10, 256 << 10};
     static const uint64_t checkpoints[] = {256, 2 << 10, 8 << 10, 32 << 10, 128 << 10};
     static const uint64_t keeps[] = {0, 4 << 10, 32 << 10};
-    static const uint64_t appends[] = {2000, 1 << 20, 1 << 20};
+    static const uint64_t appends[] = {1, 2000, 1 << 20, 1 << 20};
     static const uint64_t chunks[] = {4 << 10, 5000, 16 << 10, 256 << 10};
     uint64_t seconds = options->seconds ? options->seconds : PHASE_SECONDS;
     *plan = (struct sim_plan){.seed = options->seed};

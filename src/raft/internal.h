@@ -136,11 +136,10 @@ void raft_progress_become_replicate(struct raft_progress *p);
 void raft_progress_become_snapshot(struct raft_progress *p, uint64_t index);
 /* raft_progress_update - @index is matched. Returns whether that is news. */
 bool raft_progress_update(struct raft_progress *p, uint64_t index);
-/* raft_progress_rejected - the append after @rejected was refused; @hint: where it may match.
- * @may_regress: what it once acknowledged may be lost. Returns whether @p moved (false: an old
- * answer). */
-bool raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint,
-                            bool may_regress);
+/* raft_progress_rejected - the append after @rejected was refused; @hint: where it may match. What
+ * is matched stays matched, however late a refusal comes: only RAFT_CONTEXT_SHORTER takes it back.
+ * Returns whether @p moved (false: an old answer). */
+bool raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint);
 /* raft_progress_sent - @count entries, the last of which is next + count - 1, are on their way. */
 void raft_progress_sent(struct raft_progress *p, size_t count, uint64_t bytes,
                         const struct raft_options *options);

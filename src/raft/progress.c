@@ -52,20 +52,16 @@ raft_progress_update(struct raft_progress *p, uint64_t index)
 }
 
 bool
-raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint, bool may_regress)
+raft_progress_rejected(struct raft_progress *p, uint64_t rejected, uint64_t hint)
 {
     if (p->state == RAFT_REPLICATE) {
-        if (rejected <= p->match && (hint >= p->match || !may_regress))
+        if (rejected <= p->match)
             return false;
         raft_progress_become_probe(p);
         return true;
     }
     if (p->next - 1 != rejected)
         return false;
-    /* It refuses what it once had: its disk was lost (row 28). Nothing here may wait for a match
-     * that will not come back. */
-    if (may_regress && p->state == RAFT_PROBE && rejected == p->match && hint < p->match)
-        p->match = hint;
     p->next = rejected < hint + 1 ? rejected : hint + 1;
     if (p->next <= p->match)
         p->next = p->match + 1;

@@ -148,8 +148,8 @@ enum raft_message_type {
 /* In a RAFT_APPEND_RESPONSE with reject: the sender knows no configuration and its log is empty, so
  * that entries alone would not tell it who the members are: it must be sent a snapshot. */
 #define RAFT_CONTEXT_NEEDS_SNAPSHOT (UINT64_MAX - 1)
-/* In a RAFT_APPEND_RESPONSE with reject: the sender's disk was damaged, its log ends at reject_hint
- * now, whatever it acknowledged before. */
+/* In a RAFT_APPEND_RESPONSE with reject: the sender's disk lost what it had acknowledged, its log
+ * ends at reject_hint now. Says whoever hears a heartbeat that vouches for more. */
 #define RAFT_CONTEXT_SHORTER (UINT64_MAX - 2)
 /* In a RAFT_HEARTBEAT: sleep, if your log ends at (index, log_term). */
 #define RAFT_CONTEXT_SLEEP (UINT64_MAX - 3)
@@ -227,7 +227,8 @@ struct raft_options {
      * - a voter's refusal tells what is committed, so that members that were not told of a removal
      *   stop asking the removed one (row 26); and a leader that asks for votes itself is no reason
      *   to believe that it leads (row 34);
-     * - a follower that refuses what it once acknowledged is believed: its disk was lost (row 28);
+     * - a follower whose log ends before what the leader knows it acknowledged says so, and is
+     *   believed: its disk was lost (row 28);
      * - whoever moves on to a later term tells the leader it followed, which so learns at once that
      *   it has lost its place, even if it does not hear the next one;
      * - a change of the configuration that cannot be done is refused with an error, and none is

@@ -82,7 +82,6 @@ raft_on_append(struct raft *raft, struct raft_message *m)
     }
     if (!raft_log_matches(&raft->log, m->index, m->log_term)) {
         refuse(raft, m);
-        raft_repair_ask(raft, m->from);
         return 0;
     }
     if (witnesses(m) && may_need_data(raft))

@@ -7,9 +7,10 @@ static void
 on_rejected(struct raft *raft, struct raft_progress *p, const struct raft_message *m)
 {
     if (m->context == RAFT_CONTEXT_NEEDS_SNAPSHOT) {
-        if (p->state == RAFT_SNAPSHOTTING)
+        /* With a match it is a late one: this disk held something since. One that lost it all says
+         * RAFT_CONTEXT_SHORTER first. */
+        if (p->state == RAFT_SNAPSHOTTING || p->match)
             return;
-        p->match = 0;
         raft_progress_become_probe(p);
         p->needs_snapshot = true;
         raft_send_append(raft, p);
@@ -24,7 +25,7 @@ on_rejected(struct raft *raft, struct raft_progress *p, const struct raft_messag
     uint64_t unused;
     if (m->log_term > 0)
         hint = raft_log_hint(&raft->log, hint, m->log_term, &unused);
-    if (raft_progress_rejected(p, m->index, hint, !raft->options.etcd_rules))
+    if (raft_progress_rejected(p, m->index, hint))
         raft_send_append(raft, p);
 }
 

@@ -14,18 +14,19 @@ raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
                                           .to = m->from,
                                           .index = sleep ? 0 : m->index,
                                           .context = sleep ? 0 : m->context});
-    /* The leader believes in more than we hold: our disk was lost. The answer lets it find out;
-     * what we do not hold we cannot commit (row 28). */
-    if (m->commit > raft_log_last(&raft->log) && raft_repairing(raft)) {
-        raft_repair_ask(raft, m->from);
+    uint64_t last = raft_log_last(&raft->log);
+    if (m->commit <= last) {
+        raft_commit_to(raft, m->commit);
         return 0;
     }
-    uint64_t commit = m->commit;
-    if (mutation_on(MUTATION_COMMIT_BEYOND_APPEND) && commit > raft_log_last(&raft->log))
-        commit = raft_log_last(&raft->log);
-    if (commit > raft_log_last(&raft->log))
+    if (mutation_on(MUTATION_COMMIT_BEYOND_APPEND) && !raft_repairing(raft)) {
+        raft_commit_to(raft, last);
+        return 0;
+    }
+    /* The leader believes in more than we hold: our disk lost it (row 28). */
+    if (raft->options.etcd_rules)
         return -SKEIN_EPROTO;
-    raft_commit_to(raft, commit);
+    raft_repair_ask(raft, m->from);
     return 0;
 }
 

@@ -5,6 +5,13 @@
  * it decides elections as if it still had all of it: it votes for no shorter log, and does not
  * stand. Whatever was committed with its acknowledgement is so kept: whoever is elected without its
  * vote was elected by a majority that meets the one which committed.
+ *
+ * Who finds out: a heartbeat's commit is never beyond what its sender, in this term, knows to be
+ * durable here. A follower whose log ends before it has lost what it acknowledged, whether it was
+ * told so at its start or not, and says so (row 28). A refused append proves nothing of the kind:
+ * it may only have overtaken the one before it. The leader may believe everybody who says so: a
+ * lower match makes it count less and send once more, and nothing else. It costs at most one window
+ * for each heartbeat answered so; a late repeat that names what was passed since costs the same.
  */
 #include "raft/internal.h"
 
@@ -32,8 +39,6 @@ void
 raft_repair_ask(struct raft *raft, uint64_t leader)
 {
     uint64_t last = raft_log_last(&raft->log);
-    if (!raft_repairing(raft))
-        return;
     raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE,
                                           .to = leader,
                                           .index = last,
