@@ -145,9 +145,9 @@ static const struct flags_command sim_command = {
         "the same state. The clients' history has to be linearizable.\n\n"
         "Faults: crash, crash-all, stop, pause, split, one-way, isolate-leader, link, "
         "disk-errors,\n"
-        "disk-full, disk-slow, flip, wipe, clock, misdirect, clog, transfer; aimed: at "
-        "the\n"
-        "instant of a message.\n\n"
+        "disk-full, disk-slow, flip, wipe, clock, misdirect, clog, transfer, rot, memory; and "
+        "aimed,\n"
+        "at the instant of a message or a write.\n\n"
         "Exit status: 0 all passed; 1 something happened that must not (safety); 2 something did\n"
         "not happen that must (liveness); 3 a seed crashed; 64 the command line is wrong.\n",
     .rows = rows,

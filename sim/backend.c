@@ -45,6 +45,8 @@ on_op(struct sim_event *event)
         sim_event_at(host->world, event, host->paused_until_ns);
         return;
     }
+    if (host->dying)
+        return;
     if (!sop->decided && sop->op->kind == BACKEND_CONNECT) {
         sim_net_connect(host->world->net, sop);
         return;
@@ -80,11 +82,22 @@ sim_op_finish(struct sim_op *sop, int64_t result, uint64_t delay_ns)
 }
 
 static void
+submit_file(struct sim_world *world, struct sim_op *sop)
+{
+    uint64_t latency_ns = sim_file_latency_ns(sop);
+    sim_event_at(world, &sop->event, world->now_ns + latency_ns);
+    if (world->on_write && sop->op->kind == BACKEND_WRITE && (sop->op->flags & SKEIN_FILE_DSYNC))
+        world->on_write(sop->host, latency_ns);
+}
+
+static void
 submit(struct backend *backend, struct backend_op *op)
 {
-    struct mem_arena *previous = mem_arena_set_current(NULL);
     struct sim_backend *sim = backend_of(backend);
     struct sim_world *world = sim->host->world;
+    if (sim->host->dying)
+        return;
+    struct mem_arena *previous = mem_arena_set_current(NULL);
     struct sim_op *sop = mem_zalloc(sizeof(*sop));
     sop->op = op;
     sop->host = sim->host;
@@ -95,7 +108,7 @@ submit(struct backend *backend, struct backend_op *op)
     if (op->kind == BACKEND_WORK)
         sim_event_at(world, &sop->event, world->now_ns + sim_draw(world, 5000, 2 * SIM_MS));
     else if (sim_is_file_op(op->kind))
-        sim_event_at(world, &sop->event, world->now_ns + sim_file_latency_ns(sop));
+        submit_file(world, sop);
     else
         sim_net_submit(world->net, sop);
     mem_arena_set_current(previous);
@@ -104,6 +117,8 @@ submit(struct backend *backend, struct backend_op *op)
 static void
 cancel(struct backend *backend, struct backend_op *op)
 {
+    if (backend_of(backend)->host->dying)
+        return;
     struct mem_arena *previous = mem_arena_set_current(NULL);
     struct sim_op *sop = (struct sim_op *)(uintptr_t)op->scratch[0];
     skein_assert(sop->op == op);

@@ -122,6 +122,10 @@ perform_on_handle(struct sim_op *sop)
     if (op->kind == BACKEND_READ) {
         if ((file->flags & SKEIN_FILE_DIRECT) && !is_aligned(op))
             return -EINVAL;
+        if (sim_chance(world, faults->read_error_per_mille)) {
+            sim_trace_event(&world->trace, sop->host->number, "disk.read-error", op->offset, 0, 0);
+            return -EIO;
+        }
         return sim_disk_read(disk, file->inode, op->iov, op->iov_count, op->offset);
     }
     if (op->kind == BACKEND_WRITE) {
@@ -198,8 +202,13 @@ sim_file_cut(struct sim_op *sop)
     if (op->kind == BACKEND_WRITE) {
         /* What has arrived may lie in a cache still: to be read by the next process, and lost with
          * the power. */
+        uint32_t torn_per_mille = sim_disk_faults(sop->host->disk)->torn_per_mille;
         uint32_t block_per_mille = (uint32_t)sim_draw(world, 0, 4) * 250;
         bool durable = sim_chance(world, 500);
+        if (sim_chance(world, torn_per_mille)) { /* whole in the cache, which tears it */
+            block_per_mille = 1000;
+            durable = false;
+        }
         if (file)
             perform_write(sop, file, block_per_mille, durable);
         return;

@@ -5,6 +5,7 @@
 #include "skein/fiber.h"
 #include "kv/node.h"
 #include "sim/disk.h"
+#include "sim/faults.h"
 #include "sim/link.h"
 #include "skein/linear.h"
 #include "sim/net.h"
@@ -36,6 +37,14 @@ enum sim_verdict {
     SIM_CRASHED = 3   /* the process died: an assertion, a sanitizer, a signal */
 };
 
+/* Per mille, as long as faults are on; some more comes with the faults that are drawn. */
+struct sim_rates {
+    uint32_t loss, repeat, late; /* of messages */
+    uint32_t torn;               /* of unsynced blocks at a power loss, where that may be */
+    uint32_t read_error, write_error, sync_error;
+    uint32_t memory_error;
+};
+
 /* What the seed decides about a run. */
 struct sim_plan {
     uint64_t seed;
@@ -50,9 +59,13 @@ struct sim_plan {
     uint64_t think_ns_max;
     uint64_t faults_from_ns, fault_gap_ns_max;
     uint64_t safety_ns, liveness_ns;
-    uint32_t aimed_per_mille; /* trouble at the very instant of a vote (faults.c, on_sent) */
-    bool faults_none;         /* every kind is off */
-    uint32_t fault_steps_max; /* 0: no limit */
+    struct sim_rates always;
+    enum sim_net_shape latency_shape;
+    uint64_t latency_ns_min, latency_ns_max, piece_bytes_max;
+    uint32_t aimed_per_mille;       /* trouble at the very instant of a vote (faults.c, on_sent) */
+    uint32_t aimed_write_per_mille; /* a crash while a durable write is on its way */
+    bool faults_none;               /* every kind is off */
+    uint32_t fault_steps_max;       /* 0: no limit */
     uint32_t weights[SIM_FAULTS_MAX]; /* of the faults, by enum sim_fault */
 };
 
@@ -123,6 +136,18 @@ void sim_node_replace_disk(struct sim_node *node);
 bool sim_node_up(const struct sim_node *node);
 /* sim_node_repairing - its log was damaged and its peers are making it whole. */
 bool sim_node_repairing(const struct sim_node *node);
+
+/* ---- faults_disk.c ---- */
+/* sim_faults_may_lose - whether @node's disk may lose what was synced now (sim/faults.h). */
+bool sim_faults_may_lose(const struct sim_node *node);
+/* sim_faults_on_disk - begin @fault there; false: not now. */
+bool sim_faults_on_disk(struct sim_node *node, enum sim_fault fault);
+/* sim_faults_disk_calm - its disk and its memory do what they are asked to. */
+void sim_faults_disk_calm(struct sim_node *node);
+/* sim_faults_mend - @per_mille of the damaged nodes that cannot be used get a new disk. */
+void sim_faults_mend(struct sim_cluster *cluster, uint32_t per_mille);
+/* sim_faults_restart_ns - how long a node stays down. */
+uint64_t sim_faults_restart_ns(struct sim_cluster *cluster);
 
 /* ---- faults.c ---- */
 void sim_faults_start(struct sim_cluster *cluster);

@@ -28,18 +28,20 @@
  * - A sync that fails loses the dirty blocks of the page cache in silence: they are read as before,
  *   a later sync "succeeds" and does not cover them (fsyncgate), until they are written again. What
  *   was written past the cache (SKEIN_FILE_DIRECT) is in the device, and a later sync covers it.
- * - A write in flight at the crash may be there in part, block by block.
+ * - A write in flight at the crash may be there in part, block by block, and with torn_per_mille
+ * also sector by sector (SIM_SECTOR_BYTES).
  *
  * Blocks of zeros cost no memory. Paths are absolute, components separated by '/'.
  */
 
 #define SIM_BLOCK_BYTES 4096u
+#define SIM_SECTOR_BYTES 512u
 
 struct sim_inode;
 
 struct sim_disk_faults {
-    uint32_t write_error_per_mille;
-    uint32_t sync_error_per_mille;
+    uint32_t write_error_per_mille, sync_error_per_mille, read_error_per_mille;
+    uint32_t torn_per_mille; /* of the unsynced blocks that a crash leaves: only some sectors */
     uint32_t slow_factor;    /* 1: as it is */
     uint64_t capacity_bytes; /* 0: unlimited */
 };
@@ -49,6 +51,7 @@ struct sim_disk_stats {
     uint64_t lost_blocks;  /* unsynced blocks that went back to the old content in a crash */
     uint64_t undone_names; /* unsynced directory changes undone in a crash */
     uint64_t flipped_bits;
+    uint64_t torn_blocks; /* of files that sim_disk_flip_bit looks at */
 };
 
 struct sim_disk *sim_disk_open(struct sim_world *world);
@@ -66,8 +69,14 @@ void sim_disk_process_died(struct sim_disk *disk, bool power_loss);
 bool sim_disk_flip_bit(struct sim_disk *disk, char *out_path, size_t path_bytes);
 
 /* sim_disk_misdirect - a write went astray, long ago: a durable block of such a file holds what
- * belongs into another block of it. **Returns** false: there are no two that differ. */
+ * belongs into another block of it; half the time, in checkpoints, that other one was never
+ * written.
+ * **Returns** false: there are no two that differ. */
 bool sim_disk_misdirect(struct sim_disk *disk, char *out_path, size_t path_bytes);
+
+/* sim_disk_rot - one sector in a hundred of all such files named wal holds noise. **Returns**
+ * false: no sector was hit. */
+bool sim_disk_rot(struct sim_disk *disk, char *out_path, size_t path_bytes);
 
 /* ---- the calls behind the backend's ops; results as the op's. Memory: NULL arena current. ---- */
 int sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,

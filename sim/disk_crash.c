@@ -30,6 +30,20 @@ walk_directory(struct walk *walk, struct sim_inode *directory, const char *path,
     }
 }
 
+static bool
+has_suffix(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix);
+    return n >= m && strcmp(path + n - m, suffix) == 0;
+}
+
+/* What the damage that is drawn is for: the log's segments and the checkpoints. */
+static bool
+is_log(const char *path)
+{
+    return has_suffix(path, ".wal") || has_suffix(path, ".skc");
+}
+
 static void
 unlock(struct walk *walk, struct sim_inode *inode, const char *path)
 {
@@ -54,6 +68,31 @@ block_stays(struct sim_disk *disk, struct sim_block *block)
     block->dirty = false;
 }
 
+/* Of the sectors of a block that was being written each is there or not. */
+static void
+block_torn(struct walk *walk, struct sim_block *block, bool counts)
+{
+    struct sim_disk *disk = walk->disk;
+    uint8_t both[2][SIM_BLOCK_BYTES] = {0};
+    bool differs[2] = {false};
+    const uint8_t *sides[2] = {block->synced, block->data};
+    for (int side = 0; side < 2; side++)
+        if (sides[side])
+            memcpy(both[side], sides[side], SIM_BLOCK_BYTES);
+    for (size_t at = 0; at < SIM_BLOCK_BYTES; at += SIM_SECTOR_BYTES) {
+        bool is_new = sim_chance(disk->world, 500);
+        bool same = memcmp(both[0] + at, both[1] + at, SIM_SECTOR_BYTES) == 0;
+        differs[is_new] = differs[is_new] || !same;
+        memcpy(both[1] + at, both[is_new] + at, SIM_SECTOR_BYTES);
+    }
+    block_free_data(disk, block->data);
+    block->data = mem_alloc(SIM_BLOCK_BYTES);
+    disk->block_count++;
+    memcpy(block->data, both[1], SIM_BLOCK_BYTES);
+    block_stays(disk, block);
+    disk->stats.torn_blocks += counts && differs[0] && differs[1];
+}
+
 /* Per crash and file one of: all lost, each block drawn, all kept. */
 static void
 draw_file(struct walk *walk, struct sim_inode *inode, const char *path)
@@ -65,10 +104,12 @@ draw_file(struct walk *walk, struct sim_inode *inode, const char *path)
         struct sim_block *block = &inode->blocks[i];
         if (!block->dirty)
             continue;
-        if (sim_chance(disk->world, keep) && block->stamp != STAMP_LOST)
-            block_stays(disk, block);
-        else
+        if (!sim_chance(disk->world, keep) || block->stamp == STAMP_LOST)
             block_back(disk, block);
+        else if (sim_chance(disk->world, disk->faults.torn_per_mille))
+            block_torn(walk, block, is_log(path));
+        else
+            block_stays(disk, block);
     }
     if (inode->size_bytes != inode->synced_size_bytes && !sim_chance(disk->world, keep))
         inode->size_bytes = inode->synced_size_bytes;
@@ -115,10 +156,7 @@ sim_disk_process_died(struct sim_disk *disk, bool power_loss)
 static bool
 can_flip(const struct sim_inode *inode, const char *path, size_t block)
 {
-    size_t n = strlen(path);
-    if (n < 4 || (strcmp(path + n - 4, ".wal") != 0 && strcmp(path + n - 4, ".skc") != 0))
-        return false;
-    return inode->blocks[block].data && !inode->blocks[block].dirty;
+    return is_log(path) && inode->blocks[block].data && !inode->blocks[block].dirty;
 }
 
 static void
@@ -138,27 +176,64 @@ flip_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
         inode->blocks[i].data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         snprintf(walk->out_path, walk->path_bytes, "%s block %zu bit %llu", path, i,
                  (unsigned long long)bit);
+        walk->disk->stats.flipped_bits++;
     }
 }
 
-/* What belongs behind or before it, in the same file. */
+/*
+ * Block @to holds what belongs behind or before it, in the same file. Where that belongs may be
+ * left as it was before only in a checkpoint: of a log's last batch nobody could tell that from a
+ * write that was never made (docs/design/0002-log-format.md).
+ */
+static void
+misdirect(struct walk *walk, struct sim_inode *inode, const char *path, size_t to)
+{
+    struct sim_disk *disk = walk->disk;
+    size_t other = (size_t)sim_draw(disk->world, 0, inode->block_count - 1);
+    struct sim_block *source = &inode->blocks[other];
+    if (!source->data || memcmp(source->data, inode->blocks[to].data, SIM_BLOCK_BYTES) == 0)
+        return;
+    memcpy(inode->blocks[to].data, source->data, SIM_BLOCK_BYTES);
+    bool lost = has_suffix(path, ".skc") && !source->dirty && sim_chance(disk->world, 500);
+    if (lost) {
+        block_free_data(disk, source->data);
+        source->data = NULL;
+    }
+    snprintf(walk->out_path, walk->path_bytes, "%s block %zu holds block %zu%s", path, to, other,
+             lost ? ", which is blank" : "");
+}
+
 static void
 misdirect_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
 {
-    for (size_t i = 0; i < inode->block_count; i++) {
-        if (!can_flip(inode, path, i) || walk->count++ != walk->chosen)
-            continue;
-        size_t other = (size_t)sim_draw(walk->disk->world, 0, inode->block_count - 1);
-        const uint8_t *from = inode->blocks[other].data;
-        if (!from || memcmp(from, inode->blocks[i].data, SIM_BLOCK_BYTES) == 0)
-            return;
-        memcpy(inode->blocks[i].data, from, SIM_BLOCK_BYTES);
-        snprintf(walk->out_path, walk->path_bytes, "%s block %zu holds block %zu", path, i, other);
-    }
+    for (size_t i = 0; i < inode->block_count; i++)
+        if (can_flip(inode, path, i) && walk->count++ == walk->chosen)
+            misdirect(walk, inode, path, i);
 }
 
-bool
-sim_disk_misdirect(struct sim_disk *disk, char *out_path, size_t path_bytes)
+static void
+rot_sectors(struct walk *walk, struct sim_inode *inode, const char *path)
+{
+    struct prng *random = &walk->disk->world->random;
+    for (size_t i = 0; has_suffix(path, ".wal") && i < inode->block_count; i++) {
+        if (!can_flip(inode, path, i))
+            continue;
+        for (size_t at = 0; at < SIM_BLOCK_BYTES; at += SIM_SECTOR_BYTES) {
+            if (!prng_chance(random, 1, 100))
+                continue;
+            prng_fill(random, inode->blocks[i].data + at, SIM_SECTOR_BYTES);
+            walk->count++;
+        }
+    }
+    snprintf(walk->out_path, walk->path_bytes, "%llu sectors hold noise",
+             (unsigned long long)walk->count);
+}
+
+/* One block of all, drawn; @visit looks for the one whose turn it is. */
+static bool
+strike(struct sim_disk *disk,
+       void (*visit)(struct walk *walk, struct sim_inode *inode, const char *path), char *out_path,
+       size_t path_bytes)
 {
     struct walk walk = {.visit = count_blocks, .disk = disk};
     out_path[0] = '\0';
@@ -169,24 +244,28 @@ sim_disk_misdirect(struct sim_disk *disk, char *out_path, size_t path_bytes)
     walk.count = 0;
     walk.out_path = out_path;
     walk.path_bytes = path_bytes;
-    walk.visit = misdirect_chosen;
+    walk.visit = visit;
     walk_directory(&walk, disk->root, "", 0);
     return out_path[0] != '\0';
 }
 
 bool
+sim_disk_misdirect(struct sim_disk *disk, char *out_path, size_t path_bytes)
+{
+    return strike(disk, misdirect_chosen, out_path, path_bytes);
+}
+
+bool
 sim_disk_flip_bit(struct sim_disk *disk, char *out_path, size_t path_bytes)
 {
-    struct walk walk = {.visit = count_blocks, .disk = disk};
+    return strike(disk, flip_chosen, out_path, path_bytes);
+}
+
+bool
+sim_disk_rot(struct sim_disk *disk, char *out_path, size_t path_bytes)
+{
+    struct walk walk = {
+        .visit = rot_sectors, .disk = disk, .out_path = out_path, .path_bytes = path_bytes};
     walk_directory(&walk, disk->root, "", 0);
-    if (walk.count == 0)
-        return false;
-    walk.chosen = sim_draw(disk->world, 0, walk.count - 1);
-    walk.count = 0;
-    walk.out_path = out_path;
-    walk.path_bytes = path_bytes;
-    walk.visit = flip_chosen;
-    walk_directory(&walk, disk->root, "", 0);
-    disk->stats.flipped_bits++;
-    return true;
+    return walk.count > 0;
 }

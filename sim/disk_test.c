@@ -258,6 +258,75 @@ a_write_goes_astray(void **state)
     assert_in_range(astray, 30, 50);
 }
 
+/* Of a block that was being written some sectors are new and some old; what was synced is whole. */
+static void
+a_block_is_torn_by_sectors(void **state)
+{
+    uint64_t torn = 0;
+    for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
+        struct sim_world world;
+        uint8_t data[2 * SIM_BLOCK_BYTES];
+        sim_world_open(&world, seed, NULL);
+        struct sim_disk *disk = sim_disk_open(&world);
+        struct sim_inode *inode = must_open(disk, "/1.wal", SKEIN_FILE_CREATE | SKEIN_FILE_RDWR);
+        sync_path(disk, "/");
+        put(disk, inode, 0, 'o', true);
+        put(disk, inode, 1, 's', true);
+        put(disk, inode, 0, 'n', false);
+        sim_disk_faults(disk)->torn_per_mille = 1000;
+        sim_disk_process_died(disk, true);
+        struct iovec iov = {data, sizeof(data)};
+        assert_int_equal(sim_disk_read(disk, inode, &iov, 1, 0), sizeof(data));
+        unsigned new_count = 0;
+        for (size_t i = 0; i < SIM_BLOCK_BYTES; i++) {
+            assert_true(data[i] == 'n' || data[i] == 'o');
+            assert_int_equal(data[i], data[i - i % SIM_SECTOR_BYTES]);
+            new_count += data[i] == 'n';
+            assert_int_equal(data[SIM_BLOCK_BYTES + i], 's');
+        }
+        bool mixed = new_count > 0 && new_count < SIM_BLOCK_BYTES;
+        assert_int_equal(sim_disk_stats(disk)->torn_blocks, mixed);
+        torn += mixed;
+        sim_disk_release(disk, inode, false);
+        sim_disk_close(disk);
+        sim_world_close(&world);
+    }
+    assert_in_range(torn, SEED_COUNT / 5, SEED_COUNT * 9 / 10);
+}
+
+/* One sector in a hundred, of segments only. */
+static void
+sectors_rot(void **state)
+{
+    struct sim_world world;
+    char where[256];
+    unsigned changed = 0;
+    sim_world_open(&world, 3, NULL);
+    struct sim_disk *disk = sim_disk_open(&world);
+    assert_false(sim_disk_rot(disk, where, sizeof(where)));
+    struct sim_inode *log = must_open(disk, "/1.wal", SKEIN_FILE_CREATE | SKEIN_FILE_RDWR);
+    struct sim_inode *other = must_open(disk, "/1.skc", SKEIN_FILE_CREATE | SKEIN_FILE_RDWR);
+    for (uint64_t i = 0; i < 1000; i++) {
+        put(disk, log, i, 'a', true);
+        put(disk, other, i, 'a', true);
+    }
+    assert_true(sim_disk_rot(disk, where, sizeof(where)));
+    for (uint64_t at = 0; at < 1000 * SIM_BLOCK_BYTES; at += SIM_SECTOR_BYTES) {
+        uint8_t data[SIM_SECTOR_BYTES], as_was[SIM_SECTOR_BYTES];
+        struct iovec iov = {data, sizeof(data)};
+        memset(as_was, 'a', sizeof(as_was));
+        assert_int_equal(sim_disk_read(disk, log, &iov, 1, at), sizeof(data));
+        changed += memcmp(data, as_was, sizeof(data)) != 0;
+        assert_int_equal(sim_disk_read(disk, other, &iov, 1, at), sizeof(data));
+        assert_memory_equal(data, as_was, sizeof(data));
+    }
+    assert_in_range(changed, 50, 110);
+    sim_disk_release(disk, log, false);
+    sim_disk_release(disk, other, false);
+    sim_disk_close(disk);
+    sim_world_close(&world);
+}
+
 int
 main(void)
 {
@@ -270,6 +339,8 @@ main(void)
         cmocka_unit_test(a_full_disk_says_so_and_takes_overwrites),
         cmocka_unit_test(a_flipped_bit_is_in_a_durable_block_of_a_log),
         cmocka_unit_test(a_write_goes_astray),
+        cmocka_unit_test(a_block_is_torn_by_sectors),
+        cmocka_unit_test(sectors_rot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,9 +12,9 @@
 #define MS SIM_MS
 
 static const char *const names[SIM_FAULT_COUNT] = {
-    "crash",          "crash-all", "stop",        "pause",     "split",     "one-way",
-    "isolate-leader", "link",      "disk-errors", "disk-full", "disk-slow", "flip",
-    "wipe",           "clock",     "misdirect",   "clog",      "transfer"};
+    "crash",     "crash-all",   "stop",      "pause",     "split", "one-way", "isolate-leader",
+    "link",      "disk-errors", "disk-full", "disk-slow", "flip",  "wipe",    "clock",
+    "misdirect", "clog",        "transfer",  "rot",       "memory"};
 _Static_assert(SIM_FAULT_COUNT <= SIM_FAULTS_MAX, "a plan has room for the weights");
 
 const char *
@@ -60,25 +60,6 @@ leader_of(struct sim_cluster *cluster)
     return NULL;
 }
 
-/* Whether a disk may be lost: a majority keeps what it had. */
-static bool
-all_whole(const struct sim_cluster *cluster)
-{
-    if (cluster->plan.node_count < 3)
-        return false;
-    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
-        if (cluster->nodes[i].damaged || cluster->nodes[i].replaced)
-            return false;
-    return true;
-}
-
-static uint64_t
-restart_delay(struct sim_cluster *cluster)
-{
-    return sim_chance(&cluster->world, 600) ? sim_draw(&cluster->world, 1 * MS, 100 * MS)
-                                            : sim_draw(&cluster->world, 100 * MS, 5 * SIM_SECOND);
-}
-
 static void
 cut(struct sim_cluster *cluster, uint32_t a, uint32_t b, bool both)
 {
@@ -119,9 +100,10 @@ link_trouble(struct sim_cluster *cluster)
 {
     struct sim_world *world = &cluster->world;
     uint64_t loss_max = sim_chance(world, 200) ? 300 : 100;
-    cluster->links.loss_per_mille = (uint32_t)sim_draw(world, 0, loss_max);
-    cluster->links.repeat_per_mille = (uint32_t)sim_draw(world, 0, 100);
-    cluster->links.delay_per_mille = (uint32_t)sim_draw(world, 0, 300);
+    const struct sim_rates *always = &cluster->plan.always;
+    cluster->links.loss_per_mille = always->loss + (uint32_t)sim_draw(world, 0, loss_max);
+    cluster->links.repeat_per_mille = always->repeat + (uint32_t)sim_draw(world, 0, 100);
+    cluster->links.delay_per_mille = always->late + (uint32_t)sim_draw(world, 0, 300);
     cluster->links.delay_ns_max = sim_draw(world, 1 * MS, 2 * SIM_SECOND);
     struct sim_net_options *net = sim_net_options(world->net);
     net->tail_per_mille = (uint32_t)sim_draw(world, 0, 50);
@@ -131,8 +113,10 @@ link_trouble(struct sim_cluster *cluster)
 static void
 link_calm(struct sim_cluster *cluster)
 {
-    cluster->links.loss_per_mille = cluster->links.delay_per_mille = 0;
-    cluster->links.repeat_per_mille = 5;
+    const struct sim_rates *always = &cluster->plan.always;
+    cluster->links.loss_per_mille = always->loss;
+    cluster->links.delay_per_mille = always->late;
+    cluster->links.repeat_per_mille = 5 + always->repeat;
     cluster->links.delay_ns_max = 100 * MS;
     struct sim_net_options *net = sim_net_options(cluster->world.net);
     net->tail_per_mille = 5;
@@ -140,17 +124,11 @@ link_calm(struct sim_cluster *cluster)
 }
 
 static void
-disk_calm(struct sim_node *node)
-{
-    *sim_disk_faults(node->host->disk) = (struct sim_disk_faults){.slow_factor = 1};
-}
-
-static void
 crash_all(struct sim_cluster *cluster)
 {
     bool power_loss = sim_chance(&cluster->world, 800);
     for (uint32_t i = 0; i < cluster->plan.node_count; i++)
-        sim_node_crash(&cluster->nodes[i], power_loss, restart_delay(cluster));
+        sim_node_crash(&cluster->nodes[i], power_loss, sim_faults_restart_ns(cluster));
 }
 
 /* One draw a statement: the order in which arguments are evaluated is the compiler's. */
@@ -159,75 +137,7 @@ crash_one(struct sim_cluster *cluster, struct sim_node *leader, struct sim_node 
 {
     struct sim_node *node = sim_chance(&cluster->world, 500) ? leader : other;
     bool power_loss = sim_chance(&cluster->world, 700);
-    sim_node_crash(node, power_loss, restart_delay(cluster));
-}
-
-/* A bit rots, or a write turns out to have gone astray, while the machine is off; what its node
- * says to it is seen at the start. */
-static bool
-damage(struct sim_cluster *cluster, struct sim_node *node,
-       bool (*one)(struct sim_disk *disk, char *out_path, size_t path_bytes))
-{
-    char where[256];
-    if (!all_whole(cluster))
-        return false;
-    sim_node_crash(node, true, restart_delay(cluster));
-    /* One bad place, or a bad day: many. */
-    uint64_t count = sim_chance(&cluster->world, 300) ? sim_draw(&cluster->world, 2, 12) : 1;
-    if (node->host->state != SIM_HOST_DOWN)
-        return false;
-    for (uint64_t i = 0; i < count; i++) {
-        if (!one(node->host->disk, where, sizeof(where)))
-            return node->damaged;
-        node->damaged = true;
-        sim_trace_text(&cluster->world.trace, node->host->number, "flip", "%s", where);
-    }
-    return true;
-}
-
-static bool
-wipe(struct sim_cluster *cluster, struct sim_node *node)
-{
-    if (!all_whole(cluster) || !node->kv)
-        return false;
-    sim_node_crash(node, true, restart_delay(cluster));
-    sim_node_replace_disk(node);
-    return true;
-}
-
-/* A damaged node that cannot be used gets a new disk after a while. */
-static void
-mend_damaged(struct sim_cluster *cluster, uint32_t per_mille)
-{
-    for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
-        struct sim_node *node = &cluster->nodes[i];
-        if (!node->damaged || sim_node_repairing(node) || !sim_chance(&cluster->world, per_mille))
-            continue;
-        sim_node_crash(node, true, 0);
-        sim_node_replace_disk(node);
-        sim_event_at(&cluster->world, &node->restart_event,
-                     cluster->world.now_ns + restart_delay(cluster));
-    }
-}
-
-static bool
-begin_on_disk(struct sim_cluster *cluster, enum sim_fault fault, struct sim_node *node)
-{
-    struct sim_world *world = &cluster->world;
-    struct sim_disk_faults *disk = sim_disk_faults(node->host->disk);
-    if (fault == SIM_FAULT_DISK_ERRORS) {
-        disk->write_error_per_mille = (uint32_t)sim_draw(world, 0, 30);
-        disk->sync_error_per_mille = (uint32_t)sim_draw(world, 0, 100);
-    } else if (fault == SIM_FAULT_DISK_FULL) {
-        disk->capacity_bytes = sim_disk_used_bytes(node->host->disk) + sim_draw(world, 0, 1 << 19);
-    } else if (fault == SIM_FAULT_DISK_SLOW) {
-        disk->slow_factor = (uint32_t)sim_draw(world, 5, 500);
-    } else if (fault == SIM_FAULT_FLIP) {
-        return damage(cluster, node, sim_disk_flip_bit);
-    } else {
-        return wipe(cluster, node);
-    }
-    return true;
+    sim_node_crash(node, power_loss, sim_faults_restart_ns(cluster));
 }
 
 /* The old leader hands over; half the time it hears nothing of what comes of it. */
@@ -312,9 +222,10 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
     case SIM_FAULT_DISK_SLOW:
     case SIM_FAULT_FLIP:
     case SIM_FAULT_WIPE:
-        return begin_on_disk(cluster, fault, node);
     case SIM_FAULT_MISDIRECT:
-        return damage(cluster, node, sim_disk_misdirect);
+    case SIM_FAULT_ROT:
+    case SIM_FAULT_MEMORY:
+        return sim_faults_on_disk(node, fault);
     case SIM_FAULT_CLOG:
         return clog_paths(cluster, number);
     case SIM_FAULT_TRANSFER:
@@ -351,11 +262,11 @@ on_step(struct sim_event *event)
         link_calm(cluster);
     for (uint32_t i = 0; i < cluster->plan.node_count; i++)
         if (sim_chance(world, 500))
-            disk_calm(&cluster->nodes[i]);
-    mend_damaged(cluster, 300);
+            sim_faults_disk_calm(&cluster->nodes[i]);
+    sim_faults_mend(cluster, 300);
     uint32_t steps_max = cluster->plan.fault_steps_max;
     if (steps_max && cluster->fault_steps++ >= steps_max) {
-        cluster->plan.aimed_per_mille = 0;
+        cluster->plan.aimed_per_mille = cluster->plan.aimed_write_per_mille = 0;
         return;
     }
     enum sim_fault fault = draw_fault(cluster);
@@ -415,6 +326,19 @@ on_sent(void *owner, uint32_t from, uint32_t to, struct bytes message)
         isolate(cluster, to, false, true);
 }
 
+/* Nor is a write as often on its way as a crash needs to tear it. */
+static void
+on_write(struct sim_host *host, uint64_t latency_ns)
+{
+    struct sim_cluster *cluster = host->world->owner;
+    struct sim_world *world = host->world;
+    if (!cluster->faults_on || host->number > cluster->plan.node_count ||
+        cluster->aimed_event.slot != 0 || !sim_chance(world, cluster->plan.aimed_write_per_mille))
+        return;
+    cluster->aimed_node = host->number;
+    sim_event_at(world, &cluster->aimed_event, world->now_ns + sim_draw(world, 0, latency_ns));
+}
+
 void
 sim_faults_start(struct sim_cluster *cluster)
 {
@@ -422,8 +346,11 @@ sim_faults_start(struct sim_cluster *cluster)
     cluster->aimed_event = (struct sim_event){.fire = on_aimed, .owner = cluster};
     cluster->links.on_sent = on_sent;
     cluster->links.owner = cluster;
+    cluster->world.on_write = on_write;
     cluster->faults_on = true;
     link_calm(cluster);
+    for (uint32_t i = 0; i < cluster->plan.node_count; i++)
+        sim_faults_disk_calm(&cluster->nodes[i]);
     if (!cluster->plan.faults_none)
         sim_event_at(&cluster->world, &cluster->fault_event, cluster->plan.faults_from_ns);
 }
@@ -432,6 +359,7 @@ void
 sim_faults_stop(struct sim_cluster *cluster)
 {
     cluster->faults_on = false;
+    cluster->plan.always = (struct sim_rates){0};
     sim_event_cancel(&cluster->world, &cluster->fault_event);
     sim_event_cancel(&cluster->world, &cluster->aimed_event);
 }
@@ -439,7 +367,7 @@ sim_faults_stop(struct sim_cluster *cluster)
 static void
 heal_node(struct sim_cluster *cluster, struct sim_node *node)
 {
-    disk_calm(node);
+    sim_faults_disk_calm(node);
     node->held_down = node->spare;
     node->host->paused_until_ns = 0;
     if (node->host->state == SIM_HOST_DOWN && !node->spare)
@@ -500,7 +428,7 @@ sim_faults_heal_all(struct sim_cluster *cluster)
     sim_net_heal(cluster->world.net);
     link_calm(cluster);
     sim_trace_text(&cluster->world.trace, 0, "heal", "all");
-    mend_damaged(cluster, 1000);
+    sim_faults_mend(cluster, 1000);
     for (uint32_t i = 0; i < cluster->plan.node_count; i++)
         heal_node(cluster, &cluster->nodes[i]);
 }

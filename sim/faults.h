@@ -9,9 +9,10 @@
 /*
  * The kinds of trouble. Each step of the nemesis ends some of what is going on and begins one more.
  *
- * What can destroy data that was synced (a flipped bit, a misdirected write, a wiped disk) meets
- * one node at a time: the next one only when the cluster has taken the replaced disk in. Everything
- * else meets any number.
+ * What can destroy data that was synced (a flipped bit, noise in sectors, a misdirected write, a
+ * wiped disk), and what the log takes for that (a block torn by sectors), meets a minority of the
+ * nodes at a time: the next one only when the cluster has taken a damaged one in again. So of
+ * everything there is one good copy, and recovery is possible. Everything else meets any number.
  */
 enum sim_fault {
     SIM_FAULT_CRASH,
@@ -25,12 +26,14 @@ enum sim_fault {
     SIM_FAULT_DISK_ERRORS,
     SIM_FAULT_DISK_FULL,
     SIM_FAULT_DISK_SLOW,
-    SIM_FAULT_FLIP,
+    SIM_FAULT_FLIP, /* of one bit, or of some */
     SIM_FAULT_WIPE,
     SIM_FAULT_CLOCK,
     SIM_FAULT_MISDIRECT, /* a write went astray */
     SIM_FAULT_CLOG,      /* nothing arrives on some ways, and then everything */
     SIM_FAULT_TRANSFER,  /* leadership is handed over, and the old leader may not hear of it */
+    SIM_FAULT_ROT,       /* one sector in a hundred of the log holds noise */
+    SIM_FAULT_MEMORY,    /* allocations fail, those that are asked whether they may */
     SIM_FAULT_COUNT
 };
 

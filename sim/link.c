@@ -101,7 +101,7 @@ on_mail(struct sim_event *event)
         sim_event_at(world, event, host->paused_until_ns);
         return;
     }
-    bool there = host->state == SIM_HOST_UP && host->link;
+    bool there = host->state == SIM_HOST_UP && host->link && !host->dying;
     if (there && !mail->notice && !mail->refusal && (host->link->strangers >> mail->from & 1)) {
         refuse(links, mail);
         mail_free(mail);
@@ -212,6 +212,8 @@ send_message(struct replica_link *base, uint32_t node, struct bytes message)
     uint32_t from = link->host->number;
     if (node == 0 || node > links->node_count || node == from)
         return -SKEIN_ENOTFOUND;
+    if (link->host->dying)
+        return -SKEIN_ECANCELED;
     if (links->under_way_bytes[from][node] + message.count > links->queue_bytes_max) {
         link->stats.dropped_queue_full++;
         return -SKEIN_EAGAIN;

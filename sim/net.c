@@ -84,13 +84,50 @@ sim_net_blocked(const struct sim_net *net, uint32_t from, uint32_t to)
     return net->blocked[from][to];
 }
 
+/* Heads before the first tail: half of the time 0, a quarter 1 ... */
+static uint64_t
+draw_heads(struct sim_net *net)
+{
+    return (uint64_t)__builtin_ctzll(sim_draw(net->world, 0, UINT64_MAX) | (uint64_t)1 << 20);
+}
+
+/* In whole numbers: the same with every compiler. */
+static uint64_t
+draw_shaped(struct sim_net *net)
+{
+    const struct sim_net_options *options = &net->options;
+    uint64_t low = options->latency_ns_min, high = options->latency_ns_max, wide = high - low;
+    switch (options->shape) {
+    case SIM_NET_UNIFORM:
+        return sim_draw(net->world, low, high);
+    case SIM_NET_FIXED:
+        return low + wide / 2;
+    case SIM_NET_EXPONENTIAL: {
+        uint64_t heads = draw_heads(net);
+        return low + heads * (wide / 3) + sim_draw(net->world, 0, wide / 3);
+    }
+    case SIM_NET_HEAVY: {
+        uint64_t heads = draw_heads(net);
+        heads = heads < 12 ? heads : 12;
+        return low + sim_draw(net->world, 0, (wide / 8) << heads);
+    }
+    case SIM_NET_TWO_PEAKS:
+        if (sim_chance(net->world, 100))
+            return high - sim_draw(net->world, 0, wide / 10);
+        return low + sim_draw(net->world, 0, wide / 10);
+    case SIM_NET_SHAPE_COUNT:
+        break;
+    }
+    skein_unreachable();
+}
+
 uint64_t
 sim_net_latency_ns(struct sim_net *net, uint32_t from, uint32_t to)
 {
     if (from == to)
         return LOOPBACK_NS;
     const struct sim_net_options *options = &net->options;
-    uint64_t latency_ns = sim_draw(net->world, options->latency_ns_min, options->latency_ns_max);
+    uint64_t latency_ns = draw_shaped(net);
     if (sim_chance(net->world, options->tail_per_mille))
         latency_ns += sim_draw(net->world, 0, options->tail_ns_max);
     if (net->clogged_until_ns[from][to] > net->world->now_ns)

@@ -24,7 +24,18 @@
 
 struct sim_op;
 
+/* How latencies lie between the least and the most. */
+enum sim_net_shape {
+    SIM_NET_UNIFORM,
+    SIM_NET_FIXED,       /* in the middle, always */
+    SIM_NET_EXPONENTIAL, /* most are near the least, a few beyond the most */
+    SIM_NET_HEAVY,       /* as Pareto's: few are very late */
+    SIM_NET_TWO_PEAKS,   /* near the least; one in ten near the most */
+    SIM_NET_SHAPE_COUNT
+};
+
 struct sim_net_options {
+    enum sim_net_shape shape;
     uint64_t latency_ns_min, latency_ns_max;
     uint32_t tail_per_mille; /* of segments and messages come up to tail_ns_max later */
     uint64_t tail_ns_max;

@@ -157,7 +157,7 @@ process_ended(struct sim_node *node, int code)
     struct sim_cluster *cluster = node->cluster;
     node->exits++;
     sim_trace_text(&cluster->world.trace, node->host->number, "node.exit", "%s %s",
-                   skein_error_name(code), node->why);
+                   skein_error_name(code), code ? node->why : "in order");
     if (code == -SKEIN_EREMOVED && cluster->members) {
         sim_members_removed(node);
         return;
@@ -233,10 +233,20 @@ sim_node_crash(struct sim_node *node, bool power_loss, uint64_t restart_after_ns
 {
     if (!sim_node_up(node))
         return;
+    struct sim_disk *disk = node->host->disk;
+    uint64_t torn = sim_disk_stats(disk)->torn_blocks;
+    sim_disk_faults(disk)->torn_per_mille =
+        sim_faults_may_lose(node) ? node->cluster->plan.always.torn : 0;
     node->kv = NULL;
     node->crashes++;
     sim_event_cancel(&node->cluster->world, &node->exit_event);
     sim_host_crash(node->host, power_loss);
+    torn = sim_disk_stats(disk)->torn_blocks - torn;
+    if (torn > 0) {
+        node->damaged = true;
+        sim_trace_text(&node->cluster->world.trace, node->host->number, "flip",
+                       "%llu blocks are torn", (unsigned long long)torn);
+    }
     start_later(node, restart_after_ns);
 }
 

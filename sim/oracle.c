@@ -79,7 +79,7 @@ trace_state(const struct oracle_view *view)
 static void
 look_at(struct sim_cluster *cluster, struct sim_node *node)
 {
-    if (!sim_node_up(node) || !node->kv || node->exited)
+    if (!sim_node_up(node) || !node->kv || node->exited || node->host->dying)
         return;
     struct oracle_view view = {.cluster = cluster,
                                .oracle = cluster->oracle,

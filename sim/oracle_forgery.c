@@ -34,8 +34,8 @@ oracle_forgery(const struct oracle_view *view)
 {
     uint64_t forged = view->oracle->forged[view->number - 1];
     /* What arrives while a snapshot is loaded waits to be looked at. */
-    if (!view->loading && forged >= FORGED_ENOUGH && view->replica->host->counters.forged_dropped == 0 &&
-        !sim_host_paused(view->node->host))
+    if (!view->loading && forged >= FORGED_ENOUGH &&
+        view->replica->host->counters.forged_dropped == 0 && !sim_host_paused(view->node->host))
         sim_violation(view->cluster, SIM_SAFETY,
                       "node %u got %" PRIu64 " messages of forged senders and counted none",
                       view->number, forged);

@@ -27,14 +27,14 @@ static void
 draw_weights(struct sim_plan *plan, struct prng *random)
 {
     static const uint32_t flavours[][SIM_FAULT_COUNT] = {
-        /* crash all stop pause split 1way isol link err full slow flip wipe clock misd clog tr
-         */
-        {10, 2, 4, 6, 6, 6, 8, 8, 3, 1, 3, 1, 2, 3, 1, 4, 3},
-        {30, 6, 4, 2, 1, 1, 3, 3, 0, 0, 2, 1, 1, 1, 1, 1, 2},
-        {4, 0, 2, 8, 12, 12, 20, 12, 0, 0, 1, 0, 1, 2, 0, 12, 20},
-        {8, 2, 2, 2, 1, 1, 2, 2, 12, 4, 8, 3, 4, 1, 3, 1, 1},
-        {12, 1, 3, 10, 2, 4, 12, 20, 1, 0, 4, 0, 0, 4, 0, 6, 3},
-        {20, 0, 1, 4, 2, 4, 30, 2, 0, 0, 12, 0, 0, 0, 0, 2, 8},
+        /* crash all stop pause split 1way isol link err full slow flip wipe clock misd clog tr rot
+           mem */
+        {10, 2, 4, 6, 6, 6, 8, 8, 3, 1, 3, 1, 2, 3, 1, 4, 3, 1, 1},
+        {30, 6, 4, 2, 1, 1, 3, 3, 0, 0, 2, 1, 1, 1, 1, 1, 2, 1, 0},
+        {4, 0, 2, 8, 12, 12, 20, 12, 0, 0, 1, 0, 1, 2, 0, 12, 20, 0, 1},
+        {8, 2, 2, 2, 1, 1, 2, 2, 12, 4, 8, 3, 4, 1, 3, 1, 1, 3, 4},
+        {12, 1, 3, 10, 2, 4, 12, 20, 1, 0, 4, 0, 0, 4, 0, 6, 3, 0, 1},
+        {20, 0, 1, 4, 2, 4, 30, 2, 0, 0, 12, 0, 0, 0, 0, 2, 8, 0, 0},
     };
     size_t flavour = (size_t)prng_below(random, BASE_COUNT_OF(flavours));
     memcpy(plan->weights, flavours[flavour], sizeof(flavours[flavour]));
@@ -49,6 +49,9 @@ draw_weights(struct sim_plan *plan, struct prng *random)
     }
     static const uint64_t aimed[] = {0, 0, 100, 300, 600};
     plan->aimed_per_mille = (uint32_t)pick(random, aimed, BASE_COUNT_OF(aimed));
+    static const uint64_t torn[] = {0, 0, 300, 800};
+    plan->always.torn = (uint32_t)pick(random, torn, BASE_COUNT_OF(torn));
+    plan->aimed_write_per_mille = plan->always.torn / 150;
 }
 
 /* Nodes come and go: disks that lose what was synced are another run's trouble, since how many may
@@ -59,7 +62,7 @@ change_members(struct sim_plan *plan)
     plan->founder_count = 3;
     plan->node_count = 6;
     plan->weights[SIM_FAULT_FLIP] = plan->weights[SIM_FAULT_WIPE] = 0;
-    plan->weights[SIM_FAULT_MISDIRECT] = 0;
+    plan->weights[SIM_FAULT_MISDIRECT] = plan->weights[SIM_FAULT_ROT] = plan->always.torn = 0;
 }
 
 static void
@@ -92,6 +95,13 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->safety_ns = seconds * SIM_SECOND;
     plan->liveness_ns = (seconds > PHASE_SECONDS ? seconds : PHASE_SECONDS) * SIM_SECOND;
     plan->snapshot_chunk_bytes = pick(random, chunks, BASE_COUNT_OF(chunks));
+    static const uint64_t pieces[] = {100, 500, 65536, 65536};
+    static const uint64_t shapes[] = {SIM_NET_UNIFORM, SIM_NET_UNIFORM,   SIM_NET_FIXED,
+                                      SIM_NET_HEAVY,   SIM_NET_TWO_PEAKS, SIM_NET_EXPONENTIAL};
+    plan->latency_ns_min = prng_range(random, 20000, 500000);
+    plan->latency_ns_max = plan->latency_ns_min + prng_range(random, 50000, 5 * SIM_MS);
+    plan->latency_shape = (enum sim_net_shape)pick(random, shapes, BASE_COUNT_OF(shapes));
+    plan->piece_bytes_max = pick(random, pieces, BASE_COUNT_OF(pieces));
     draw_weights(plan, random);
     if (options->members)
         change_members(plan);
@@ -105,7 +115,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
         plan->faults_none = plan->faults_none && plan->weights[fault] == 0;
     }
     if (options->faults_off >> SIM_FAULT_COUNT & 1)
-        plan->aimed_per_mille = 0;
+        plan->aimed_per_mille = plan->aimed_write_per_mille = 0;
 }
 
 static void
@@ -122,10 +132,10 @@ open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
     cluster->world.event_count_max =
         EVENTS_PER_SECOND_MAX * 2 * cluster->plan.safety_ns / SIM_SECOND;
     struct sim_net_options *net = sim_net_options(cluster->world.net);
-    net->latency_ns_min = prng_range(&random, 20000, 500000);
-    net->latency_ns_max = net->latency_ns_min + prng_range(&random, 50000, 5 * SIM_MS);
-    static const uint64_t pieces[] = {100, 500, 65536, 65536};
-    net->piece_bytes_max = pick(&random, pieces, BASE_COUNT_OF(pieces));
+    net->shape = cluster->plan.latency_shape;
+    net->latency_ns_min = cluster->plan.latency_ns_min;
+    net->latency_ns_max = cluster->plan.latency_ns_max;
+    net->piece_bytes_max = cluster->plan.piece_bytes_max;
     sim_links_init(&cluster->links, &cluster->world, cluster->plan.node_count);
     cluster->links.forge_per_mille = 4;
     for (uint32_t i = 1; i <= cluster->plan.node_count; i++)

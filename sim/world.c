@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/world.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "core/runtime.h"
+#include "skein/fiber.h"
 #include "sim/backend.h"
 #include "sim/disk.h"
 #include "sim/net.h"
@@ -102,6 +104,28 @@ sink_write(void *owner, const char *line, uint64_t line_bytes)
     fprintf(stderr, "%u: %.*s", host->number, (int)line_bytes, line);
 }
 
+/* The fiber that found no memory ends here. */
+static void
+die_exhausted(void *owner)
+{
+    struct sim_host *host = owner;
+    host->dying = true;
+    sim_event_at(host->world, &host->exhausted_event, host->world->now_ns);
+    skein_shield(true);
+    for (;;)
+        (void)skein_sleep(SKEIN_NEVER);
+}
+
+static void
+on_exhausted(struct sim_event *event)
+{
+    struct sim_host *host = event->owner;
+    sim_trace_event(&host->world->trace, host->number, "memory.exhausted", 0, 0, 0);
+    sim_host_crash(host, false);
+    if (host->on_exit)
+        host->on_exit(host, -ENOMEM);
+}
+
 static void
 on_turn(struct sim_event *event)
 {
@@ -124,6 +148,7 @@ sim_host_add(struct sim_world *world, struct sim_disk *disk)
     host->region = map_region();
     host->disk = disk;
     host->turn_event = (struct sim_event){.fire = on_turn, .owner = host};
+    host->exhausted_event = (struct sim_event){.fire = on_exhausted, .owner = host};
     host->sink =
         (struct obs_sink){host, world->log ? OBS_DEBUG : OBS_ERROR + 1, sink_wall_ns, sink_write};
     prng_init(&host->entropy, prng_next(&world->random));
@@ -141,12 +166,28 @@ sim_host_enter(struct sim_host *host)
 {
     struct sim_context context = {.arena = mem_arena_set_current(host->arena)};
     context.sink = obs_set_sink(&host->sink);
+    mem_on_exhausted(die_exhausted, host);
+    if (host->memory_error_per_mille > 0) {
+        context.failing = host;
+        if (host->failing_in == 0)
+            host->failing_in =
+                1 + sim_draw(host->world, 0, 2 * (1000 / host->memory_error_per_mille));
+        mem_fail_at(host->failing_in);
+    }
     return context;
 }
 
 void
 sim_host_leave(struct sim_context context)
 {
+    mem_on_exhausted(NULL, NULL);
+    if (context.failing) {
+        uint64_t count = mem_fail_at(0), left = context.failing->failing_in;
+        context.failing->failing_in = count < left ? left - count : 0;
+        if (count >= left)
+            sim_trace_event(&context.failing->world->trace, context.failing->number, "memory.full",
+                            left, 0, 0);
+    }
     obs_set_sink(context.sink);
     mem_arena_set_current(context.arena);
 }
@@ -237,6 +278,8 @@ end_life(struct sim_host *host, bool finished, bool power_loss)
 {
     struct sim_world *world = host->world;
     cancel_turns(host);
+    sim_event_cancel(world, &host->exhausted_event);
+    host->dying = false;
     sim_net_host_down(world->net, host, power_loss);
     sim_backend_drop(&host->backend, power_loss);
     if (host->disk)
@@ -331,6 +374,8 @@ sim_shard_turn(struct sim_host *host, unsigned shard)
     struct sim_world *world = host->world;
     struct sim_event *turn_event = sim_turn_event(host, shard);
     skein_assert(host->state == SIM_HOST_UP);
+    if (host->dying)
+        return;
     if (sim_host_paused(host)) {
         sim_event_at(world, turn_event, host->paused_until_ns);
         return;
@@ -340,6 +385,8 @@ sim_shard_turn(struct sim_host *host, unsigned shard)
     int result = 0;
     bool finished = has_finished(host, &result);
     sim_host_leave(context);
+    if (host->dying)
+        return;
     if (finished) {
         sim_trace_event(&world->trace, host->number, "host.exit", (uint64_t)(int64_t)result, 0, 0);
         end_life(host, true, false);

@@ -121,6 +121,13 @@ struct sim_host {
     struct sim_shard others[SIM_SHARD_MAX - 1];
     struct launch *launch; /* in the arena */
     struct obs_sink sink;
+    /* Of the calls of mem_try_alloc and its like; failing_in: how many more succeed until then. */
+    uint32_t memory_error_per_mille;
+    uint64_t failing_in;
+    /* There was none where one must be: the process ends with exhausted_event, at this instant, and
+     * nothing that it does until then leaves it. */
+    bool dying;
+    struct sim_event exhausted_event;
     size_t arena_bytes_max; /* high-water mark, sampled */
     size_t leaked_bytes;    /* what the last life that ended by itself had not freed */
     /* Of its first shard, when chaos_on; the others have its seed. The world's shuffle turns it on.
@@ -149,6 +156,9 @@ struct sim_world {
     bool shuffle; /* ready fibers run in an order drawn from the seed (struct skein_chaos) */
     bool stopped; /* sim_world_stop was called */
     void *owner;
+    /* Called when a durable write of @host was submitted that will take @latency_ns; may be NULL.
+     */
+    void (*on_write)(struct sim_host *host, uint64_t latency_ns);
 };
 
 /* sim_world_open - a world without hosts. @trace: borrowed or NULL. */
@@ -178,6 +188,7 @@ uint64_t sim_host_mono_ns(const struct sim_host *host);
 struct sim_context {
     struct mem_arena *arena;
     struct obs_sink *sink;
+    struct sim_host *failing; /* whose allocations may fail meanwhile; NULL: nobody's */
 };
 struct sim_context sim_host_enter(struct sim_host *host);
 void sim_host_leave(struct sim_context context);

@@ -31,6 +31,24 @@ mem_fail_at(uint64_t nth)
     return count;
 }
 
+static __thread void (*on_exhausted)(void *owner);
+static __thread void *exhausted_owner;
+
+void
+mem_on_exhausted(void (*handler)(void *owner), void *owner)
+{
+    on_exhausted = handler;
+    exhausted_owner = owner;
+}
+
+_Noreturn void
+mem_exhausted(const char *text)
+{
+    if (on_exhausted)
+        on_exhausted(exhausted_owner);
+    base_die(__FILE__, __LINE__, text);
+}
+
 static void *
 take(size_t bytes)
 {
@@ -48,7 +66,7 @@ mem_alloc(size_t bytes)
 {
     void *p = take(bytes);
     if (!p)
-        base_die(__FILE__, __LINE__, "out of memory");
+        mem_exhausted("out of memory");
     return p;
 }
 
@@ -59,7 +77,7 @@ mem_zalloc(size_t bytes)
     if (!current_arena && bytes > ZERO_BY_HAND_BYTES_MAX) {
         void *p = calloc(1, bytes);
         if (!p)
-            base_die(__FILE__, __LINE__, "out of memory");
+            mem_exhausted("out of memory");
         return p;
     }
     return memset(mem_alloc(bytes), 0, bytes);
@@ -91,7 +109,7 @@ mem_realloc(void *p, size_t bytes)
 {
     void *grown = retake(p, bytes);
     if (!grown)
-        base_die(__FILE__, __LINE__, "out of memory");
+        mem_exhausted("out of memory");
     return grown;
 }
 
@@ -105,7 +123,7 @@ mem_alloc_aligned(size_t align, size_t bytes)
     else if (posix_memalign(&p, align, bytes ? bytes : 1) != 0)
         p = NULL;
     if (!p)
-        base_die(__FILE__, __LINE__, "out of memory");
+        mem_exhausted("out of memory");
     return p;
 }
 

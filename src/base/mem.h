@@ -54,6 +54,14 @@ char *mem_strdup(const char *text);
  */
 uint64_t mem_fail_at(uint64_t nth);
 
+/* mem_exhausted - there is no memory for what must not be left out: the process ends, and says so
+ * with @text. */
+_Noreturn void mem_exhausted(const char *text);
+
+/* mem_on_exhausted - from now on @handler is called on this thread instead, and must not return:
+ * the simulator ends the node and goes on. NULL: the process ends. */
+void mem_on_exhausted(void (*handler)(void *owner), void *owner);
+
 /* mem_arena_set_current - the arena the calling thread allocates from; NULL: the C library's.
  * Returns the previous one, so that calls nest. */
 struct mem_arena *mem_arena_set_current(struct mem_arena *arena);

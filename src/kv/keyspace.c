@@ -101,7 +101,7 @@ static void
 table_put(struct keyspace *keys, size_t key_bytes, struct bytes value)
 {
     if (keys->table->ops->put(keys->table, keys->scratch, key_bytes, value))
-        base_die(__FILE__, __LINE__, "out of memory while a committed command was applied");
+        mem_exhausted("out of memory while a committed command was applied");
 }
 
 static void

@@ -232,6 +232,6 @@ node_separator(const struct record *left, const struct record *right)
     skein_assert(common < right->key_bytes);
     struct record *separator = record_new(record_key(right), common + 1, (struct bytes){0});
     if (!separator)
-        base_die(__FILE__, __LINE__, "out of memory");
+        mem_exhausted("out of memory");
     return separator;
 }
