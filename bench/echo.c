@@ -317,7 +317,7 @@ report(const struct bench *bench)
             first = false;
         }
     if (bench->json)
-        printf("]");
+        printf("],\"idle_connections\":%d", bench->idle_count);
     for (size_t s = 0; s < SERVER_COUNT && bench->idle_count > 0; s++)
         if (bench->wanted[s] && bench->json)
             printf(",\"idle_bytes_%s\":%.0f", servers[s].name, bench->idle_bytes[s]);

@@ -233,12 +233,19 @@ print_row(const char *name, struct series *series)
 static void
 print_json(struct bench *bench)
 {
-    printf("{\"switch_ns\": %.2f, ", series_median(&bench->fiber));
-    printf("\"switch_pair_ns\": %.2f, ", series_median(&bench->pair));
-    printf("\"switch_bare_ns\": %.2f, ", series_median(&bench->bare));
-    printf("\"switch_ucontext_ns\": %.2f, ", series_median(&bench->ucontext));
-    printf("\"spawn_join_ns\": %.2f, ", series_median(&bench->spawn));
-    printf("\"spawn_join_batch_ns\": %.2f, ", series_median(&bench->spawn_batch));
+    const struct {
+        const char *name;
+        struct series *series;
+    } rows[] = {
+        {"switch_ns", &bench->fiber},     {"switch_pair_ns", &bench->pair},
+        {"switch_bare_ns", &bench->bare}, {"switch_ucontext_ns", &bench->ucontext},
+        {"spawn_join_ns", &bench->spawn}, {"spawn_join_batch_ns", &bench->spawn_batch},
+    };
+    printf("{");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        series_print_json(rows[i].name, rows[i].series);
+        printf(", ");
+    }
     printf("\"parked\": %zu, \"parked_bytes\": %.1f, \"park_ns\": %.1f, \"mappings\": %ld}\n",
            bench->parked_count, bench->parked_bytes, bench->park_ns, bench->mapping_count);
 }

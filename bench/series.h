@@ -2,6 +2,7 @@
 #ifndef BENCH_SERIES_H
 #define BENCH_SERIES_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -39,6 +40,15 @@ series_median(struct series *series)
 {
     series_sort(series);
     return series->values[series->count / 2];
+}
+
+/* series_print_json - "NAME": median, "NAME_min": least, "NAME_max": most. */
+static inline void
+series_print_json(const char *name, struct series *series)
+{
+    double median = series_median(series);
+    printf("\"%s\": %.2f, \"%s_min\": %.2f, \"%s_max\": %.2f", name, median, name,
+           series->values[0], name, series->values[series->count - 1]);
 }
 
 static inline double

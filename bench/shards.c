@@ -303,12 +303,17 @@ main(int argc, char **argv)
         series_sort(all[i]);
     double rate = 1e3 / series_median(&message);
     if (json) {
-        printf("{\"call_ns\":%.1f,\"line_ns\":%.1f,\"call_ratio\":%.3f,"
-               "\"messages_per_second\":%.0f,\"wake_ns\":%.0f,\"eventfd_ns\":%.0f,"
-               "\"wake_ratio\":%.3f,\"repeats\":%d}\n",
-               series_median(&call), series_median(&line),
-               series_median(&call) / series_median(&line), rate * 1e6, series_median(&wake),
-               series_median(&event), series_median(&wake) / series_median(&event), REPEATS);
+        static const char *const names[] = {"call_ns", "line_ns", "message_ns", "wake_ns",
+                                            "eventfd_ns"};
+        printf("{");
+        for (size_t i = 0; i < BASE_COUNT_OF(all); i++) {
+            series_print_json(names[i], all[i]);
+            printf(", ");
+        }
+        printf("\"call_ratio\":%.3f,\"messages_per_second\":%.0f,\"wake_ratio\":%.3f,"
+               "\"repeats\":%d}\n",
+               series_median(&call) / series_median(&line), rate * 1e6,
+               series_median(&wake) / series_median(&event), REPEATS);
         return 0;
     }
     print_pair("call", &call, &line, 4);

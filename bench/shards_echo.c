@@ -283,9 +283,10 @@ main(int argc, char **argv)
     double two = cost[1][REPEATS / 2];
     if (json) {
         printf("{\"cpu_ns_one\":%.0f,\"cpu_ns_two\":%.0f,\"cpu_ratio\":%.3f,\"rate_one\":%.0f,"
-               "\"rate_two\":%.0f,\"share_worst\":%.3f,\"repeats\":%d}\n",
-               one, two, two / one, rate[0][REPEATS / 2], rate[1][REPEATS / 2], share_worst,
-               REPEATS);
+               "\"rate_two\":%.0f,\"cpu_ns_two_min\":%.0f,\"cpu_ns_two_max\":%.0f,"
+               "\"share_worst\":%.3f,\"repeats\":%d}\n",
+               one, two, two / one, rate[0][REPEATS / 2], rate[1][REPEATS / 2], cost[1][0],
+               cost[1][REPEATS - 1], share_worst, REPEATS);
         return 0;
     }
     printf("one shard   %6.0f ns of the server a request (%.0f-%.0f), %.0f a second\n", one,

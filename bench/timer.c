@@ -181,10 +181,13 @@ print_row(const char *name, struct series *series)
 static void
 print_json(struct bench *bench)
 {
-    printf("{\"armed\": %zu, \"arm_ns\": %.2f, ", bench->armed_count, series_median(&bench->arm));
-    printf("\"arm_cancel_ns\": %.2f, ", series_median(&bench->pair));
-    printf("\"rearm_random_ns\": %.2f, ", series_median(&bench->again));
-    printf("\"late_p50_us\": %.2f, \"late_p99_us\": %.2f, ", percentile_us(&bench->ours, 500),
+    printf("{\"armed\": %zu, ", bench->armed_count);
+    series_print_json("arm_ns", &bench->arm);
+    printf(", ");
+    series_print_json("arm_cancel_ns", &bench->pair);
+    printf(", ");
+    series_print_json("rearm_random_ns", &bench->again);
+    printf(", \"late_p50_us\": %.2f, \"late_p99_us\": %.2f, ", percentile_us(&bench->ours, 500),
            percentile_us(&bench->ours, 990));
     printf("\"bare_late_p50_us\": %.2f, \"bare_late_p99_us\": %.2f}\n",
            percentile_us(&bench->bare, 500), percentile_us(&bench->bare, 990));
