@@ -224,6 +224,9 @@ serves_defaults_are_the_layers(void **state)
     assert_int_equal(node->replica.segment_bytes, layers.replica.segment_bytes);
     assert_int_equal(node->replica.checkpoint_log_bytes, layers.replica.checkpoint_log_bytes);
     assert_int_equal(node->replica.keep_log_bytes, layers.replica.keep_log_bytes);
+    assert_int_equal(node->replica.snapshot_bytes_per_second,
+                     layers.replica.snapshot_bytes_per_second);
+    assert_int_equal(node->replica.snapshot_sends_max, layers.replica.snapshot_sends_max);
     assert_int_equal(node->replica.pending_bytes_max, layers.replica.pending_bytes_max);
     assert_int_equal(node->replica.command_bytes_max, layers.replica.command_bytes_max);
     assert_int_equal(node->limits.key_bytes_max, layers.limits.key_bytes_max);

@@ -36,6 +36,8 @@ send_file(struct kv_conn *conn, const struct replica_backup_file *file)
         /* The length is said: a file that cannot be read any more ends the connection. */
         rc = got > 0 ? 0 : got < 0 ? (int)got : -SKEIN_EEOF;
         if (rc == 0)
+            rc = replica_backup_pause(conn->face->options.replica, (uint64_t)got);
+        if (rc == 0)
             rc = skein_socket_send(conn->handle, piece, (size_t)got, skein_deadline_in(timeout_ns));
         at += got > 0 ? (uint64_t)got : 0;
     }

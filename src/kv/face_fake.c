@@ -11,6 +11,7 @@
 #include "kv/exec.h"
 #include "kv/machine.h"
 #include "kv/resp.h"
+#include "replica/backup.h"
 #include "skein/error.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -193,6 +194,18 @@ const char *
 replica_phase_name(enum replica_phase phase)
 {
     return phase == REPLICA_RUNNING ? "running" : "other";
+}
+
+int
+replica_backup(struct replica *replica, uint64_t deadline_ns, struct replica_backup_file *out_file)
+{
+    return -SKEIN_ENOTFOUND;
+}
+
+int
+replica_backup_pause(struct replica *replica, uint64_t count)
+{
+    return 0;
 }
 
 void *

@@ -39,6 +39,7 @@ kv_node_options_init(struct kv_node_options *options)
                     .segment_bytes = 64 * MIB,
                     .checkpoint_log_bytes = 64 * MIB,
                     .keep_log_bytes = 16 * MIB,
+                    .snapshot_sends_max = 2,
                     .pending_bytes_max = 64 * MIB,
                     .command_bytes_max = 16 * MIB},
         .limits = {.key_bytes_max = 64 << 10, .value_bytes_max = MIB, .reply_bytes_max = 64 * MIB},

@@ -9,7 +9,6 @@
 #include "skein/error.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 static void
 finish_proposal(struct replica *replica, struct proposal *proposal, int status)
@@ -168,6 +167,8 @@ void
 apply_reads(struct replica *replica)
 {
     bool answered = false;
+    if (replica->load)
+        return;
     list_for_each_safe (link, &replica->reads) {
         struct read_batch *batch = LIST_ENTRY(link, struct read_batch, link);
         if (batch->index == 0 || batch->index > replica->applied_index)
@@ -179,85 +180,13 @@ apply_reads(struct replica *replica)
         driver_signal(replica->host);
 }
 
-static int
-read_source(struct replica_source *source, void *data, size_t count)
-{
-    struct load_source *load = BASE_CONTAINER_OF(source, struct load_source, base);
-    return checkpoint_read(load->reader, data, count);
-}
-
-int
-apply_load(struct replica *replica, const char *path, struct checkpoint_info *out_info,
-           char out_why[512])
-{
-    struct load_source load = {.base.read = read_source};
-    struct checkpoint_info info;
-    struct roster roster = {0};
-    int rc =
-        checkpoint_open(&load.reader, path, replica->host->identity.map.cluster, &info, out_why);
-    if (rc < 0)
-        return rc;
-    if (info.note_bytes && roster_decode(bytes_borrow(info.note, info.note_bytes), &roster) < 0) {
-        snprintf(out_why, 512, "%.400s: its list of nodes makes no sense", path);
-        checkpoint_close(load.reader);
-        return -SKEIN_ECORRUPT;
-    }
-    rc = sessions_load(replica->sessions, replica->host->options.machine_ops, replica->machine,
-                       &load.base);
-    if (rc == 0)
-        rc = checkpoint_finish(load.reader);
-    if (rc < 0)
-        snprintf(out_why, 512, "%s (the machine's state, %s)", checkpoint_reader_why(load.reader),
-                 skein_error_name(rc));
-    checkpoint_close(load.reader);
-    if (rc < 0)
-        return rc;
-    *out_info = info;
-    replica->roster = roster;
-    replica->applied_index = info.snapshot.index;
-    replica->applied_term = info.snapshot.term;
-    replica->config = info.snapshot.config;
-    if (info.time_ms > replica->log_time_ms)
-        replica->log_time_ms = info.time_ms;
-    if (info.time_ms > replica->stamp_time_ms)
-        replica->stamp_time_ms = info.time_ms;
-    replica->checkpoint_index = info.snapshot.index;
-    replica->checkpoint_log_bytes = replica->log_bytes;
-    replica->mark_count = 0;
-    return 0;
-}
-
 /* What was proposed up to there may or may not be in the state that is installed. */
-static void
-forget_proposals(struct replica *replica, uint64_t index)
+void
+apply_forget_proposals(struct replica *replica, uint64_t index)
 {
     list_for_each_safe (link, &replica->proposals) {
         struct proposal *proposal = LIST_ENTRY(link, struct proposal, link);
         if (proposal->index <= index)
             finish_proposal(replica, proposal, -SKEIN_EUNKNOWN);
     }
-}
-
-int
-apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot)
-{
-    char path[4096], why[512] = "";
-    struct checkpoint_info info;
-    while (replica->checkpoint_busy && !replica->host->ending)
-        (void)!skein_wait(&replica->progress_wake, SKEIN_NEVER);
-    checkpoint_path(replica->host->data_dir, snapshot->index, path, sizeof path);
-    int rc = apply_load(replica, path, &info, why);
-    if (rc < 0) {
-        host_fail(replica->host, rc, "%s", why);
-        return rc;
-    }
-    skein_assert(replica->applied_index == snapshot->index);
-    forget_proposals(replica, snapshot->index);
-    raft_applied(replica->raft, snapshot->index);
-    replica->counters.snapshots_installed++;
-    obs_log(OBS_INFO, "replica", "snapshot installed", "node=%u index=%" PRIu64,
-            replica->host->options.node, snapshot->index);
-    members_sync_peers(replica->host);
-    membership_refresh(replica);
-    return 0;
 }

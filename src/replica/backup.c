@@ -51,6 +51,12 @@ replica_backup(struct replica *replica, uint64_t deadline_ns, struct replica_bac
 }
 
 int
+replica_backup_pause(struct replica *replica, uint64_t count)
+{
+    return snapshot_throttle(replica->host, count);
+}
+
+int
 backup_verify(const char *path, struct checkpoint_info *out_info, char out_why[512])
 {
     struct checkpoint_reader *reader;

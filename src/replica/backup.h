@@ -29,6 +29,10 @@ struct replica_backup_file {
 int replica_backup(struct replica *replica, uint64_t deadline_ns,
                    struct replica_backup_file *out_file) SKEIN_MUST_CHECK;
 
+/* replica_backup_pause - before @count bytes of it are sent: a node sends so much of snapshots a
+ * second, and no more. 0, -SKEIN_ECANCELED. **Runs on** as replica_backup. */
+int replica_backup_pause(struct replica *replica, uint64_t count) SKEIN_MUST_CHECK;
+
 /* backup_verify - read all of @path. **Returns** as checkpoint_open; @out_why: 512 bytes. */
 int backup_verify(const char *path, struct checkpoint_info *out_info,
                   char out_why[512]) SKEIN_MUST_CHECK;

@@ -141,7 +141,8 @@ take(struct replica *replica)
 static bool
 due(const struct replica *replica)
 {
-    if (!replica->raft || replica->phase == REPLICA_FAILED || replica->applied_index == 0)
+    if (!replica->raft || replica->phase == REPLICA_FAILED || replica->applied_index == 0 ||
+        replica->load)
         return false;
     return replica->checkpoint_wanted || (replica->applied_index > replica->checkpoint_index &&
                                           replica->log_bytes - replica->checkpoint_log_bytes >=

@@ -31,7 +31,10 @@ static void
 tick_replica(struct replica *replica, uint64_t now_ns)
 {
     if (replica->raft) {
-        raft_tick(replica->raft);
+        /* A follower whose machine is being loaded could not serve: it leaves the next election to
+         * others until then. */
+        if (!replica->load || raft_role(replica->raft) != RAFT_FOLLOWER)
+            raft_tick(replica->raft);
         read_round_on_tick(replica);
         note_wanted_checkpoint(replica);
         forward_give_up(replica, now_ns);
@@ -82,6 +85,7 @@ turn(struct replica *replica)
 {
     if (!replica->raft)
         return;
+    load_complete(replica);
     propose_queue(replica);
     ready_take_all(replica);
     replica->beat_for_all = false;

@@ -65,6 +65,7 @@ init_state(struct host *host, const struct replica_options *options)
     skein_scope_init(&host->wal_scope);
     skein_waitq_init(&host->driver_wake);
     skein_waitq_init(&host->idle_wake);
+    throttle_init(&host->snapshot_throttle, options->snapshot_bytes_per_second, skein_now_ns());
     for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
         list_init(&host->forwards[i]);
     for (uint32_t i = 0; i < options->peer_count && i < REPLICA_NODES_MAX; i++) {

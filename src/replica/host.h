@@ -9,6 +9,7 @@
 #include "replica/identity.h"
 #include "replica/replica.h"
 #include "replica/roster.h"
+#include "replica/throttle.h"
 #include "replica/window.h"
 #include "skein/fiber.h"
 
@@ -103,6 +104,10 @@ struct host {
     uint64_t next_attempt;
     uint64_t session;             /* of this process */
     struct skein_waitq idle_wake; /* replica_stop */
+
+    /* snapshots of all groups */
+    struct throttle snapshot_throttle;
+    uint32_t sends_active;
 
     struct replica_status counters; /* only its counts of messages */
 };

@@ -90,6 +90,15 @@ is_genuine(struct host *host, uint32_t from, const struct raft_message *message)
     return message->type != RAFT_STORAGE_APPENDED;
 }
 
+/* A snapshot's file has to be here; and who loads one does not take over. */
+static bool
+may_step(const struct replica *replica, const struct raft_message *message)
+{
+    if (message->type == RAFT_SNAPSHOT)
+        return snapshot_receive_may_step(replica, message->snapshot);
+    return message->type != RAFT_TIMEOUT_NOW || !replica->load;
+}
+
 static void
 step_raft(struct replica *replica, uint32_t from, struct bytes data)
 {
@@ -114,8 +123,7 @@ step_raft(struct replica *replica, uint32_t from, struct bytes data)
     bool genuine = is_genuine(host, from, &message);
     if (genuine && message.type == RAFT_HEARTBEAT_RESPONSE)
         read_round_on_answer(replica, from);
-    if (genuine &&
-        (message.type != RAFT_SNAPSHOT || snapshot_receive_may_step(replica, message.snapshot)))
+    if (genuine && may_step(replica, &message))
         rc = raft_step(replica->raft, &message);
     if (rc < 0)
         obs_log(OBS_DEBUG, "replica", "message dropped", "node=%u from=%u type=%d",

@@ -159,13 +159,8 @@ take_one(struct replica *replica)
     for (size_t i = 0; i < ready.message_count; i++)
         if (!read_round_spares(replica, &ready.messages[i]))
             inbox_send(replica, &ready.messages[i]);
-    if (ready.snapshot.index != 0) {
-        int rc = apply_snapshot(replica, &ready.snapshot);
-        if (rc < 0) {
-            raft_ready_deinit(&ready);
-            return;
-        }
-    }
+    if (ready.snapshot.index != 0)
+        load_begin(replica, &ready.snapshot);
     note_stamps(replica, &ready);
     bool leader_changed = ready.leader_changed;
     struct raft_ready rest = ready;
@@ -179,7 +174,8 @@ take_one(struct replica *replica)
         raft_ready_deinit(&ready);
         return;
     }
-    apply_entries(replica, rest.apply, rest.apply_count);
+    if (!load_holds(replica, rest.apply, rest.apply_count))
+        apply_entries(replica, rest.apply, rest.apply_count);
     settle_reads(replica, &rest);
     raft_ready_deinit(&ready);
     if (leader_changed)

@@ -30,7 +30,7 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
                  skein_error_name(rc));
         return rc;
     }
-    rc = apply_load(replica, path, &info, out_why);
+    rc = load_at_start(replica, path, &info, out_why);
     if (rc == 0)
         *out_snapshot = info.snapshot;
     return rc;

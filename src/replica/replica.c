@@ -56,6 +56,7 @@ void
 replica_destroy(struct replica *replica)
 {
     ready_drop_writes(replica);
+    load_drop(replica);
     raft_close(replica->raft);
     if (replica->machine)
         replica->host->options.machine_ops->close(replica->machine);

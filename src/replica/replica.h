@@ -61,8 +61,10 @@ struct replica_options {
                                       the last */
     uint64_t keep_log_bytes; /* 16 MiB of entries kept behind a checkpoint for slow followers */
     uint64_t
-        snapshot_chunk_bytes;   /* of a checkpoint file in one message; 0, and at most: 256 KiB */
-    uint64_t append_bytes_max;  /* of entries in one message to a follower; 0: 1 MiB */
+        snapshot_chunk_bytes; /* of a checkpoint file in one message; 0, and at most: 256 KiB */
+    uint64_t snapshot_bytes_per_second; /* sent by this node, backups included; 0: no limit */
+    uint32_t snapshot_sends_max;        /* at once, by this node; others wait; 0: 2 */
+    uint64_t append_bytes_max;          /* of entries in one message to a follower; 0: 1 MiB */
     uint64_t pending_bytes_max; /* 64 MiB of requests waiting here; beyond it -SKEIN_EBUSY */
     uint64_t command_bytes_max; /* 16 MiB; a larger command is -SKEIN_ETOOBIG */
 };
@@ -149,6 +151,7 @@ struct replica_status {
     uint64_t log_time_ms;
     uint64_t checkpoint_index;
     uint64_t checkpoints_taken, snapshots_sent, snapshots_installed;
+    uint64_t snapshot_bytes_sent;
     uint64_t snapshots_resumed; /* transfers that went on with what was here */
     bool repairing;             /* its log was damaged, and the peers are making it whole */
     uint64_t repairs;           /* damaged logs that the peers made whole again */

@@ -23,11 +23,18 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
+/* What is in a snapshot comes first. */
+struct machine {
+    struct test_machine state;
+    struct test_cluster *cluster;
+};
+
 static int
 machine_open(void **out_machine, void *config)
 {
-    (void)config;
-    *out_machine = mem_zalloc(sizeof(struct test_machine));
+    struct machine *machine = mem_zalloc(sizeof *machine);
+    machine->cluster = config;
+    *out_machine = machine;
     return 0;
 }
 
@@ -69,7 +76,13 @@ machine_save(void *machine, struct replica_sink *sink)
 static int
 machine_load(void *machine, struct replica_source *source)
 {
-    int rc = source->read(source, machine, sizeof(struct test_machine));
+    struct test_cluster *cluster = ((struct machine *)machine)->cluster;
+    size_t half = sizeof(struct test_machine) / 2;
+    int rc = source->read(source, machine, half);
+    while (rc == 0 && cluster->load_held)
+        rc = skein_wait(&cluster->load_wake, SKEIN_NEVER);
+    if (rc == 0)
+        rc = source->read(source, (uint8_t *)machine + half, sizeof(struct test_machine) - half);
     if (rc < 0)
         memset(machine, 0, sizeof(struct test_machine));
     return rc;
@@ -128,6 +141,7 @@ void
 test_run(uint32_t count, void (*fn)(struct test_cluster *cluster))
 {
     struct test_cluster cluster = {.count = count};
+    skein_waitq_init(&cluster.load_wake);
     struct run run = {&cluster, fn};
     struct backend *backend;
     struct skein_shard *shard;
@@ -164,22 +178,25 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
                                             .queue_bytes_max = 64u << 20};
     int rc = link_tcp_open(&link, &link_options);
     skein_assert(rc == 0);
-    struct replica_options options = {.cluster_name = "test",
-                                      .node = node,
-                                      .peers = cluster->peers,
-                                      .peer_count = peer_count,
-                                      .data_dir = n->dir,
-                                      .link = link,
-                                      .machine_ops = &test_machine_ops,
-                                      .tick_ns = SECOND_NS / 50,
-                                      .election_ticks = 10,
-                                      .segment_bytes = 1u << 20,
-                                      .checkpoint_log_bytes = cluster->checkpoint_log_bytes
-                                                                  ? cluster->checkpoint_log_bytes
-                                                                  : 64u << 20,
-                                      .keep_log_bytes = cluster->keep_log_bytes,
-                                      .pending_bytes_max = 64u << 20,
-                                      .command_bytes_max = 16u << 20};
+    struct replica_options options = {
+        .cluster_name = "test",
+        .node = node,
+        .peers = cluster->peers,
+        .peer_count = peer_count,
+        .data_dir = n->dir,
+        .link = link,
+        .machine_ops = &test_machine_ops,
+        .machine_config = cluster,
+        .tick_ns = SECOND_NS / 50,
+        .election_ticks = 10,
+        .segment_bytes = 1u << 20,
+        .checkpoint_log_bytes =
+            cluster->checkpoint_log_bytes ? cluster->checkpoint_log_bytes : 64u << 20,
+        .keep_log_bytes = cluster->keep_log_bytes,
+        .snapshot_bytes_per_second = cluster->snapshot_bytes_per_second,
+        .snapshot_sends_max = cluster->snapshot_sends_max,
+        .pending_bytes_max = 64u << 20,
+        .command_bytes_max = 16u << 20};
     skein_scope_init(&n->scope);
     rc = replica_open(&n->replica, &options, &n->scope, out_why);
     if (rc < 0)

@@ -37,6 +37,10 @@ struct test_cluster {
                                list */
     uint64_t checkpoint_log_bytes;
     uint64_t keep_log_bytes;
+    uint64_t snapshot_bytes_per_second;
+    uint32_t snapshot_sends_max;
+    struct skein_waitq load_wake;
+    bool load_held; /* machines stay in the middle of loading */
 };
 
 /* test_prepare - where the logs go (SKEIN_TEST_LOG: all of them), and which tests run

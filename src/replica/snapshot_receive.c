@@ -202,6 +202,14 @@ snapshot_receive_run(void *arg)
     struct replica *replica = arg;
     struct snapshot_receive *receive = &replica->receive;
     while (!replica->host->ending) {
+        if (load_wanted(replica)) {
+            receive->busy = true;
+            load_run(replica);
+            receive->busy = false;
+            if (skein_cancelled())
+                break;
+            continue;
+        }
         if (receive->pending_count == 0) {
             if (skein_wait(&receive->wake, SKEIN_NEVER) == -SKEIN_ECANCELED)
                 break;

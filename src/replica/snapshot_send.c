@@ -25,6 +25,7 @@
 #define SILENCE_NS (20000 * MS_NS)
 /* Chunks on the way at a time. */
 #define WINDOW_CHUNKS 4u
+#define SENDS_MAX 2u
 
 struct snapshot_send {
     struct replica *replica;
@@ -77,6 +78,14 @@ put_chunk(struct snapshot_send *send, const uint8_t *data, size_t count)
     return rc == 0;
 }
 
+int
+snapshot_throttle(struct host *host, uint64_t count)
+{
+    uint64_t wait_ns = throttle_take(&host->snapshot_throttle, count, skein_now_ns());
+    host->counters.snapshot_bytes_sent += count;
+    return wait_ns ? skein_sleep(skein_deadline_in(wait_ns)) : 0;
+}
+
 /* The next chunk. 0: it did not fit into the link's queue. */
 static ssize_t
 send_chunk(struct snapshot_send *send, int handle, uint8_t *buffer)
@@ -87,6 +96,11 @@ send_chunk(struct snapshot_send *send, int handle, uint8_t *buffer)
     ssize_t n = skein_file_pread(handle, buffer, count, at);
     if (n != (ssize_t)count)
         return n < 0 ? n : -SKEIN_ECORRUPT;
+    uint64_t begun_ns = skein_now_ns();
+    int rc = snapshot_throttle(send->replica->host, count);
+    if (rc < 0)
+        return rc;
+    send->heard_ns += skein_now_ns() - begun_ns; /* a slow rate is no silence */
     if (at != send->sent || send->state != ENVELOPE_ACK_MORE)
         return (ssize_t)count; /* it has been told where to go on meanwhile */
     if (!put_chunk(send, buffer, count))
@@ -218,7 +232,7 @@ run(void *arg)
         check_own_file(send);
     if (replica->raft)
         raft_report_snapshot(replica->raft, send->message.to, rc == 0);
-    replica->sends_active--;
+    replica->host->sends_active--;
     send->done = true;
     driver_signal(replica->host);
 }
@@ -231,13 +245,20 @@ free_send(struct peer_view *view)
     view->send = NULL;
 }
 
+static uint32_t
+sends_max(const struct host *host)
+{
+    return host->options.snapshot_sends_max ? host->options.snapshot_sends_max : SENDS_MAX;
+}
+
 void
 snapshot_send_begin(struct replica *replica, const struct raft_message *message)
 {
     struct peer_view *view = replica_view(replica, replica_raft_node(message->to));
     if (view && view->send && view->send->done)
         free_send(view);
-    if (!view || view->send) {
+    if (!view || view->send || replica->host->sends_active >= sends_max(replica->host)) {
+        /* The core tries again after the next heartbeat. */
         raft_report_snapshot(replica->raft, message->to, false);
         return;
     }
@@ -258,7 +279,7 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
         return;
     }
     view->send = send;
-    replica->sends_active++;
+    replica->host->sends_active++;
 }
 
 static void

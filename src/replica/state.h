@@ -193,10 +193,10 @@ struct replica {
     struct log_mark marks[REPLICA_MARKS];
     uint32_t mark_count;
     bool checkpoint_busy, checkpoint_wanted;
-    uint32_t sends_active;
     struct skein_waitq checkpoint_wake;
     struct skein_waitq progress_wake; /* a checkpoint ended */
     struct snapshot_receive receive;
+    struct load *load; /* a snapshot on its way into the machine, or NULL */
 
     struct replica_status counters; /* only its counts */
     uint64_t leader_changes, entries_applied;
@@ -216,7 +216,7 @@ struct peer_view *replica_view(struct replica *replica, uint32_t node);
 bool replica_is_leader(const struct replica *replica);
 
 /* ---- ready.c ---- */
-/* ready_take_all - take Readies until there is none. Suspends while a snapshot is loaded. */
+/* ready_take_all - take Readies until there is none. */
 void ready_take_all(struct replica *replica);
 /* ready_complete - step what became durable. */
 void ready_complete(struct replica *replica);
@@ -226,15 +226,28 @@ void ready_drop_writes(struct replica *replica);
 void apply_entries(struct replica *replica, const struct raft_entry *entries, size_t count);
 /* apply_reads - answer the reads whose index is applied. */
 void apply_reads(struct replica *replica);
-/* apply_snapshot - the machine becomes what the checkpoint at @snapshot holds. Suspends. */
-int apply_snapshot(struct replica *replica, const struct raft_snapshot *snapshot) SKEIN_MUST_CHECK;
-struct load_source {
-    struct replica_source base;
-    struct checkpoint_reader *reader;
-};
-/* apply_load - the same from a named file, at start, too. */
-int apply_load(struct replica *replica, const char *path, struct checkpoint_info *out_info,
-               char out_why[512]) SKEIN_MUST_CHECK;
+/* apply_forget_proposals - what was proposed up to @index may or may not be in the state that a
+ * snapshot brought. */
+void apply_forget_proposals(struct replica *replica, uint64_t index);
+
+/* ---- load.c ---- */
+/* load_at_start - the machine becomes what the file @path holds, and the replica stands there.
+ * Suspends. */
+int load_at_start(struct replica *replica, const char *path, struct checkpoint_info *out_info,
+                  char out_why[512]) SKEIN_MUST_CHECK;
+/*
+ * The same beside the driver. load_begin: the core has taken @snapshot over, its file is here. The
+ * fiber that receives snapshots finds load_wanted and calls load_run, which suspends; meanwhile
+ * replica.load is set, the machine is nobody's, and load_holds keeps what the core hands out for
+ * applying (false: nothing loads). load_complete, in the driver's turn, ends it.
+ */
+void load_begin(struct replica *replica, const struct raft_snapshot *snapshot);
+bool load_wanted(const struct replica *replica);
+void load_run(struct replica *replica);
+bool load_holds(struct replica *replica, const struct raft_entry *entries, size_t count);
+void load_complete(struct replica *replica);
+/* load_drop - nobody runs it any more. */
+void load_drop(struct replica *replica);
 
 /* ---- request.c ---- */
 /* request_finish - answer @request (@reply may be NULL), wherever it came from; a remote one is
@@ -321,6 +334,9 @@ void checkpoint_run(void *arg);
 void checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes);
 
 /* ---- snapshot_send.c, snapshot_receive.c ---- */
+/* snapshot_throttle - wait until @count bytes more of a snapshot may leave this node. 0,
+ * -SKEIN_ECANCELED. */
+int snapshot_throttle(struct host *host, uint64_t count) SKEIN_MUST_CHECK;
 /* snapshot_send_begin - stream the checkpoint that @message names, then send @message. One transfer
  * a peer. */
 void snapshot_send_begin(struct replica *replica, const struct raft_message *message);

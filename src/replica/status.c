@@ -29,6 +29,7 @@ replica_status(struct replica *replica, struct replica_status *out_status)
     out_status->forged_dropped = replica->host->counters.forged_dropped;
     out_status->undecodable_dropped = replica->host->counters.undecodable_dropped;
     out_status->inbox_dropped = replica->host->counters.inbox_dropped;
+    out_status->snapshot_bytes_sent = replica->host->counters.snapshot_bytes_sent;
     out_status->chunks_dropped = replica->host->counters.chunks_dropped;
     out_status->phase = replica->phase;
     out_status->repairing = replica->repairing;
