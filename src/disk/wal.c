@@ -363,6 +363,7 @@ wal_free(struct wal *wal)
     skein_assert(wal->writer_done);
     skein_assert(wal->keeper_done);
     wal_metrics_close(wal);
+    wal_move_free(wal);
     wal_segments_deinit(&wal->segments);
     wal_groups_deinit(&wal->groups);
     mem_free(wal->effects);

@@ -140,6 +140,7 @@ struct wal_stats {
     uint64_t writes;      /* batches made durable */
     uint64_t write_bytes; /* with padding */
     uint64_t submits;
+    uint64_t moved_bytes; /* of groups that write little, out of old segments into the newest */
     uint64_t segment_count;
     uint64_t group_count;
     uint64_t queued_bytes;

@@ -21,9 +21,12 @@
 
 #define OPS_MAX 512
 #define INDEX_MAX 4096
+/* Group 0 is busy; the others write little, and pin segments until they are moved. */
+#define GROUPS 3
 
 /* One write as it was submitted. */
 struct op {
+    uint32_t group;
     struct raft_hard_state hard_state;
     uint64_t snapshot; /* 0: none */
     uint64_t index;
@@ -41,16 +44,21 @@ struct state {
     uint32_t bytes[INDEX_MAX];
 };
 
+struct recovered {
+    struct wal_group_recovery groups[GROUPS];
+};
+
 struct world {
     struct prng prng;
     struct disk_model disk;
     char dir[256];
     struct op ops[OPS_MAX];
     uint64_t op_count;
-    size_t acked_at[OPS_MAX]; /* recorded events when the op was acknowledged; 0: not */
-    uint64_t compacted;       /* the highest index given to wal_compact */
-    struct state base;        /* before ops[0] */
-    struct state scratch;
+    size_t acked_at[OPS_MAX];   /* recorded events when the op was acknowledged; 0: not */
+    uint64_t compacted[GROUPS]; /* the highest index given to wal_compact */
+    uint64_t moved_bytes;
+    struct state base[GROUPS]; /* before ops[0] */
+    struct state scratch[GROUPS];
     struct wal *wal;
     struct skein_waitq q;
     uint64_t pending;
@@ -142,7 +150,8 @@ op_submit(struct world *world, const struct op *op)
             .term = op->term, .index = op->index + i, .data = bytes_of(buf, op->bytes)};
     }
     flight->snapshot = (struct raft_snapshot){.index = op->snapshot, .term = op->term};
-    flight->write = (struct wal_write){.hard_state = &world->ops[world->op_count].hard_state,
+    flight->write = (struct wal_write){.group = op->group,
+                                       .hard_state = &world->ops[world->op_count].hard_state,
                                        .snapshot = op->snapshot ? &flight->snapshot : NULL,
                                        .entries = flight->entries,
                                        .entry_count = op->count,
@@ -156,11 +165,14 @@ op_submit(struct world *world, const struct op *op)
 
 /* Something a replica might do next, given what it did last. */
 static void
-op_draw(struct world *world, struct state *now)
+op_draw(struct world *world, struct state *states)
 {
     struct prng *prng = &world->prng;
-    struct op op = {.hard_state = now->hard_state, .index = now->last + 1};
-    uint64_t start = now->start > world->compacted ? now->start : world->compacted;
+    uint32_t group = prng_chance(prng, 1, 6) ? (uint32_t)prng_range(prng, 1, GROUPS - 1) : 0;
+    struct state *now = &states[group];
+    uint64_t *compacted = &world->compacted[group];
+    struct op op = {.group = group, .hard_state = now->hard_state, .index = now->last + 1};
+    uint64_t start = now->start > *compacted ? now->start : *compacted;
     uint64_t what = prng_below(prng, 24);
     if (what == 0 && now->last > start) {
         op.index = prng_range(prng, start + 1, now->last);
@@ -168,9 +180,9 @@ op_draw(struct world *world, struct state *now)
     } else if (what == 1) {
         op.snapshot = now->last + prng_range(prng, 1, 20);
         op.index = op.snapshot + 1;
-    } else if (what < 4 && now->last > start) {
-        world->compacted = prng_range(prng, start + 1, now->last);
-        wal_compact(world->wal, 0, world->compacted, 1);
+    } else if (what < 8 && group == 0 && now->last > start) {
+        *compacted = prng_range(prng, start + 1, now->last);
+        wal_compact(world->wal, group, *compacted, 1);
     }
     op.hard_state.commit = op.index;
     op.hard_state.vote = prng_next(prng);
@@ -178,12 +190,14 @@ op_draw(struct world *world, struct state *now)
     op.count = prng_below(prng, 4);
     op.bytes =
         (uint32_t)(prng_chance(prng, 1, 12) ? prng_below(prng, 150000) : prng_below(prng, 4000));
+    if (group > 0)
+        op.bytes = (uint32_t)prng_below(prng, 200);
     op_submit(world, &op);
     state_apply(now, &op);
 }
 
 static int
-world_open(struct world *world, struct skein_scope *scope, struct wal_group_recovery *recovery,
+world_open(struct world *world, struct skein_scope *scope, struct recovered *recovery,
            char why[512])
 {
     struct wal_options options = {.dir = world->dir,
@@ -192,11 +206,12 @@ world_open(struct world *world, struct skein_scope *scope, struct wal_group_reco
                                   .queue_bytes_max = 1 << 30};
     skein_scope_init(scope);
     skein_waitq_init(&world->q);
-    struct wal_recovery all;
+    struct wal_recovery all = {0};
     int rc = wal_open(&world->wal, &options, scope, &all, why);
     if (rc < 0)
         return rc;
-    *recovery = wal_recovery_take(&all, 0);
+    for (uint32_t i = 0; i < GROUPS; i++)
+        recovery->groups[i] = wal_recovery_take(&all, i);
     wal_recovery_deinit(&all);
     return 0;
 }
@@ -209,22 +224,34 @@ world_close(struct world *world, struct skein_scope *scope)
     wal_free(world->wal);
 }
 
+static bool
+states_match(const struct world *world, const struct recovered *recovery)
+{
+    for (uint32_t i = 0; i < GROUPS; i++)
+        if (!state_matches(&world->scratch[i], &recovery->groups[i], world->compacted[i]))
+            return false;
+    return true;
+}
+
 /* The m for which the recovery is the state after m writes; the model goes on from there. */
 static void
-recovery_judge(struct world *world, const struct wal_group_recovery *recovery, uint64_t acked)
+recovery_judge(struct world *world, const struct recovered *recovery, uint64_t acked)
 {
-    world->scratch = world->base;
+    memcpy(world->scratch, world->base, sizeof world->base);
     for (uint64_t m = 0; m <= world->op_count; m++) {
         if (m > 0)
-            state_apply(&world->scratch, &world->ops[m - 1]);
-        if (m < acked || !state_matches(&world->scratch, recovery, world->compacted))
+            state_apply(&world->scratch[world->ops[m - 1].group], &world->ops[m - 1]);
+        if (m < acked || !states_match(world, recovery))
             continue;
-        world->base = world->scratch;
-        if (world->base.start < recovery->start_index)
-            world->base.start = recovery->start_index;
-        if (world->base.last < world->base.start)
-            world->base.last = world->base.start;
-        world->compacted = world->base.start;
+        memcpy(world->base, world->scratch, sizeof world->base);
+        for (uint32_t i = 0; i < GROUPS; i++) {
+            struct state *base = &world->base[i];
+            if (base->start < recovery->groups[i].start_index)
+                base->start = recovery->groups[i].start_index;
+            if (base->last < base->start)
+                base->last = base->start;
+            world->compacted[i] = base->start;
+        }
         world->op_count = 0;
         return;
     }
@@ -232,12 +259,19 @@ recovery_judge(struct world *world, const struct wal_group_recovery *recovery, u
              (unsigned)world->op_count);
 }
 
+static void
+recovered_deinit(struct recovered *recovery)
+{
+    for (uint32_t i = 0; i < GROUPS; i++)
+        wal_group_recovery_deinit(&recovery->groups[i]);
+}
+
 /* Open what is on the disk, check it, write on, and stop at a drawn point. */
 static void
 round_run(struct world *world, uint64_t acked, uint64_t ops)
 {
     struct skein_scope scope;
-    struct wal_group_recovery recovery;
+    struct recovered recovery;
     char why[512];
     disk_model_store(&world->disk, world->dir);
     disk_test_record_clear();
@@ -246,9 +280,9 @@ round_run(struct world *world, uint64_t acked, uint64_t ops)
     if (rc < 0)
         fail_msg("not opened: %s", why);
     recovery_judge(world, &recovery, acked);
-    wal_group_recovery_deinit(&recovery);
-    struct state *now = mem_alloc(sizeof(*now));
-    *now = world->base;
+    recovered_deinit(&recovery);
+    struct state *now = mem_alloc(sizeof world->base);
+    memcpy(now, world->base, sizeof world->base);
     for (uint64_t i = 0; i < ops; i++) {
         op_draw(world, now);
         while (world->pending > 3 || (world->pending > 0 && prng_chance(&world->prng, 1, 2)))
@@ -256,6 +290,9 @@ round_run(struct world *world, uint64_t acked, uint64_t ops)
                 break;
     }
     mem_free(now);
+    struct wal_stats stats;
+    wal_stats(world->wal, &stats);
+    world->moved_bytes += stats.moved_bytes;
     world_close(world, &scope);
     disk_test_record()->on = false;
 }
@@ -284,7 +321,6 @@ world_init(struct world *world, uint64_t seed)
     memset(world, 0, sizeof(*world));
     prng_init(&world->prng, seed);
     disk_model_init(&world->disk);
-    world->base.hard_state.term = 0;
     snprintf(world->dir, sizeof(world->dir), "%s",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm/" : "/tmp/");
     size_t used = strlen(world->dir);
@@ -349,11 +385,14 @@ every_point_main(void *arg)
     struct world *world = mem_alloc(sizeof(*world));
     struct world *fork = mem_alloc(sizeof(*fork));
     struct skein_scope scope;
-    struct wal_group_recovery recovery;
+    struct recovered recovery;
     char why[512];
     world_init(world, *(uint64_t *)arg);
-    round_run(world, 0, 40);
+    round_run(world, 0, 60);
     size_t count = disk_test_record()->count;
+    print_message("seed %u: %u crash points, %u bytes moved\n", (unsigned)*(uint64_t *)arg,
+                  (unsigned)count, (unsigned)world->moved_bytes);
+    assert_int_not_equal(world->moved_bytes, 0);
     for (size_t point = 0; point <= 2 * count; point++) {
         *fork = *world;
         disk_copy(&world->disk, &fork->disk);
@@ -364,7 +403,7 @@ every_point_main(void *arg)
         if (rc < 0)
             fail_msg("point %u: not opened: %s", (unsigned)point, why);
         recovery_judge(fork, &recovery, acked);
-        wal_group_recovery_deinit(&recovery);
+        recovered_deinit(&recovery);
         world_close(fork, &scope);
         disk_model_deinit(&fork->disk);
     }
@@ -388,7 +427,7 @@ flips_main(void *arg)
 {
     struct world *world = mem_alloc(sizeof(*world));
     struct skein_scope scope;
-    struct wal_group_recovery recovery;
+    struct recovered recovery;
     char why[512];
     uint64_t refused = 0;
     world_init(world, *(uint64_t *)arg);
@@ -413,7 +452,7 @@ flips_main(void *arg)
             refused++;
         } else {
             recovery_judge(fork, &recovery, acked);
-            wal_group_recovery_deinit(&recovery);
+            recovered_deinit(&recovery);
             world_close(fork, &scope);
         }
         disk_model_deinit(&fork->disk);

@@ -45,6 +45,13 @@ wal_frame_head(uint8_t head[WAL_FRAME_HEAD_BYTES], const struct wal_write *write
 }
 
 void
+wal_frame_moved_head(uint8_t head[WAL_FRAME_HEAD_BYTES], const struct wal_write *write)
+{
+    skein_assert(!write->hard_state && !write->snapshot);
+    head_encode(head, WAL_FRAME_MOVED, write->group, wal_frame_bytes(write), write->entry_count);
+}
+
+void
 wal_frame_start_head(uint8_t head[WAL_FRAME_HEAD_BYTES], uint32_t group, uint64_t index,
                      uint64_t term)
 {

@@ -22,12 +22,15 @@
 #define WAL_FRAME_SNAPSHOT 2u /* position: the log restarts behind it */
 #define WAL_FRAME_START 4u    /* position: a checkpoint covers everything up to it */
 #define WAL_FRAME_FORGET 8u   /* nothing of the group is left */
+#define WAL_FRAME_MOVED 16u   /* its entries are old: they replace none and cut nothing off */
 
 /* ---- writing ---- */
 /* wal_frame_bytes - the length of @write's frame. O(entries). */
 uint64_t wal_frame_bytes(const struct wal_write *write);
 /* wal_frame_head - the head of @write's frame. wal_frame_start_head - of a WAL_FRAME_START. */
 void wal_frame_head(uint8_t head[WAL_FRAME_HEAD_BYTES], const struct wal_write *write);
+/* wal_frame_moved_head - of a WAL_FRAME_MOVED. */
+void wal_frame_moved_head(uint8_t head[WAL_FRAME_HEAD_BYTES], const struct wal_write *write);
 void wal_frame_start_head(uint8_t head[WAL_FRAME_HEAD_BYTES], uint32_t group, uint64_t index,
                           uint64_t term);
 void wal_entry_head(uint8_t head[WAL_ENTRY_HEAD_BYTES], const struct raft_entry *entry);
@@ -38,6 +41,10 @@ enum wal_frame_phase { WAL_PHASE_HEAD, WAL_PHASE_ENTRY_HEAD, WAL_PHASE_ENTRY_DAT
 struct wal_frames {
     struct wal_groups *groups;     /* borrowed: after the complete frames */
     struct wal_segments *segments; /* borrowed */
+
+    /* NULL, or which entries are kept in memory; of a group, those of one range of indices. */
+    bool (*keep)(void *owner, uint32_t group, uint64_t index);
+    void *keep_owner;
 
     /* The carry of the segment that is read. */
     bool carried;        /* one was complete: the state is known */
@@ -55,13 +62,14 @@ struct wal_frames {
     uint64_t left_bytes; /* still to come */
     uint64_t entries_left;
     struct wal_state after;
+    uint64_t first_index, last_index, last_term; /* of its entries so far; 0: none */
     struct raft_entry *pending;
     size_t pending_count;
     size_t pending_capacity;
     enum wal_frame_phase phase;
     uint8_t scratch[WAL_FRAME_HEAD_BYTES];
     size_t scratch_count;
-    uint8_t *data; /* of the last pending entry */
+    uint8_t *data; /* of the last pending entry; NULL: not kept */
     size_t data_left;
 
     /* The tail of a frame whose beginning was removed with its segment. */

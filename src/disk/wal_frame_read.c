@@ -183,8 +183,10 @@ static void
 data_fill(struct wal_frames *frames, const uint8_t **data, size_t *count)
 {
     size_t take = frames->data_left < *count ? frames->data_left : *count;
-    memcpy(frames->data, *data, take);
-    frames->data += take;
+    if (frames->data) {
+        memcpy(frames->data, *data, take);
+        frames->data += take;
+    }
     frames->data_left -= take;
     frames->left_bytes -= take;
     *data += take;
@@ -235,8 +237,8 @@ static int
 head_parsed(struct wal_frames *frames)
 {
     const uint8_t *head = frames->scratch;
-    const uint32_t known =
-        WAL_FRAME_HARD_STATE | WAL_FRAME_SNAPSHOT | WAL_FRAME_START | WAL_FRAME_FORGET;
+    const uint32_t known = WAL_FRAME_HARD_STATE | WAL_FRAME_SNAPSHOT | WAL_FRAME_START |
+                           WAL_FRAME_FORGET | WAL_FRAME_MOVED;
     frames->flags = (uint32_t)wire_load(head + 4, 2);
     frames->group = (uint32_t)wire_load(head + 6, 2);
     frames->frame_bytes = wire_load(head + 8, 8);
@@ -258,8 +260,32 @@ head_parsed(struct wal_frames *frames)
         frames->after.start_index = wire_load(head + 48, 8);
         frames->after.start_term = wire_load(head + 56, 8);
     }
+    frames->first_index = frames->last_index = frames->last_term = 0;
     frames->in_frame = true;
     return part_done(frames);
+}
+
+/* Memory for its data, if it is to be kept. */
+static int
+entry_begin(struct wal_frames *frames, struct raft_entry *entry, uint64_t bytes)
+{
+    if (frames->first_index == 0)
+        frames->first_index = entry->index;
+    frames->last_index = entry->index;
+    frames->last_term = entry->term;
+    frames->data = NULL;
+    frames->data_left = bytes;
+    if (frames->keep && !frames->keep(frames->keep_owner, frames->group, entry->index))
+        return 0;
+    struct bytes_buf *buf = bytes_try_new(bytes);
+    if (!buf)
+        return -SKEIN_ENOMEM;
+    entry->data = bytes_of(buf, bytes);
+    mem_grow(&frames->pending, &frames->pending_capacity, frames->pending_count,
+             sizeof(*frames->pending));
+    frames->pending[frames->pending_count++] = *entry;
+    frames->data = buf->data;
+    return 0;
 }
 
 static int
@@ -273,20 +299,13 @@ entry_head_parsed(struct wal_frames *frames)
         return fault(frames, "no entry looks like this");
     if (bytes > WAL_ENTRY_BYTES_MAX || bytes > frames->left_bytes)
         return fault(frames, "an entry is longer than its frame");
-    if (frames->pending_count > 0 &&
-        frames->pending[frames->pending_count - 1].index + 1 != entry.index)
+    if (frames->first_index > 0 && frames->last_index + 1 != entry.index)
         return fault(frames, "the entries of a frame do not follow each other");
     entry.type = (enum raft_entry_type)type;
-    struct bytes_buf *buf = bytes_try_new(bytes);
-    if (!buf)
-        return -SKEIN_ENOMEM;
-    entry.data = bytes_of(buf, bytes);
-    mem_grow(&frames->pending, &frames->pending_capacity, frames->pending_count,
-             sizeof(*frames->pending));
-    frames->pending[frames->pending_count++] = entry;
+    int rc = entry_begin(frames, &entry, bytes);
+    if (rc < 0)
+        return rc;
     frames->entries_left--;
-    frames->data = buf->data;
-    frames->data_left = bytes;
     if (bytes == 0)
         return part_done(frames);
     frames->scratch_count = 0;
@@ -327,25 +346,48 @@ group_forget(struct wal_frames *frames, struct wal_group *group)
 }
 
 static void
+entry_insert(struct wal_group *group, size_t place, const struct raft_entry *entry)
+{
+    mem_grow(&group->entries, &group->entry_capacity, group->entry_count, sizeof(*group->entries));
+    memmove(group->entries + place + 1, group->entries + place,
+            (group->entry_count - place) * sizeof(*group->entries));
+    group->entries[place] = *entry;
+    group->entry_count++;
+}
+
+static void
 entries_append(struct wal_frames *frames, struct wal_group *group)
 {
-    uint64_t first = frames->pending[0].index;
-    entries_truncate(group, entry_place(group, first));
-    wal_group_overwrite(group, frames->home, first);
+    entries_truncate(group, entry_place(group, frames->first_index));
+    wal_group_overwrite(group, frames->home, frames->first_index);
+    for (size_t i = 0; i < frames->pending_count; i++)
+        entry_insert(group, group->entry_count, &frames->pending[i]);
+    group->last_index = frames->last_index;
+    group->last_term = frames->last_term;
+}
+
+/* Those that are not known: the segment in which they were written first is gone. */
+static void
+entries_merge(struct wal_frames *frames, struct wal_group *group)
+{
     for (size_t i = 0; i < frames->pending_count; i++) {
-        mem_grow(&group->entries, &group->entry_capacity, group->entry_count,
-                 sizeof(*group->entries));
-        group->entries[group->entry_count++] = frames->pending[i];
+        struct raft_entry *entry = &frames->pending[i];
+        size_t place = entry_place(group, entry->index);
+        if (place < group->entry_count && group->entries[place].index == entry->index)
+            bytes_unref(&entry->data);
+        else
+            entry_insert(group, place, entry);
     }
-    group->last_index = frames->pending[frames->pending_count - 1].index;
-    group->last_term = frames->pending[frames->pending_count - 1].term;
 }
 
 static int
 frame_commit(struct wal_frames *frames)
 {
     struct wal_group *group = wal_groups_get(frames->groups, frames->group);
+    bool moved = frames->flags & WAL_FRAME_MOVED;
     frames->in_frame = false;
+    if (moved && (!group->known || frames->last_index > group->last_index))
+        return fault(frames, "entries were moved that the group does not have");
     group->known = true;
     group->state = frames->after;
     if (frames->flags & WAL_FRAME_FORGET)
@@ -356,11 +398,14 @@ frame_commit(struct wal_frames *frames)
         group->last_index = group->state.start_index;
         group->last_term = group->state.start_term;
     }
-    if (frames->pending_count == 0)
+    if (frames->first_index == 0)
         return 0;
-    entries_append(frames, group);
+    if (moved)
+        entries_merge(frames, group);
+    else
+        entries_append(frames, group);
     frames->pending_count = 0;
-    wal_group_pin(group, frames->segments, frames->home, group->last_index, frames->frame_bytes);
+    wal_group_pin(group, frames->segments, frames->home, frames->last_index, frames->frame_bytes);
     return 0;
 }
 

@@ -179,6 +179,15 @@ wal_group_unpin_start(struct wal_group *group, struct wal_segments *segments, ui
 }
 
 void
+wal_group_unpin_segment(struct wal_group *group, struct wal_segments *segments, uint32_t segment)
+{
+    for (size_t i = 0; i < group->pin_count && group->pins[i].segment <= segment; i++)
+        if (group->pins[i].segment == segment)
+            group->pins[i].index_max = 0;
+    unpin(group, segments, 0, 0);
+}
+
+void
 wal_group_unpin_before(struct wal_group *group, struct wal_segments *segments, uint32_t segment)
 {
     unpin(group, segments, 0, segment);

@@ -84,6 +84,9 @@ void wal_group_pin(struct wal_group *group, struct wal_segments *segments, uint3
 /* wal_group_overwrite - a durable frame that begins in @segment has @index as its first entry:
  * those from it on in segments before are void. */
 void wal_group_overwrite(struct wal_group *group, uint32_t segment, uint64_t index);
+/* wal_group_unpin_segment - nothing of it in @segment counts any more. */
+void wal_group_unpin_segment(struct wal_group *group, struct wal_segments *segments,
+                             uint32_t segment);
 /* wal_group_unpin_start - entries up to @index are covered by a start that is durable. */
 void wal_group_unpin_start(struct wal_group *group, struct wal_segments *segments, uint64_t index);
 /* wal_group_unpin_before - nothing of it in the segments below @segment counts any more. */

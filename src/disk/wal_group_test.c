@@ -29,7 +29,7 @@ struct member {
     struct raft_entry entry;
     uint64_t start;
     uint64_t last;
-    uint64_t terms[256];
+    uint64_t terms[1024];
 };
 
 struct world {
@@ -74,10 +74,11 @@ check_group(const struct world *world, const struct wal_group_recovery *group)
     assert_int_equal(last, member->last);
     for (size_t i = 0; i < group->entry_count; i++) {
         const struct raft_entry *entry = &group->entries[i];
-        uint8_t expected[256];
+        uint8_t *expected = mem_alloc(entry->data.count);
         assert_int_equal(entry->term, member->terms[entry->index]);
         test_log_data(expected, entry->index + group->group, entry->term, entry->data.count);
         assert_memory_equal(entry->data.data, expected, entry->data.count);
+        mem_free(expected);
     }
 }
 
@@ -251,6 +252,45 @@ thousand_main(void *arg)
     return 0;
 }
 
+/* One group of a thousand is busy: the others do not keep its old segments. */
+static int
+idle_main(void *arg)
+{
+    struct world *world = world_new(1000, 2 << 20);
+    struct wal_stats stats;
+    uint64_t segments_max = 0;
+    (void)arg;
+    world_open(world);
+    for (uint32_t i = 1; i < world->count; i++)
+        append(world, i, 1, 60);
+    wait_all(world);
+    for (uint64_t index = 1; index <= 600; index++) {
+        append(world, 0, index, 100000);
+        if (index % 30 == 0) /* now and then one of the others writes something */
+            append(world, (uint32_t)index, 2, 60);
+        wait_all(world);
+        wal_stats(world->wal, &stats);
+        if (segments_max < stats.segment_count)
+            segments_max = stats.segment_count;
+        if (index % 20 == 0) {
+            world->members[0].start = index - 10;
+            wal_compact(world->wal, 0, index - 10, world->members[0].terms[index - 10]);
+        }
+        if (index % 200 == 0) {
+            world_close(world);
+            world_open(world);
+        }
+    }
+    assert_in_range(segments_max, 4, 7);
+    /* Some 150 KB of the idle ones, once in every four segments or so. */
+    assert_in_range(stats.moved_bytes, 200000, 3000000);
+    world_close(world);
+    world_open(world);
+    world_close(world);
+    mem_free(world);
+    return 0;
+}
+
 /* No more groups than can be carried. */
 static int
 limit_main(void *arg)
@@ -412,6 +452,7 @@ old_main(void *arg)
         disk_test_run(name##_main, NULL); \
         disk_test_remove(dir);            \
     }
+CASE(idle)
 CASE(limit)
 CASE(many)
 CASE(old)
@@ -421,7 +462,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limit),  cmocka_unit_test(test_many),     cmocka_unit_test(test_old),
+        cmocka_unit_test(test_idle), cmocka_unit_test(test_limit),  cmocka_unit_test(test_many),     cmocka_unit_test(test_old),
         cmocka_unit_test(test_random), cmocka_unit_test(test_thousand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

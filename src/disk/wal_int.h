@@ -24,8 +24,17 @@ struct wal_effect {
     uint32_t home;
     uint64_t first;       /* its first entry; 0: none */
     uint64_t start_index; /* 0: unchanged */
+    uint32_t emptied;     /* a segment in which nothing of the group counts any more; 0: none */
     bool restart;         /* a snapshot marker: entries in the segments before are void */
     bool forget;
+};
+
+/* What is moved out of the oldest segment. */
+struct wal_move {
+    uint32_t segment;
+    bool ready; /* read: the writer's turn */
+    struct wal_scan scan;
+    size_t next; /* of scan.groups */
 };
 
 struct wal {
@@ -82,6 +91,8 @@ struct wal {
     uint64_t urgent_count; /* queued with sync */
     uint64_t lazy_count;
     bool lazy_due;
+    struct wal_move *move;      /* NULL: nothing is moved */
+    uint32_t move_tried;        /* wal.carried when a move was thought of last */
     struct skein_list compacts; /* wal_group.compact_link */
     bool reads_only;            /* for looking: nothing is removed */
     bool keeps_tail;            /* the end lies before damage: what is behind it is evidence */
@@ -138,7 +149,23 @@ int wal_starts_put(struct wal *wal) SKEIN_MUST_CHECK;
 void wal_raise_bounds(struct wal *wal, const struct wal_mark *mark);
 /* wal_compact_queue - @group is to get a start; for wal_starts_put. */
 void wal_compact_queue(struct wal *wal, struct wal_group *group, uint64_t index, uint64_t term);
+/* wal_moved_put - a WAL_FRAME_MOVED of entries that lie in an older segment, too. */
+int wal_moved_put(struct wal *wal, struct wal_group *group, const struct raft_entry *entries,
+                  size_t count, uint64_t *out_bytes) SKEIN_MUST_CHECK;
+/* wal_unpin_put - when what is encoded is durable, @group pins @segment no longer. */
+void wal_unpin_put(struct wal *wal, struct wal_group *group, uint32_t segment);
 void wal_writer(void *arg);
+
+/* ---- an idle group does not pin the log (wal_move.c, docs/design/0014) ---- */
+/* wal_move_due - once for each new segment: whether what pins the oldest one is little. O(groups).
+ */
+bool wal_move_due(struct wal *wal);
+/* wal_move_read - the keeper's part: find it. **Returns** 0: wal.move is ready for the writer;
+ * -SKEIN_ECORRUPT: it cannot be read; -errno; -SKEIN_ECLOSED. */
+int wal_move_read(struct wal *wal) SKEIN_MUST_CHECK;
+/* wal_move_put - the writer's: some of it into the batch. */
+int wal_move_put(struct wal *wal) SKEIN_MUST_CHECK;
+void wal_move_free(struct wal *wal);
 
 /* wal_metrics_open / close - in the shard's registry (wal_metrics.c). */
 void wal_metrics_open(struct wal *wal);

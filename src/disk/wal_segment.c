@@ -126,6 +126,8 @@ wal_keeper(void *arg)
             skein_wake_all(&wal->spare_q);
         } else if (wal->latched == 0 && oldest_unneeded(wal) && oldest_remove(wal) == 0) {
             wal->spare_error = 0;
+        } else if (wal->latched == 0 && wal_move_due(wal)) {
+            (void)!wal_move_read(wal);
         } else {
             wait_shielded(&wal->keeper_q);
         }

@@ -18,8 +18,8 @@ static int room(struct wal *wal);
 static bool
 round_due(const struct wal *wal)
 {
-    return wal->urgent_count > 0 || !list_is_empty(&wal->compacts) ||
-           wal->lazy_count > WAL_LAZY_COUNT_MAX ||
+    return wal->urgent_count > 0 || (wal->move && wal->move->ready) ||
+           !list_is_empty(&wal->compacts) || wal->lazy_count > WAL_LAZY_COUNT_MAX ||
            (wal->lazy_count > 0 && (wal->lazy_due || wal->closing));
 }
 
@@ -57,7 +57,9 @@ wal_writer(void *arg)
 static int
 round_write(struct wal *wal)
 {
-    int rc = wal_starts_put(wal);
+    int rc = wal->move && wal->move->ready ? wal_move_put(wal) : 0;
+    if (rc == 0)
+        rc = wal_starts_put(wal);
     while (rc == 0 && !list_is_empty(&wal->queue)) {
         struct wal_write *write = LIST_ENTRY(wal->queue.next, struct wal_write, link);
         rc = write_put(wal, write);
@@ -142,6 +144,13 @@ wal_raise_bounds(struct wal *wal, const struct wal_mark *mark)
         wal->index_max = mark->last_index;
 }
 
+static void
+effect_add(struct wal *wal, const struct wal_effect *effect)
+{
+    mem_grow(&wal->effects, &wal->effect_capacity, wal->effect_count, sizeof(*wal->effects));
+    wal->effects[wal->effect_count++] = *effect;
+}
+
 /* All of the frame is in the buffer, or before it. */
 static void
 frame_end(struct wal *wal, struct wal_effect effect)
@@ -157,8 +166,7 @@ frame_end(struct wal *wal, struct wal_effect effect)
     group->forgetting = effect.forget;
     effect.group = group;
     effect.home = wal->frame_home;
-    mem_grow(&wal->effects, &wal->effect_capacity, wal->effect_count, sizeof(*wal->effects));
-    wal->effects[wal->effect_count++] = effect;
+    effect_add(wal, &effect);
 }
 
 static void
@@ -181,6 +189,47 @@ after_write(struct wal *wal, const struct wal_write *write)
 }
 
 static int
+frame_put(struct wal *wal, const uint8_t frame_head[WAL_FRAME_HEAD_BYTES],
+          const struct wal_write *write, uint64_t bytes)
+{
+    uint8_t head[WAL_ENTRY_HEAD_BYTES];
+    if (write->entry_count > 0)
+        wal_group_pin(wal->frame_group, &wal->segments, wal->frame_home,
+                      write->entries[write->entry_count - 1].index, bytes);
+    int rc = put(wal, frame_head, WAL_FRAME_HEAD_BYTES);
+    for (size_t i = 0; i < write->entry_count && rc == 0; i++) {
+        wal_entry_head(head, &write->entries[i]);
+        rc = put(wal, head, WAL_ENTRY_HEAD_BYTES);
+        if (rc == 0)
+            rc = put(wal, write->entries[i].data.data, write->entries[i].data.count);
+    }
+    return rc;
+}
+
+int
+wal_moved_put(struct wal *wal, struct wal_group *group, const struct raft_entry *entries,
+              size_t count, uint64_t *out_bytes)
+{
+    uint8_t head[WAL_FRAME_HEAD_BYTES];
+    struct wal_write moved = {.group = group->id, .entries = entries, .entry_count = count};
+    *out_bytes = wal_frame_bytes(&moved);
+    int rc = frame_begin(wal, group, *out_bytes);
+    if (rc < 0)
+        return rc;
+    wal_frame_moved_head(head, &moved);
+    rc = frame_put(wal, head, &moved, *out_bytes);
+    if (rc == 0)
+        frame_end(wal, (struct wal_effect){0});
+    return rc;
+}
+
+void
+wal_unpin_put(struct wal *wal, struct wal_group *group, uint32_t segment)
+{
+    effect_add(wal, &(struct wal_effect){.group = group, .emptied = segment});
+}
+
+static int
 write_put(struct wal *wal, struct wal_write *write)
 {
     uint8_t head[WAL_FRAME_HEAD_BYTES];
@@ -192,16 +241,8 @@ write_put(struct wal *wal, struct wal_write *write)
     if (rc < 0)
         return rc;
     after_write(wal, write);
-    if (write->entry_count > 0)
-        wal_group_pin(group, &wal->segments, wal->frame_home, wal->after.last_index, bytes);
     wal_frame_head(head, write);
-    rc = put(wal, head, sizeof(head));
-    for (size_t i = 0; i < write->entry_count && rc == 0; i++) {
-        wal_entry_head(head, &write->entries[i]);
-        rc = put(wal, head, WAL_ENTRY_HEAD_BYTES);
-        if (rc == 0)
-            rc = put(wal, write->entries[i].data.data, write->entries[i].data.count);
-    }
+    rc = frame_put(wal, head, write, bytes);
     if (rc < 0)
         return rc;
     frame_end(wal, (struct wal_effect){.first = write->entry_count ? write->entries[0].index : 0,
@@ -405,13 +446,16 @@ effects_apply(struct wal *wal)
             wal_group_unpin_before(group, &wal->segments, UINT32_MAX);
             group->forgetting = false;
         }
+        if (effect->emptied > 0)
+            wal_group_unpin_segment(group, &wal->segments, effect->emptied);
         if (effect->restart)
             wal_group_unpin_before(group, &wal->segments, effect->home);
         if (effect->first > 0)
             wal_group_overwrite(group, effect->home, effect->first);
         if (effect->start_index > 0)
             wal_group_unpin_start(group, &wal->segments, effect->start_index);
-        freed = freed || effect->forget || effect->restart || effect->start_index > 0;
+        freed = freed || effect->forget || effect->restart || effect->start_index > 0 ||
+                effect->emptied > 0;
     }
     wal->effect_count = 0;
     if (wal->carry_ends)
@@ -424,8 +468,10 @@ effects_apply(struct wal *wal)
 int
 wal_batch_flush(struct wal *wal)
 {
-    if (wal->batch_blocks == 0)
+    if (wal->batch_blocks == 0) {
+        effects_apply(wal); /* those that need nothing written */
         return 0;
+    }
     batch_seal(wal);
     uint64_t bytes = (uint64_t)wal->batch_blocks * WAL_BLOCK_BYTES;
     uint64_t offset = (uint64_t)wal->next_block * WAL_BLOCK_BYTES;
