@@ -21,15 +21,15 @@
 static void
 error_names_are_total(void **state)
 {
-    int odd[] = {0, -1, 1, INT_MAX, INT_MIN, 4095, 4096, SKEIN_EREMOVED + 1, -SKEIN_EREMOVED};
+    int odd[] = {0, -1, 1, INT_MAX, INT_MIN, 4095, 4096, SKEIN_EREPEATED + 1, -SKEIN_EREPEATED};
     for (size_t i = 0; i < BASE_COUNT_OF(odd); i++) {
         assert_non_null(skein_error_name(odd[i]));
         assert_non_null(skein_error_text(odd[i]));
     }
-    for (int code = SKEIN_ECANCELED; code <= SKEIN_EREMOVED; code++)
+    for (int code = SKEIN_ECANCELED; code <= SKEIN_EREPEATED; code++)
         assert_string_not_equal(skein_error_name(-code), "E?");
     assert_string_equal(skein_error_name(-ENOSPC), "ENOSPC");
-    assert_string_equal(skein_error_name(SKEIN_EREMOVED + 1), "E?");
+    assert_string_equal(skein_error_name(SKEIN_EREPEATED + 1), "E?");
     assert_string_equal(skein_error_name(-SKEIN_EUNKNOWN), "EUNKNOWN");
 }
 
