@@ -90,6 +90,11 @@ struct skein_group *skein_group_switch(struct skein_group *group);
 int skein_spawn_in(struct skein_group *group, struct skein_scope *scope, const char *name,
                    void (*fn)(void *arg), void *arg, enum skein_stack_class stack) SKEIN_MUST_CHECK;
 
+/* skein_spawn_at - skein_spawn_in the preset of @priority; where the shard's limit of groups leaves
+ * no room for it, skein_spawn. */
+int skein_spawn_at(enum skein_priority priority, struct skein_scope *scope, const char *name,
+                   void (*fn)(void *arg), void *arg, enum skein_stack_class stack) SKEIN_MUST_CHECK;
+
 /*
  * skein_should_yield - the running fiber has had its quota and others may want to run: call
  * skein_yield soon.

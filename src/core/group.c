@@ -293,6 +293,14 @@ skein_spawn_in(struct skein_group *group, struct skein_scope *scope, const char 
     return rc;
 }
 
+int
+skein_spawn_at(enum skein_priority priority, struct skein_scope *scope, const char *name,
+               void (*fn)(void *arg), void *arg, enum skein_stack_class stack)
+{
+    struct skein_group *group = skein_group_preset(priority);
+    return skein_spawn_in(group ? group : skein_group_self(), scope, name, fn, arg, stack);
+}
+
 void
 skein_group_stats(const struct skein_group *group, struct skein_group_stats *out_stats)
 {

@@ -143,7 +143,7 @@ run_round_shared(struct skein_shard *shard)
         do {
             run_one(group);
             runs++;
-            now_ns = ops->now_ns(shard->backend);
+            now_ns = ops->virtual_time ? now_ns : ops->now_ns(shard->backend);
         } while (!ops->virtual_time && !list_is_empty(&group->ready) &&
                  now_ns - slice_ns < SKEIN_GROUP_QUOTA_NS);
         slice_ends(group, now_ns - slice_ns, runs, now_ns);

@@ -12,6 +12,7 @@
 #include "disk/wal_salvage.h"
 #include "obs/log.h"
 #include "skein/error.h"
+#include "skein/group.h"
 
 static struct wal *wal_new(const struct wal_options *options);
 static int directory_make(struct wal *wal, char out_why[512]);
@@ -99,10 +100,12 @@ wal_open(struct wal **out_wal, const struct wal_options *options, struct skein_s
 static int
 fibers_start(struct wal *wal, struct skein_scope *scope)
 {
-    int rc = skein_spawn(scope, "wal keeper", wal_keeper, wal, SKEIN_STACK_SMALL);
+    int rc = skein_spawn_at(SKEIN_PRIORITY_CRITICAL, scope, "wal keeper", wal_keeper, wal,
+                            SKEIN_STACK_SMALL);
     if (rc < 0)
         return rc;
-    rc = skein_spawn(scope, "wal writer", wal_writer, wal, SKEIN_STACK_SMALL);
+    rc = skein_spawn_at(SKEIN_PRIORITY_CRITICAL, scope, "wal writer", wal_writer, wal,
+                        SKEIN_STACK_SMALL);
     wal->writer_done = rc < 0;
     skein_wake_all(&wal->keeper_q);
     while (rc < 0 && !wal->keeper_done)

@@ -5,6 +5,7 @@
 #include "kv/machine.h"
 #include "obs/log.h"
 #include "skein/error.h"
+#include "skein/group.h"
 
 #define MS_NS UINT64_C(1000000)
 
@@ -52,5 +53,6 @@ expirer_main(void *arg)
 int
 kv_expirer_start(struct kv_expirer *expirer, struct skein_scope *scope)
 {
-    return skein_spawn(scope, "expirer", expirer_main, expirer, SKEIN_STACK_SMALL);
+    return skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "expirer", expirer_main, expirer,
+                          SKEIN_STACK_SMALL);
 }

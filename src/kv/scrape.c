@@ -13,6 +13,7 @@
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/net.h"
+#include "skein/group.h"
 
 #define BACKLOG 16
 #define SECOND_NS UINT64_C(1000000000)
@@ -194,7 +195,8 @@ kv_scrape_open(struct kv_scrape **out_scrape, const struct skein_addr *listen, c
     metrics_open(scrape);
     int rc = skein_socket_local_addr(handle, &scrape->addr);
     if (rc == 0)
-        rc = skein_spawn(&scrape->scope, "scrapes", listener_main, scrape, SKEIN_STACK_SMALL);
+        rc = skein_spawn_at(SKEIN_PRIORITY_LOW, &scrape->scope, "scrapes", listener_main, scrape,
+                            SKEIN_STACK_SMALL);
     if (rc < 0) {
         snprintf(out_why, 512, "cannot serve metrics: %s", skein_error_text(rc));
         kv_scrape_stop(scrape);

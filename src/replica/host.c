@@ -15,6 +15,7 @@
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
+#include "skein/group.h"
 
 struct peer *
 host_peer(struct host *host, uint32_t node)
@@ -236,7 +237,8 @@ static int
 start_fibers(struct host *host, char out_why[512])
 {
     host->next_tick_ns = skein_deadline_in(host->options.tick_ns);
-    int rc = skein_spawn(&host->scope, "driver", driver_run, host, SKEIN_STACK_LARGE);
+    int rc = skein_spawn_at(SKEIN_PRIORITY_CRITICAL, &host->scope, "driver", driver_run, host,
+                            SKEIN_STACK_LARGE);
     for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
         rc = replica_start(host->groups[i]);
     if (rc < 0)

@@ -8,6 +8,7 @@
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/error.h"
+#include "skein/group.h"
 
 static struct link_tcp *
 of_link(struct replica_link *link)
@@ -29,10 +30,12 @@ link_tcp_find(struct link_tcp *tcp, uint32_t node)
 static int
 start_dialler(struct link_tcp_outbound *out)
 {
-    int rc = skein_spawn(&out->scope, "link-dial", link_tcp_dial, out, SKEIN_STACK_SMALL);
+    int rc = skein_spawn_at(SKEIN_PRIORITY_CRITICAL, &out->scope, "link-dial", link_tcp_dial, out,
+                            SKEIN_STACK_SMALL);
     out->live_count += rc == 0;
     if (rc == 0)
-        rc = skein_spawn(&out->scope, "link-write", link_tcp_write, out, SKEIN_STACK_SMALL);
+        rc = skein_spawn_at(SKEIN_PRIORITY_CRITICAL, &out->scope, "link-write", link_tcp_write, out,
+                            SKEIN_STACK_SMALL);
     else
         return rc;
     out->live_count += rc == 0;
@@ -44,7 +47,8 @@ start_dialler(struct link_tcp_outbound *out)
 static int
 start_fibers(struct link_tcp *tcp)
 {
-    int rc = skein_spawn(&tcp->scope, "link-accept", link_tcp_accept, tcp, SKEIN_STACK_SMALL);
+    int rc = skein_spawn_at(SKEIN_PRIORITY_CRITICAL, &tcp->scope, "link-accept", link_tcp_accept,
+                            tcp, SKEIN_STACK_SMALL);
     list_for_each (link, &tcp->outbounds)
         if (rc == 0)
             rc = start_dialler(LIST_ENTRY(link, struct link_tcp_outbound, link));

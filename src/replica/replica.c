@@ -2,6 +2,7 @@
 /* One group's replica: made, started, ended. */
 #include "base/mem.h"
 #include "replica/state.h"
+#include "skein/group.h"
 
 bool
 replica_is_leader(const struct replica *replica)
@@ -46,9 +47,11 @@ int
 replica_start(struct replica *replica)
 {
     struct skein_scope *scope = &replica->host->scope;
-    int rc = skein_spawn(scope, "checkpoint", checkpoint_run, replica, SKEIN_STACK_LARGE);
+    int rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "checkpoint", checkpoint_run, replica,
+                            SKEIN_STACK_LARGE);
     if (rc == 0)
-        rc = skein_spawn(scope, "snapshot-in", snapshot_receive_run, replica, SKEIN_STACK_LARGE);
+        rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "snapshot-in", snapshot_receive_run, replica,
+                            SKEIN_STACK_LARGE);
     return rc;
 }
 

@@ -12,6 +12,7 @@
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/shard.h"
+#include "skein/group.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -273,7 +274,8 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
     send->message.snapshot = &send->snapshot;
     skein_scope_init(&send->scope);
     skein_waitq_init(&send->wake);
-    if (skein_spawn(&send->scope, "snapshot-send", run, send, SKEIN_STACK_SMALL) < 0) {
+    if (skein_spawn_at(SKEIN_PRIORITY_LOW, &send->scope, "snapshot-send", run, send,
+                       SKEIN_STACK_SMALL) < 0) {
         mem_free(send);
         raft_report_snapshot(replica->raft, message->to, false);
         return;

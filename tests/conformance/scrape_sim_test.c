@@ -60,11 +60,11 @@ work(void)
 {
     struct skein_scope scope;
     skein_scope_init(&scope);
-    int rc = skein_spawn_in(skein_group_preset(SKEIN_PRIORITY_LOW), &scope, "busy", busy, NULL,
+    int rc = skein_spawn_in(skein_group_preset(SKEIN_PRIORITY_IDLE), &scope, "busy", busy, NULL,
                             SKEIN_STACK_SMALL);
     if (rc == 0)
-        rc = skein_spawn_in(skein_group_preset(SKEIN_PRIORITY_CRITICAL), &scope, "sleepy", sleepy,
-                            NULL, SKEIN_STACK_SMALL);
+        rc = skein_spawn_in(skein_group_preset(SKEIN_PRIORITY_HIGH), &scope, "sleepy", sleepy, NULL,
+                            SKEIN_STACK_SMALL);
     if (rc == 0)
         rc = skein_spawn(&scope, "busy", busy, NULL, SKEIN_STACK_SMALL);
     skein_scope_join(&scope);
@@ -142,8 +142,8 @@ a_scrape_is_the_seeds(void **state)
         metric_check_prometheus(&check, body + 4, strlen(body + 4), false);
         assert_string_equal(check.why, "");
         metric_check_deinit(&check);
-        assert_non_null(strstr(body, "\nskein_group_switches_total{group=\"low\"} 101\n"));
-        assert_non_null(strstr(body, "\nskein_group_switches_total{group=\"critical\"} 21\n"));
+        assert_non_null(strstr(body, "\nskein_group_switches_total{group=\"idle\"} 101\n"));
+        assert_non_null(strstr(body, "\nskein_group_switches_total{group=\"high\"} 21\n"));
     }
     free(first);
     free(second);
