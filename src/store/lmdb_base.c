@@ -14,7 +14,6 @@
 #include "store/lmdb_int.h"
 
 #define RECORD_VERSION 1u
-#define RECORD_HEAD_BYTES 45u
 #define READERS_MAX 1024u
 #define MAP_BYTES_MIN ((uint64_t)16 << 20)
 /* Address space, not memory: nothing of it is touched before there is data. */
@@ -23,6 +22,7 @@
 #define MAP_ROOM 4u
 
 static const struct bytes record_name = {.data = (const uint8_t *)"T", .count = 1};
+static const struct bytes note_name = {.data = (const uint8_t *)"N", .count = 1};
 
 int
 lmdb_record_read(MDB_txn *txn, MDB_dbi dbi, struct lmdb_record *out_record)
@@ -38,14 +38,12 @@ lmdb_record_read(MDB_txn *txn, MDB_dbi dbi, struct lmdb_record *out_record)
                                  .loading = wire_get_u64(&in),
                                  .next_space = wire_get_u64(&in),
                                  .key_count = wire_get_u64(&in),
-                                 .data_bytes = wire_get_u64(&in),
-                                 .has_note = wire_get_u8(&in) != 0};
+                                 .data_bytes = wire_get_u64(&in)};
     if (version != RECORD_VERSION)
         return -SKEIN_EFORMAT;
-    if (in.failed || record.next_space < SPACE_FIRST || record.root >= record.next_space ||
+    if (!wire_done(&in) || record.next_space < SPACE_FIRST || record.root >= record.next_space ||
         record.loading >= record.next_space)
         return -SKEIN_ECORRUPT;
-    record.note = bytes_borrow(in.at, wire_left(&in));
     *out_record = record;
     return 0;
 }
@@ -61,13 +59,34 @@ lmdb_record_write(MDB_cursor *cursor, const struct lmdb_record *record)
     wire_put_u64(&out, record->next_space);
     wire_put_u64(&out, record->key_count);
     wire_put_u64(&out, record->data_bytes);
-    wire_put_u8(&out, record->has_note);
-    skein_assert(out.count == RECORD_HEAD_BYTES);
-    wire_put_raw(&out, record->note.data, record->note.count);
     MDB_val at = lmdb_key_of(&buffer, SPACE_RECORD, record_name.data, record_name.count, false);
     int rc = lmdb_entry_write(cursor, at, record_name, bytes_borrow(out.data, out.count));
     wire_writer_deinit(&out);
     return rc;
+}
+
+int
+lmdb_note_write(MDB_cursor *cursor, struct bytes note)
+{
+    struct space_key buffer;
+    MDB_val at = lmdb_key_of(&buffer, SPACE_RECORD, note_name.data, note_name.count, false);
+    return lmdb_entry_write(cursor, at, note_name, note);
+}
+
+int
+lmdb_note_read(struct lmdb_table *table, struct bytes *out_note)
+{
+    struct bytes stored;
+    int rc = lmdb_get(table->view->txn, table->dbi, SPACE_RECORD, note_name, &stored);
+    if (rc < 0)
+        return rc;
+    struct bytes_buf *copy = bytes_try_new(stored.count);
+    if (!copy)
+        return -SKEIN_ENOMEM;
+    if (stored.count)
+        memcpy(copy->data, stored.data, stored.count);
+    *out_note = bytes_of(copy, stored.count);
+    return 0;
 }
 
 /* ---- opening, on a helper thread ---- */
@@ -75,7 +94,6 @@ lmdb_record_write(MDB_cursor *cursor, const struct lmdb_record *record)
 struct opening {
     struct lmdb_table *table;
     struct lmdb_record record;
-    uint8_t note[NOTE_BYTES_MAX];
     const char *what; /* that failed */
 };
 
@@ -147,11 +165,6 @@ read_record(struct opening *opening)
     rc = lmdb_code(mdb_dbi_open(txn, NULL, 0, &table->dbi));
     if (rc == 0)
         rc = lmdb_record_read(txn, table->dbi, &opening->record);
-    struct bytes note = opening->record.note;
-    if (rc == 0 && note.count > sizeof(opening->note))
-        rc = -SKEIN_ECORRUPT;
-    if (rc == 0 && note.count)
-        memcpy(opening->note, note.data, note.count);
     if (rc < 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -213,8 +226,6 @@ lmdb_env_open(struct lmdb_table *table, char out_why[512])
         table->persisted_root = record->root;
         table->key_count = record->key_count;
         table->data_bytes = record->data_bytes;
-        table->has_note = record->has_note;
-        table->note = bytes_copy(opening->note, record->note.count);
         rc = lmdb_view_open(table, record->root, &table->view);
         if (rc < 0)
             disk_explain(rc, "cannot read from", table->dir, out_why);

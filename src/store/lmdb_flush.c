@@ -11,6 +11,8 @@
 #define SWEEP_MAX 200000u
 /* With less room than this a failed write was a full disk. */
 #define ROOM_BYTES_MIN ((uint64_t)1 << 20)
+/* How long each relieve takes when there is too much in memory and more is being written. */
+#define HOLD_BACK_NS UINT64_C(5000000)
 
 /* What the helper thread gets. It reads the frozen level's trees, which nobody changes, through
  * cursors that the shard opened: it touches no count of theirs. */
@@ -20,9 +22,8 @@ struct flush {
     const struct lmdb_level *level; /* NULL: only a note */
     struct store_cursor *puts, *removed;
     uint64_t root; /* what the base reads; behind it: what it reads from now on */
-    bool persist;  /* else: the root counts for nothing yet */
+    bool persist;  /* with the note; else: the root counts for nothing yet */
     struct bytes note;
-    bool has_note;
     uint64_t key_count, data_bytes;
 };
 
@@ -65,10 +66,9 @@ static int
 write_record(struct flush *flush, MDB_cursor *cursor, struct lmdb_record *record)
 {
     int rc = 0;
-    record->note = flush->note;
-    record->has_note = flush->has_note;
     if (flush->persist) {
-        if (record->root != 0 && record->root != flush->root)
+        rc = lmdb_note_write(cursor, flush->note);
+        if (rc == 0 && record->root != 0 && record->root != flush->root)
             rc = lmdb_discard(cursor, record->root);
         record->root = flush->root;
         record->loading = 0;
@@ -175,9 +175,7 @@ write_active(struct lmdb_table *table, const struct bytes *note)
                           .dbi = table->dbi,
                           .root = table->view->root,
                           .persist = note != NULL,
-                          .note =
-                              note ? bytes_copy(note->data, note->count) : bytes_ref(table->note),
-                          .has_note = note || table->has_note,
+                          .note = note ? *note : (struct bytes){0},
                           .key_count = table->key_count,
                           .data_bytes = table->data_bytes};
     if (!lmdb_level_is_empty(table->active)) {
@@ -190,13 +188,8 @@ write_active(struct lmdb_table *table, const struct bytes *note)
     int rc = run(table, &flush);
     if (rc == 0)
         rc = swap(table, &flush);
-    if (rc == 0 && note) {
-        bytes_unref(&table->note);
-        table->note = bytes_ref(flush.note);
-        table->has_note = true;
+    if (rc == 0 && note)
         table->persisted_root = flush.root;
-    }
-    bytes_unref(&flush.note);
     if (rc < 0)
         table->failure = rc;
     table->writing = false;
@@ -214,15 +207,33 @@ lmdb_persist(struct store_table *base, struct bytes note)
     return rc;
 }
 
+/* Changes come faster than they are written: hold them back a little, at last altogether. */
+static int
+hold_back(struct lmdb_table *table, uint64_t memory_bytes)
+{
+    if (memory_bytes <= table->memory_bytes_max)
+        return 0;
+    if (memory_bytes < 2 * table->memory_bytes_max)
+        (void)!skein_sleep(skein_deadline_in(HOLD_BACK_NS));
+    while (table->writing && memory_bytes >= 2 * table->memory_bytes_max)
+        (void)!skein_wait(&table->written, SKEIN_NEVER);
+    return table->failure;
+}
+
 int
 lmdb_relieve(struct store_table *base)
 {
     struct lmdb_table *table = lmdb_table_of(base);
+    uint64_t memory_bytes = lmdb_level_memory_bytes(table->active);
     bool is_load = table->active->hides || table->view->root != table->persisted_root;
-    if (!is_load || lmdb_level_memory_bytes(table->active) <= table->memory_bytes_max)
-        return 0;
+    int rc = 0;
     skein_shield(true);
-    int rc = write_active(table, NULL);
+    if (table->writing)
+        rc = hold_back(table, memory_bytes);
+    else if (is_load && memory_bytes > table->memory_bytes_max)
+        rc = write_active(table, NULL);
     skein_shield(false);
-    return rc;
+    if (rc < 0)
+        return rc;
+    return !table->writing && lmdb_level_memory_bytes(table->active) > table->memory_bytes_max;
 }

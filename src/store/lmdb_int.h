@@ -15,6 +15,7 @@
  * bytes, big-endian. A table is one space, its root; clearing it is taking another number.
  *
  *     space 0, 'T'                       the table's record
+ *     space 0, 'N'                       the note of the last persist
  *     space 1, space number              a space nobody needs: its entries are removed in pieces
  *     space n, up to 480 bytes           an entry: CRC | value
  *     space n, 480 bytes, one zero byte  a link: CRC | number of the space of all longer keys that
@@ -33,7 +34,7 @@
 #define LINK_BYTES (SEGMENT_BYTES + 1)
 #define SPACE_DEPTH_MAX (STORE_KEY_BYTES_MAX / SEGMENT_BYTES + 2)
 #define ENTRY_CRC_BYTES 4u
-#define NOTE_BYTES_MAX (64u << 10)
+#define NOTE_BYTES_MAX (256u << 20)
 
 _Static_assert(SPACE_BYTES + LINK_BYTES <= 511, "what LMDB takes as a key");
 
@@ -108,8 +109,6 @@ struct lmdb_record {
     uint64_t next_space;
     uint64_t key_count;
     uint64_t data_bytes;
-    bool has_note;
-    struct bytes note;
 };
 
 struct lmdb_table {
@@ -127,8 +126,6 @@ struct lmdb_table {
     uint64_t view_count;
     uint64_t key_count, data_bytes; /* of the current version */
     uint64_t persisted_root;        /* the record's; another than the view's: a load is under way */
-    struct bytes note;
-    bool has_note;
 
     bool writing;
     struct skein_waitq written;
@@ -145,6 +142,7 @@ struct store_snapshot {
     struct lmdb_level *active, *frozen;
     bool hides;                            /* active did, then */
     struct store_snapshot *puts, *removed; /* of active */
+    uint64_t key_count;
 };
 
 static inline struct lmdb_table *
@@ -155,9 +153,11 @@ lmdb_table_of(struct store_table *base)
 
 /* ---- lmdb_base.c: environment, views, record ---- */
 int lmdb_env_open(struct lmdb_table *table, char out_why[512]) SKEIN_MUST_CHECK;
-/* lmdb_record_read - a table without one: zeros and next_space. The note is a view into the map. */
+/* lmdb_record_read - a table without one: zeros and next_space. */
 int lmdb_record_read(MDB_txn *txn, MDB_dbi dbi, struct lmdb_record *out_record) SKEIN_MUST_CHECK;
 int lmdb_record_write(MDB_cursor *cursor, const struct lmdb_record *record) SKEIN_MUST_CHECK;
+int lmdb_note_write(MDB_cursor *cursor, struct bytes note) SKEIN_MUST_CHECK;
+int lmdb_note_read(struct lmdb_table *table, struct bytes *out_note) SKEIN_MUST_CHECK;
 /* lmdb_view_open - of what is committed now, reading @root. */
 int lmdb_view_open(struct lmdb_table *table, uint64_t root,
                    struct lmdb_view **out_view) SKEIN_MUST_CHECK;
@@ -179,6 +179,7 @@ int lmdb_persist(struct store_table *base, struct bytes note);
 int lmdb_relieve(struct store_table *base);
 
 /* ---- lmdb_warm.c ---- */
+bool lmdb_is_cold(const struct store_table *base);
 void lmdb_warm(struct store_table *base, const struct bytes *keys, size_t key_count);
 /* lmdb_read_begin, _end - around a read of the base on the shard. */
 uint64_t lmdb_read_begin(void);

@@ -170,6 +170,7 @@ lmdb_table_snapshot_take(struct store_table *base)
         .hides = active->hides,
         .puts = active->puts->ops->snapshot_take(active->puts),
         .removed = active->removed->ops->snapshot_take(active->removed),
+        .key_count = table->key_count,
     };
     table->snapshot_count++;
     return snapshot;
@@ -189,6 +190,12 @@ lmdb_table_snapshot_release(struct store_snapshot *snapshot)
     mem_free(snapshot);
 }
 
+static uint64_t
+lmdb_table_snapshot_key_count(const struct store_snapshot *snapshot)
+{
+    return snapshot->key_count;
+}
+
 static void
 lmdb_table_close(struct store_table *base)
 {
@@ -202,23 +209,20 @@ lmdb_table_close(struct store_table *base)
         lmdb_view_unref(table, table->view);
     if (table->env)
         mdb_env_close(table->env);
-    bytes_unref(&table->note);
     mem_free(table->dir);
     mem_free(table);
 }
 
-static bool
-lmdb_note(const struct store_table *base, struct bytes *out_note)
+static int
+lmdb_note(struct store_table *base, struct bytes *out_note)
 {
-    const struct lmdb_table *table = BASE_CONTAINER_OF(base, struct lmdb_table, base);
-    if (table->has_note)
-        *out_note = bytes_borrow(table->note.data, table->note.count);
-    return table->has_note;
+    return lmdb_note_read(lmdb_table_of(base), out_note);
 }
 
 static const struct store_disk_ops lmdb_disk_ops = {
     .persist = lmdb_persist,
     .relieve = lmdb_relieve,
+    .is_cold = lmdb_is_cold,
     .warm = lmdb_warm,
     .note = lmdb_note,
 };
@@ -234,6 +238,7 @@ static const struct store_ops lmdb_ops = {
     .stats = lmdb_table_stats,
     .snapshot_take = lmdb_table_snapshot_take,
     .snapshot_release = lmdb_table_snapshot_release,
+    .snapshot_key_count = lmdb_table_snapshot_key_count,
     .cursor_open = lmdb_cursor_open,
     .cursor_next = lmdb_cursor_next,
     .cursor_close = lmdb_cursor_close,

@@ -77,11 +77,13 @@ static void
 expect_note(struct store_table *table, const char *note)
 {
     struct bytes got = {0};
-    assert_int_equal(table->ops->disk->note(table, &got), note != NULL);
+    int rc = table->ops->disk->note(table, &got);
+    assert_int_equal(rc, note ? 0 : -SKEIN_ENOTFOUND);
     if (!note)
         return;
     assert_int_equal(got.count, strlen(note));
     assert_memory_equal(got.data, note, got.count);
+    bytes_unref(&got);
 }
 
 static uint64_t
@@ -177,7 +179,7 @@ test_clear_and_load(void **state)
         table->ops->clear(table);
         for (uint32_t i = 0; i < 60000; i += 100) {
             fill(table, i, i + 100);
-            assert_int_equal(table->ops->disk->relieve(table), 0);
+            assert_true(table->ops->disk->relieve(table) >= 0);
             table->ops->stats(table, &stats);
             assert_true(stats.memory_bytes < 2 * MIB);
         }

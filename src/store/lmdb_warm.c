@@ -29,6 +29,13 @@ lmdb_read_end(struct lmdb_table *table, uint64_t begun_ns)
     table->slow_until_ns = now_ns + SLOW_FOR_NS;
 }
 
+bool
+lmdb_is_cold(const struct store_table *base)
+{
+    const struct lmdb_table *table = BASE_CONTAINER_OF(base, const struct lmdb_table, base);
+    return skein_now_ns() < table->slow_until_ns;
+}
+
 struct warming {
     MDB_env *env;
     MDB_dbi dbi;
@@ -71,7 +78,7 @@ lmdb_warm(struct store_table *base, const struct bytes *keys, size_t key_count)
 {
     struct lmdb_table *table = lmdb_table_of(base);
     uint64_t begun_ns = skein_now_ns();
-    if (begun_ns >= table->slow_until_ns || table->view->root == 0 || key_count == 0)
+    if (table->view->root == 0 || key_count == 0)
         return;
     struct warming warming = {.env = table->env, .dbi = table->dbi, .root = table->view->root};
     warming.keys = mem_try_alloc(key_count * sizeof(keys[0]));

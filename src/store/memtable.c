@@ -111,7 +111,8 @@ memtable_snapshot_take(struct store_table *base)
     struct memtable *table = memtable_of(base);
     struct store_snapshot *snapshot = mem_alloc(sizeof(*snapshot));
     table->root->refs++;
-    *snapshot = (struct store_snapshot){.table = table, .root = table->root};
+    *snapshot =
+        (struct store_snapshot){.table = table, .root = table->root, .key_count = table->key_count};
     table->snapshot_count++;
     memtable_reclaim(table, 1);
     return snapshot;
@@ -128,6 +129,12 @@ memtable_snapshot_release(struct store_snapshot *snapshot)
     mem_free(snapshot);
 }
 
+static uint64_t
+memtable_snapshot_key_count(const struct store_snapshot *snapshot)
+{
+    return snapshot->key_count;
+}
+
 static const struct store_ops memtable_ops = {
     .name = "memtable",
     .close = memtable_close,
@@ -138,6 +145,7 @@ static const struct store_ops memtable_ops = {
     .stats = memtable_stats,
     .snapshot_take = memtable_snapshot_take,
     .snapshot_release = memtable_snapshot_release,
+    .snapshot_key_count = memtable_snapshot_key_count,
     .cursor_open = memtable_cursor_open,
     .cursor_next = memtable_cursor_next,
     .cursor_close = memtable_cursor_close,

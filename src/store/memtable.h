@@ -36,6 +36,7 @@ struct memtable {
 struct store_snapshot {
     struct memtable *table;
     struct node *root;
+    uint64_t key_count;
 };
 
 /* memtable_node_drop - one reference less; the last one makes the node pending. */

@@ -44,16 +44,22 @@ struct store_disk_ops {
      * returned 0, or of the one that was under way. The table may be used and changed meanwhile.
      * One at a time. A failure is for good: the table takes no further persist.
      */
-    int (*persist)(struct store_table *table, struct bytes note);
-    /* relieve - between changes of a table that is filled after a clear: keep what is in memory
-     * below its limit. What is moved to the disk counts for nothing before a persist. */
+    int (*persist)(struct store_table *table, struct bytes note); /* borrowed */
+    /*
+     * relieve - to be called now and then between changes: keeps what is in memory within twice its
+     * limit. While a table is filled after a clear, moves a part of it to the disk, which counts
+     * for nothing before a persist; while a persist is under way, takes the time that holds the
+     * changes back. **Returns** 1: a persist is wanted soon; 0; a persist's code.
+     */
     int (*relieve)(struct store_table *table);
+    /* is_cold - reads have waited for the disk lately: it is worth warming. Does not suspend. */
+    bool (*is_cold)(const struct store_table *table);
     /* warm - read these keys' values, so that a get which follows soon does not wait for the disk.
      * A help: nothing depends on it. */
     void (*warm)(struct store_table *table, const struct bytes *keys, size_t key_count);
-    /* note - of the last persist, of an earlier process, too; borrowed until the next. Does not
-     * suspend. false: there was none, and the table was empty. */
-    bool (*note)(const struct store_table *table, struct bytes *out_note);
+    /* note - of the last persist, of an earlier process, too. **Ownership**: bytes_unref. Does not
+     * suspend. 0; -SKEIN_ENOTFOUND: there was none, and the table was empty. */
+    int (*note)(struct store_table *table, struct bytes *out_note);
 };
 
 struct store_ops {
@@ -72,6 +78,7 @@ struct store_ops {
     void (*stats)(struct store_table *table, struct store_stats *out_stats);
     struct store_snapshot *(*snapshot_take)(struct store_table *table);
     void (*snapshot_release)(struct store_snapshot *snapshot);
+    uint64_t (*snapshot_key_count)(const struct store_snapshot *snapshot);
     /* cursor_open - at the first key >= @key of @snapshot, or (NULL) of the current version; a
      * cursor on the current version is valid only until the next put, remove or clear. */
     struct store_cursor *(*cursor_open)(struct store_table *table, struct store_snapshot *snapshot,

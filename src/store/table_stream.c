@@ -56,10 +56,16 @@ table_stream_save(struct store_table *table, struct store_snapshot *snapshot,
     uint64_t key_count = 0;
     int rc = 0;
     wire_put_u32(&saver.chunk, 0);
-    while (rc == 0 && table->ops->cursor_next(cursor, &key, &value) == 0) {
+    while (rc == 0) {
+        rc = table->ops->cursor_next(cursor, &key, &value);
+        if (rc == -SKEIN_ENOTFOUND)
+            break;
+        if (rc == 0)
+            rc = save_entry(&saver, key, value);
         key_count++;
-        rc = save_entry(&saver, key, value);
     }
+    if (rc == -SKEIN_ENOTFOUND)
+        rc = key_count == table->ops->snapshot_key_count(snapshot) ? 0 : -SKEIN_ECORRUPT;
     if (rc == 0)
         rc = flush(&saver, (struct bytes){0});
     if (rc == 0) {

@@ -211,6 +211,8 @@ step_snapshot(struct run *run, struct prng *prng)
     size_t at = prng_below(prng, SNAPSHOT_MAX);
     if (run->snapshots[at]) {
         check_range(run->table, run->snapshots[at], &run->copies[at], NULL, 0);
+        assert_int_equal(run->table->ops->snapshot_key_count(run->snapshots[at]),
+                         run->copies[at].count);
         run->table->ops->snapshot_release(run->snapshots[at]);
         model_deinit(&run->copies[at]);
         run->snapshots[at] = NULL;
