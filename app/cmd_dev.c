@@ -9,6 +9,7 @@
 #include "app/commands.h"
 #include "app/dev.h"
 #include "app/flags.h"
+#include "app/serve_config.h"
 #include "app/world.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
@@ -28,6 +29,9 @@ static const struct flags_row rows[] = {
      "Clients connect to this port and the following ones of 127.0.0.1, a port a node; the nodes "
      "talk to each other on ports 100 higher and serve their metrics on ports 200 higher.",
      flags_parse_number, FLAGS_FIELD(struct dev_options, base_port), 1, 65000},
+    {"store", "NAME", "memory",
+     "memory or lmdb: where the nodes keep their keys (see skein serve --help).", serve_parse_store,
+     FLAGS_FIELD(struct dev_options, store)},
     {"no-restart", NULL, NULL, "Leave a node that ended as it is.", flags_parse_switch,
      FLAGS_FIELD(struct dev_options, no_restart)},
 };

@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/flags.h"
+#include "app/serve_config.h"
 #include "base/mutation.h"
 #include "sim/draw.h"
 #include "sim/faults.h"
@@ -18,6 +19,7 @@ struct sim_flags {
     uint64_t seed, seeds, start, nodes, seconds, clients, fault_steps, jobs;
     const char *trace, *history, *html, *faults, *mutation;
     bool json, log, first, shuffle, shrink, members;
+    enum kv_store store;
 };
 
 static const struct flags_row rows[] = {
@@ -52,6 +54,12 @@ static const struct flags_row rows[] = {
      FLAGS_FIELD(struct sim_flags, nodes),
      .min = 0,
      .max = 7},
+    {.name = "store",
+     .value = "NAME",
+     .fallback = "memory",
+     .help = "memory; lmdb is refused: it reads and writes by itself, where no fault can be put in",
+     .parse = serve_parse_store,
+     FLAGS_FIELD(struct sim_flags, store)},
     {.name = "seconds",
      .value = "N",
      .fallback = "30",
@@ -427,6 +435,15 @@ cmd_sim(int argc, char **argv)
                 : flags.html    ? "html"
                 : flags.shrink  ? "shrink"
                                 : "log");
+        return FLAGS_EXIT_USAGE;
+    }
+    if (flags.store != KV_STORE_MEMORY) {
+        fprintf(
+            stderr,
+            "skein sim: --store %s: that table reads and writes its file by itself, so that its "
+            "disk cannot be simulated; the nodes run with the table in memory here, and "
+            "tests/kill_drill.sh --store %s kills real processes\n",
+            kv_store_name(flags.store), kv_store_name(flags.store));
         return FLAGS_EXIT_USAGE;
     }
     if (flags.mutation && !select_mutation(flags.mutation))

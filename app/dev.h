@@ -8,6 +8,7 @@
 
 #include "skein/fiber.h"
 #include "skein/process.h"
+#include "kv/machine.h"
 #include "replica/link.h"
 
 /*
@@ -39,6 +40,7 @@ struct dev_options {
     uint32_t base_port;
     const char *data_dir;
     bool no_restart;
+    enum kv_store store;
 };
 
 struct dev;

@@ -37,7 +37,7 @@ dev_node_init(struct dev_node *node, struct dev *dev, uint32_t number)
 /* What the child is started with; made before the fork, which allows no allocation behind it. */
 struct arguments {
     char number[16], peers[DEV_NODES_MAX * 32], listen[32], metrics[32];
-    const char *argv[16];
+    const char *argv[20];
 };
 
 static void
@@ -54,9 +54,12 @@ arguments_init(struct arguments *a, const struct dev_node *node)
         at += (size_t)snprintf(a->peers + at, sizeof(a->peers) - at,
                                "%s%" PRIu32 "=127.0.0.1:%" PRIu32, i > 1 ? "," : "", i,
                                options->base_port + DEV_PEER_PORT_OFFSET + i - 1);
-    const char *const argv[] = {"skein",     "serve",    "--node",    a->number,  "--peers",
-                                a->peers,    "--listen", a->listen,   "--data",   node->data_dir,
-                                "--cluster", "dev",      "--metrics", a->metrics, NULL};
+    const char *const argv[] = {"skein",        "serve",   "--node",
+                                a->number,      "--peers", a->peers,
+                                "--listen",     a->listen, "--data",
+                                node->data_dir, "--store", kv_store_name(options->store),
+                                "--cluster",    "dev",     "--metrics",
+                                a->metrics,     NULL};
     memcpy(a->argv, argv, sizeof(argv));
 }
 

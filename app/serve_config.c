@@ -31,6 +31,13 @@ static const struct flags_row rows[] = {
     {"data", "DIR", NULL,
      "The data directory: made when absent (its parent has to be there), used by one process.",
      flags_parse_text, FIELD(node.replica.data_dir), .required = true},
+    {"store", "NAME", "memory",
+     "memory or lmdb. Where the keys are: in memory, with checkpoints on disk; or in LMDB in the "
+     "data "
+     "directory, for more than fits into memory. A directory keeps what it was begun with; the "
+     "nodes "
+     "of a cluster may differ.",
+     serve_parse_store, FIELD(node.store)},
     {"listen", "ADDR:PORT", "127.0.0.1:7001", "Where clients connect. Port 0: any free one.",
      flags_parse_address, FIELD(node.listen)},
     {"cluster", "NAME", "skein",
@@ -66,8 +73,9 @@ static const struct flags_row rows[] = {
     {"segment-bytes", "BYTES", "64M", "The size of one file of the log.", flags_parse_bytes,
      FIELD(node.replica.segment_bytes), MIB, GIB},
     {"checkpoint-log-bytes", "BYTES", "64M",
-     "Write a checkpoint when the log has grown by this since the last.", flags_parse_bytes,
-     FIELD(node.replica.checkpoint_log_bytes), MIB, 64 * GIB},
+     "Write a checkpoint when the log has grown by this since the last; with --store lmdb, what is "
+     "written to the table at a time, and so what is held in memory.",
+     flags_parse_bytes, FIELD(node.replica.checkpoint_log_bytes), 64 * KIB, 64 * GIB},
     {"keep-log-bytes", "BYTES", "16M",
      "Entries kept behind a checkpoint for followers that lag; one that lags more gets a snapshot.",
      flags_parse_bytes, FIELD(node.replica.keep_log_bytes), 0, 16 * GIB},
@@ -156,6 +164,15 @@ serve_parse_backend(const struct flags_row *row, const char *text, void *field, 
     int rc = skein_backend_kind_parse(text, field);
     if (rc < 0)
         snprintf(out_why, 256, "one of auto, io_uring, epoll, poll");
+    return rc;
+}
+
+int
+serve_parse_store(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    int rc = kv_store_parse(text, field);
+    if (rc < 0)
+        snprintf(out_why, 256, "one of memory, lmdb");
     return rc;
 }
 

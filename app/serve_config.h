@@ -35,6 +35,7 @@ flags_parse_fn serve_parse_peers;
 flags_parse_fn serve_parse_levels;
 flags_parse_fn serve_parse_metrics;
 flags_parse_fn serve_parse_backend;
+flags_parse_fn serve_parse_store;
 flags_parse_fn serve_parse_gather;
 
 /*

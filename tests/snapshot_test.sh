@@ -1,9 +1,10 @@
 #!/bin/bash
 # Goal: a backup of a serving cluster is whole, is checked, and begins a new cluster that has all of it; what is damaged or in the
 # way is refused.
-#   tests/snapshot_test.sh SKEIN
+#   tests/snapshot_test.sh SKEIN [STORE]        memory or lmdb: of every node
 set -uo pipefail
 skein=$1
+store=${2:-memory}
 dir=$(mktemp -d)
 pids=()
 faults=0
@@ -22,7 +23,7 @@ fault() {
 base=$((20000 + $$ % 4000 * 2))
 # serve NODE DIR OFFSET: one of three nodes.
 serve() {
-    "$skein" serve --node "$1" --data "$2" --listen "127.0.0.1:$((base + $3 + $1))" --tick-ms 20 \
+    "$skein" serve --node "$1" --data "$2" --listen "127.0.0.1:$((base + $3 + $1))" --tick-ms 20 --store "$store" \
         --peers "1=127.0.0.1:$((base + $3 + 11)),2=127.0.0.1:$((base + $3 + 12)),3=127.0.0.1:$((base + $3 + 13))" \
         >>"$dir/log" 2>&1 &
     pids+=($!)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kv/conn.h"
 
+#include <string.h>
+
 #include "skein/fiber.h"
 #include "skein/timer.h"
 #include "skein/file.h"
@@ -54,13 +56,17 @@ flush_batch(struct kv_conn *conn, struct turn *turn)
         return 0;
     struct turn sent = *turn;
     *turn = (struct turn){0};
-    struct bytes command = bytes_copy(face->batch.data, face->batch.count);
-    struct bytes reply = {0};
+    struct bytes_buf *buf = bytes_try_new(face->batch.count);
+    struct bytes command = {0}, reply = {0};
+    if (buf) {
+        memcpy(buf->data, face->batch.data, face->batch.count);
+        command = bytes_of(buf, face->batch.count);
+    }
     face->batch.count = 0;
     if (face->batch.capacity > 4 * KV_CONN_BATCH_BYTES)
         wire_writer_deinit(&face->batch);
-    int rc = -SKEIN_EBUSY;
-    if (face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
+    int rc = buf ? -SKEIN_EBUSY : -SKEIN_ENOMEM;
+    if (buf && face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
         rc = submit(face, sent.write, command, &reply);
     bytes_unref(&command);
     face->stats.batches++;

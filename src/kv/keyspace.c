@@ -7,22 +7,17 @@
 #include "base/wire.h"
 #include "skein/error.h"
 
-#define KEY_HEAD_BYTES (1 + KEYSPACE_HASH_BYTES)
+#define KEY_HEAD_BYTES KEYSPACE_KEY_HEAD_BYTES
 #define INDEX_HEAD_BYTES 9
 #define EXPIRY_BYTES 8
 #define USER_KEY_BYTES_MAX (STORE_KEY_BYTES_MAX - INDEX_HEAD_BYTES)
 /* Values up to this are put together on the stack; the table copies them. */
 #define SMALL_VALUE_BYTES 504
 
-int
-kv_keyspace_init(struct keyspace *keys)
+void
+kv_keyspace_init(struct keyspace *keys, struct store_table *table)
 {
-    *keys = (struct keyspace){0};
-    int rc = store_memtable_open(&keys->table);
-    if (rc)
-        return rc;
-    keys->scratch = mem_alloc(STORE_KEY_BYTES_MAX);
-    return 0;
+    *keys = (struct keyspace){.table = table, .scratch = mem_alloc(STORE_KEY_BYTES_MAX)};
 }
 
 void
@@ -74,17 +69,21 @@ load_big_endian(const uint8_t *from, size_t bytes)
     return value;
 }
 
+size_t
+kv_keyspace_table_key(struct kv_arg key, uint8_t *to)
+{
+    to[0] = 'k';
+    store_big_endian(to + 1, kv_keyspace_hash(key), KEYSPACE_HASH_BYTES);
+    if (key.count)
+        memcpy(to + KEY_HEAD_BYTES, key.data, key.count);
+    return KEY_HEAD_BYTES + key.count;
+}
+
 /* The table key of a user's key, in scratch; 0: longer than any key can be. */
 static size_t
 make_key(struct keyspace *keys, struct kv_arg key)
 {
-    if (key.count > USER_KEY_BYTES_MAX)
-        return 0;
-    keys->scratch[0] = 'k';
-    store_big_endian(keys->scratch + 1, kv_keyspace_hash(key), KEYSPACE_HASH_BYTES);
-    if (key.count)
-        memcpy(keys->scratch + KEY_HEAD_BYTES, key.data, key.count);
-    return KEY_HEAD_BYTES + key.count;
+    return key.count > USER_KEY_BYTES_MAX ? 0 : kv_keyspace_table_key(key, keys->scratch);
 }
 
 static size_t
@@ -97,18 +96,43 @@ make_index_key(struct keyspace *keys, uint64_t expiry_ms, struct kv_arg key)
     return INDEX_HEAD_BYTES + key.count;
 }
 
+/* @rc is one of the table's expected codes, or the keyspace has failed. */
+static void
+note_failure(struct keyspace *keys, int rc)
+{
+    if (rc < 0 && rc != -SKEIN_ENOTFOUND && keys->failure == 0)
+        keys->failure = rc;
+}
+
+static int
+table_get(struct keyspace *keys, size_t key_bytes, struct bytes *out_value)
+{
+    int rc = keys->table->ops->get(keys->table, keys->scratch, key_bytes, out_value);
+    note_failure(keys, rc);
+    return rc;
+}
+
+static int
+cursor_next(struct keyspace *keys, struct store_cursor *cursor, struct bytes *out_key,
+            struct bytes *out_value)
+{
+    int rc = keys->table->ops->cursor_next(cursor, out_key, out_value);
+    note_failure(keys, rc);
+    return rc;
+}
+
 static void
 table_put(struct keyspace *keys, size_t key_bytes, struct bytes value)
 {
-    if (keys->table->ops->put(keys->table, keys->scratch, key_bytes, value))
-        mem_exhausted("out of memory while a committed command was applied");
+    note_failure(keys, keys->table->ops->put(keys->table, keys->scratch, key_bytes, value));
 }
 
 static void
 table_remove(struct keyspace *keys, size_t key_bytes)
 {
     int rc = keys->table->ops->remove(keys->table, keys->scratch, key_bytes);
-    skein_assert(rc == 0);
+    note_failure(keys, rc);
+    skein_assert(rc == 0 || keys->failure);
 }
 
 /* The expiry under the table key in scratch, removed or not; false: no such key. */
@@ -116,7 +140,7 @@ static bool
 stored_expiry(struct keyspace *keys, size_t key_bytes, uint64_t *out_expiry_ms)
 {
     struct bytes stored;
-    if (keys->table->ops->get(keys->table, keys->scratch, key_bytes, &stored))
+    if (table_get(keys, key_bytes, &stored))
         return false;
     *out_expiry_ms = wire_load(stored.data, EXPIRY_BYTES);
     bytes_unref(&stored);
@@ -157,7 +181,7 @@ kv_keyspace_get(struct keyspace *keys, struct kv_arg key, struct keyspace_entry 
 {
     struct bytes stored;
     size_t key_bytes = make_key(keys, key);
-    if (!key_bytes || keys->table->ops->get(keys->table, keys->scratch, key_bytes, &stored))
+    if (!key_bytes || table_get(keys, key_bytes, &stored))
         return false;
     uint64_t expiry_ms = wire_load(stored.data, EXPIRY_BYTES);
     if (is_expired(keys, expiry_ms)) {
@@ -213,8 +237,12 @@ kv_keyspace_put(struct keyspace *keys, struct kv_arg key, struct kv_arg head, st
         write_value(small, expiry_ms, head, tail);
         table_put(keys, key_bytes, bytes_borrow(small, EXPIRY_BYTES + value_bytes));
     } else {
-        struct bytes value =
-            bytes_of(bytes_new(EXPIRY_BYTES + value_bytes), EXPIRY_BYTES + value_bytes);
+        struct bytes_buf *buf = bytes_try_new(EXPIRY_BYTES + value_bytes);
+        if (!buf) {
+            note_failure(keys, -SKEIN_ENOMEM);
+            return;
+        }
+        struct bytes value = bytes_of(buf, EXPIRY_BYTES + value_bytes);
         write_value(value.buf->data, expiry_ms, head, tail);
         table_put(keys, key_bytes, value);
         bytes_unref(&value);
@@ -269,8 +297,12 @@ kv_keyspace_expire(struct keyspace *keys, size_t count_max)
     uint8_t *copy = NULL;
     for (size_t i = 0; i < count_max && keys->expiring_count > 0; i++) {
         struct store_cursor *cursor = open_index(keys, 0);
-        int rc = keys->table->ops->cursor_next(cursor, &index_key, &unused);
-        skein_assert(rc == 0);
+        int rc = cursor_next(keys, cursor, &index_key, &unused);
+        skein_assert(rc == 0 || keys->failure);
+        if (rc < 0) {
+            keys->table->ops->cursor_close(cursor);
+            break;
+        }
         uint64_t expiry_ms = load_big_endian(index_key.data + 1, 8);
         bool expired = is_expired(keys, expiry_ms);
         struct kv_arg key = {.count = index_key.count - INDEX_HEAD_BYTES};
@@ -294,7 +326,7 @@ kv_keyspace_count(struct keyspace *keys)
     if (keys->expiring_count > 0 && keys->counted_ms < keys->time_ms) {
         struct bytes key, unused;
         struct store_cursor *cursor = open_index(keys, keys->counted_ms + 1);
-        while (keys->table->ops->cursor_next(cursor, &key, &unused) == 0 &&
+        while (cursor_next(keys, cursor, &key, &unused) == 0 &&
                load_big_endian(key.data + 1, 8) <= keys->time_ms)
             keys->counted++;
         keys->table->ops->cursor_close(cursor);
@@ -312,7 +344,7 @@ kv_keyspace_next_expiry_ms(struct keyspace *keys)
     if (keys->expiring_count == 0)
         return UINT64_MAX;
     struct store_cursor *cursor = open_index(keys, 0);
-    int rc = keys->table->ops->cursor_next(cursor, &key, &unused);
+    int rc = cursor_next(keys, cursor, &key, &unused);
     uint64_t expiry_ms = rc == 0 ? load_big_endian(key.data + 1, 8) : UINT64_MAX;
     keys->table->ops->cursor_close(cursor);
     return expiry_ms;
@@ -332,7 +364,7 @@ kv_keyspace_cursor_next(struct keyspace_cursor *cursor, struct keyspace_item *ou
 {
     struct bytes key, value;
     struct keyspace *keys = cursor->keys;
-    while (keys->table->ops->cursor_next(cursor->cursor, &key, &value) == 0) {
+    while (cursor_next(keys, cursor->cursor, &key, &value) == 0) {
         if (key.data[0] != 'k')
             return false;
         uint64_t expiry_ms = wire_load(value.data, EXPIRY_BYTES);

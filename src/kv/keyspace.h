@@ -26,11 +26,17 @@
  * distinguish, so lookups compare few keys. Price: KEYS and SCAN are in no useful order, as in
  * Redis.
  *
+ * **Failure.** When the table fails (memory is out, a checksum does not match) the keyspace is not
+ * what the log says any more. The first code stays in failure, every call goes on without a crash,
+ * and nothing they say counts: the machine reports it before anybody is answered. An error as a
+ * reply would not do: a member that skipped a committed write would differ from the others.
+ *
  * **Time.** A key whose expiry is not after log time is absent for every function below, whether or
  * not it has been removed. Invariant: the 'x' entries are exactly the expiries of the 'k' entries.
  */
 
 #define KEYSPACE_HASH_BYTES 6
+#define KEYSPACE_KEY_HEAD_BYTES (1 + KEYSPACE_HASH_BYTES)
 #define KEYSPACE_HASH_MAX (((uint64_t)1 << 48) - 1)
 
 struct keyspace {
@@ -42,6 +48,7 @@ struct keyspace {
     uint64_t counted_ms;
     uint64_t counted;
     uint8_t *scratch; /* table keys are put together here */
+    int failure;      /* the table's first code that was none of the expected; 0: none */
 };
 
 struct keyspace_entry {
@@ -51,11 +58,15 @@ struct keyspace_entry {
     uint64_t expiry_ms; /* 0: never */
 };
 
-int kv_keyspace_init(struct keyspace *keys) SKEIN_MUST_CHECK;
+/* kv_keyspace_init - **Ownership**: takes @table, which is closed by deinit. */
+void kv_keyspace_init(struct keyspace *keys, struct store_table *table);
 void kv_keyspace_deinit(struct keyspace *keys);
 
 /* kv_keyspace_hash - 1 .. KEYSPACE_HASH_MAX. */
 uint64_t kv_keyspace_hash(struct kv_arg key);
+/* kv_keyspace_table_key - the table key of @key, which may be stored; @to: KEYSPACE_KEY_HEAD_BYTES
+ * and the key. Returns its bytes. */
+size_t kv_keyspace_table_key(struct kv_arg key, uint8_t *to);
 /* kv_keyspace_advance - log time never goes back. */
 void kv_keyspace_advance(struct keyspace *keys, uint64_t time_ms);
 /* kv_keyspace_expire - remove at most @count_max keys that have expired, in the order of the index.
@@ -66,9 +77,7 @@ void kv_keyspace_expire(struct keyspace *keys, size_t count_max);
 bool kv_keyspace_get(struct keyspace *keys, struct kv_arg key, struct keyspace_entry *out_entry);
 void kv_keyspace_entry_deinit(struct keyspace_entry *entry);
 bool kv_keyspace_has(struct keyspace *keys, struct kv_arg key);
-/* kv_keyspace_put - the value is @head followed by @tail. Out of memory ends the process: a member
- * that skipped a committed write would differ from the others, one that died reads its log again.
- */
+/* kv_keyspace_put - the value is @head followed by @tail. */
 void kv_keyspace_put(struct keyspace *keys, struct kv_arg key, struct kv_arg head,
                      struct kv_arg tail, uint64_t expiry_ms);
 /* kv_keyspace_remove - false: it was absent. */

@@ -4,10 +4,10 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "kv/exec.h"
+#include "kv/machine_internal.h"
 #include "skein/error.h"
 #include "store/table_stream.h"
 
-#define MACHINE_MAGIC 0x6b766d6163686e65u
 #define SNAPSHOT_VERSION 1
 #define SNAPSHOT_HEAD_BYTES 25
 /* Removed before a batch at the most, so that a crowd of expiries is spread over many. */
@@ -22,42 +22,20 @@ _Static_assert(KV_KEY_BYTES_MAX <= STORE_KEY_BYTES_MAX - KEY_OVERHEAD_BYTES, "ke
 _Static_assert(KV_VALUE_BYTES_MAX + VALUE_OVERHEAD_BYTES <= STORE_VALUE_BYTES_MAX,
                "values fit the table");
 
-struct machine {
-    uint64_t magic;
-    struct keyspace keys;
-    uint64_t commands_total;
-    struct kv_arg *argv;
-    size_t argv_capacity;
-};
-
-static struct machine *
-machine_of(void *opaque)
+struct machine *
+kv_machine_of(void *opaque)
 {
     struct machine *machine = opaque;
     skein_assert(machine->magic == MACHINE_MAGIC);
     return machine;
 }
 
-static int
-machine_open(void **out_machine, void *config)
-{
-    struct machine *machine = mem_zalloc(sizeof(*machine));
-    machine->magic = MACHINE_MAGIC;
-    int rc = kv_keyspace_init(&machine->keys);
-    if (rc) {
-        mem_free(machine);
-        return rc;
-    }
-    *out_machine = machine;
-    return 0;
-}
-
-static void
-machine_close(void *opaque)
+void
+kv_machine_close(void *opaque)
 {
     if (!opaque)
         return;
-    struct machine *machine = machine_of(opaque);
+    struct machine *machine = kv_machine_of(opaque);
     kv_keyspace_deinit(&machine->keys);
     mem_free(machine->argv);
     machine->magic = 0;
@@ -135,10 +113,10 @@ reply_unreadable(struct wire_writer *reply)
         kv_reply_error(reply, "ERR the batch cannot be read");
 }
 
-static void
-machine_apply(void *opaque, const struct replica_command *command, struct wire_writer *reply)
+void
+kv_machine_apply(void *opaque, const struct replica_command *command, struct wire_writer *reply)
 {
-    struct machine *machine = machine_of(opaque);
+    struct machine *machine = kv_machine_of(opaque);
     kv_keyspace_advance(&machine->keys, command->time_ms);
     kv_keyspace_expire(&machine->keys, EXPIRE_COUNT_MAX);
     if (check_batch(machine, command->data))
@@ -147,10 +125,10 @@ machine_apply(void *opaque, const struct replica_command *command, struct wire_w
         run_batch(machine, command->data, reply, true);
 }
 
-static void
-machine_query(void *opaque, const struct replica_command *command, struct wire_writer *reply)
+void
+kv_machine_query(void *opaque, const struct replica_command *command, struct wire_writer *reply)
 {
-    struct machine *machine = machine_of(opaque);
+    struct machine *machine = kv_machine_of(opaque);
     if (check_batch(machine, command->data))
         reply_unreadable(reply);
     else
@@ -164,12 +142,14 @@ write_to_sink(void *context, const void *data, size_t count)
     return sink->write(sink, data, count);
 }
 
-static int
-machine_snapshot_save(void *opaque, struct replica_sink *sink)
+int
+kv_machine_snapshot_save(void *opaque, struct replica_sink *sink)
 {
-    struct machine *machine = machine_of(opaque);
+    struct machine *machine = kv_machine_of(opaque);
     struct store_table *table = machine->keys.table;
     uint8_t head[SNAPSHOT_HEAD_BYTES] = {SNAPSHOT_VERSION};
+    if (machine->keys.failure)
+        return machine->keys.failure;
     wire_store(head + 1, machine->keys.time_ms, 8);
     wire_store(head + 9, machine->keys.expired_total, 8);
     wire_store(head + 17, machine->commands_total, 8);
@@ -198,7 +178,11 @@ static int
 check_loaded(void *context, struct bytes key, struct bytes value)
 {
     struct loading *loading = context;
-    return kv_keyspace_check_entry(&loading->machine->keys, key, value, &loading->expiring_count);
+    struct store_table *table = loading->machine->keys.table;
+    int rc = kv_keyspace_check_entry(&loading->machine->keys, key, value, &loading->expiring_count);
+    if (rc == 0 && table->ops->disk)
+        rc = table->ops->disk->relieve(table);
+    return rc < 0 ? rc : 0;
 }
 
 static void
@@ -234,10 +218,10 @@ load(struct machine *machine, struct replica_source *source)
     return 0;
 }
 
-static int
-machine_snapshot_load(void *opaque, struct replica_source *source)
+int
+kv_machine_snapshot_load(void *opaque, struct replica_source *source)
 {
-    struct machine *machine = machine_of(opaque);
+    struct machine *machine = kv_machine_of(opaque);
     make_empty(machine);
     int rc = load(machine, source);
     if (rc)
@@ -245,20 +229,10 @@ machine_snapshot_load(void *opaque, struct replica_source *source)
     return rc;
 }
 
-const struct replica_machine_ops kv_machine_ops = {
-    .name = "kv",
-    .open = machine_open,
-    .apply = machine_apply,
-    .query = machine_query,
-    .snapshot_save = machine_snapshot_save,
-    .snapshot_load = machine_snapshot_load,
-    .close = machine_close,
-};
-
 void
 kv_machine_stats(void *opaque, struct kv_machine_stats *out_stats)
 {
-    struct machine *machine = machine_of(opaque);
+    struct machine *machine = kv_machine_of(opaque);
     struct keyspace *keys = &machine->keys;
     *out_stats = (struct kv_machine_stats){.expiring_key_count = keys->expiring_count,
                                            .expired_total = keys->expired_total,
@@ -270,13 +244,13 @@ kv_machine_stats(void *opaque, struct kv_machine_stats *out_stats)
 uint64_t
 kv_machine_next_expiry_ms(void *opaque)
 {
-    return kv_keyspace_next_expiry_ms(&machine_of(opaque)->keys);
+    return kv_keyspace_next_expiry_ms(&kv_machine_of(opaque)->keys);
 }
 
 uint32_t
 kv_machine_checksum(void *opaque)
 {
-    struct store_table *table = machine_of(opaque)->keys.table;
+    struct store_table *table = kv_machine_of(opaque)->keys.table;
     struct store_cursor *cursor = table->ops->cursor_open(table, NULL, "k", 1);
     struct bytes key, value;
     uint32_t sum = 0;

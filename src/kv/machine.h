@@ -20,9 +20,30 @@
  * bounded number each time, in the order of the 'x' keys: the same on every member.
  */
 
-/* For replica_open. It takes no config: whatever decides about a command comes with the batch
- * (kv/batch.h), so that members cannot differ by their flags. */
+/* Where the table is. Members may differ in it: what they reply does not. */
+enum kv_store {
+    KV_STORE_MEMORY, /* all in memory; checkpoints are files */
+    KV_STORE_LMDB    /* larger than memory, in data_dir/KV_TABLE_DIR (store/lmdb_table.h) */
+};
+#define KV_TABLE_DIR "table"
+int kv_store_parse(const char *text, enum kv_store *out_store) SKEIN_MUST_CHECK;
+const char *kv_store_name(enum kv_store store);
+
+/* For replica_open; the second with KV_STORE_LMDB. Whatever decides about a command comes with the
+ * batch (kv/batch.h), so that members cannot differ by their flags. */
 extern const struct replica_machine_ops kv_machine_ops;
+extern const struct replica_machine_ops kv_machine_disk_ops;
+
+/*
+ * The machine's config; NULL: KV_STORE_MEMORY. A data directory is of the store that it was begun
+ * with: open refuses another with -SKEIN_EIDENTITY. The directory exists, and is locked.
+ */
+struct kv_machine_config {
+    enum kv_store store;
+    const char *data_dir;
+    uint64_t memory_bytes_max; /* KV_STORE_LMDB: changes held in memory, twice; 0: its default */
+    char *out_why;             /* 512 bytes: why open failed; used by open alone */
+};
 
 struct kv_machine_stats {
     uint64_t key_count; /* not expired ones and those not yet removed */

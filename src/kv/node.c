@@ -16,6 +16,9 @@
 #define MIB (UINT64_C(1) << 20)
 /* replica.h has no call to wait for a failure; the failed replica serves nothing meanwhile. */
 #define FAILURE_CHECK_NS (200 * MS_NS)
+/* Commands of so many bytes in the log are held in memory with what stands around them; a table on
+ * disk is persisted sooner when its changes take more than this many times that. */
+#define MEMORY_FOR_LOG 4
 /* What the replica gets for its own stop even when the clients used up the whole time. */
 #define REPLICA_STOP_NS_MIN (1 * SECOND_NS)
 
@@ -85,10 +88,18 @@ kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, c
     }
     struct kv_node *node = mem_zalloc(sizeof(*node));
     node->options = *options;
-    node->options.replica.machine_ops = &kv_machine_ops;
+    struct kv_machine_config machine = {.store = options->store,
+                                        .data_dir = options->replica.data_dir,
+                                        .memory_bytes_max =
+                                            MEMORY_FOR_LOG * options->replica.checkpoint_log_bytes,
+                                        .out_why = out_why};
+    node->options.replica.machine_ops =
+        options->store == KV_STORE_LMDB ? &kv_machine_disk_ops : &kv_machine_ops;
+    node->options.replica.machine_config = &machine;
     skein_scope_init(&node->replica_scope);
     skein_scope_init(&node->expirer_scope);
     int rc = replica_open(&node->replica, &node->options.replica, &node->replica_scope, out_why);
+    node->options.replica.machine_config = NULL;
     if (rc < 0) {
         skein_scope_cancel(&node->replica_scope);
         skein_scope_join(&node->replica_scope);

@@ -18,6 +18,7 @@
 struct kv_node_options {
     struct replica_options
         replica;              /* link, peers, data_dir ...; machine_* are filled in by the node */
+    enum kv_store store;      /* where the keys are; of the data directory, for good */
     struct skein_addr listen; /* clients; port 0 picks a free one */
     struct kv_limits limits;  /* of the commands that come in by this node, on every member */
     uint64_t command_timeout_ns;  /* 5 s: how long a client's command may wait for a leader and its

@@ -69,6 +69,10 @@ apply_one(struct replica *replica, struct replica_command *command, bool in_sess
     if (rc == 1)
         replica->host->options.machine_ops->apply(replica->machine, command,
                                                   waiter || in_session ? out : NULL);
+    if (rc == 1 && persist_machine_failed(replica)) {
+        out->count = 0;
+        return; /* whoever waits is told with all others */
+    }
     if (rc == 1 && in_session)
         sessions_keep(replica->sessions, out->data, out->count);
     if (waiter && rc == 1)
@@ -92,7 +96,7 @@ apply_commands(struct replica *replica, const struct raft_entry *entry, struct p
     }
     if (reader.time_ms > replica->log_time_ms)
         replica->log_time_ms = reader.time_ms;
-    for (uint32_t ordinal = 0; reader.left > 0; ordinal++) {
+    for (uint32_t ordinal = 0; reader.left > 0 && replica->phase != REPLICA_FAILED; ordinal++) {
         bool in_session;
         struct bytes data = entry_next(&reader, &in_session);
         struct replica_command command = {
@@ -124,7 +128,8 @@ apply_config(struct replica *replica, const struct raft_entry *entry)
 void
 apply_entries(struct replica *replica, const struct raft_entry *entries, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    persist_prepare_entries(replica, entries, count);
+    for (size_t i = 0; i < count && replica->phase != REPLICA_FAILED; i++) {
         const struct raft_entry *entry = &entries[i];
         skein_assert(entry->index == replica->applied_index + 1);
         struct proposal *proposal = claim(replica, entry);
@@ -132,6 +137,8 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
             apply_config(replica, entry);
         else if (entry->type == RAFT_ENTRY_NORMAL)
             apply_commands(replica, entry, proposal);
+        if (replica->phase == REPLICA_FAILED)
+            return;
         replica->applied_index = entry->index;
         replica->applied_term = entry->term;
         replica->entries_applied++;
@@ -156,6 +163,10 @@ answer_batch(struct replica *replica, struct read_batch *batch)
                                           .time_ms = replica->log_time_ms,
                                           .data = request->command};
         replica->host->options.machine_ops->query(replica->machine, &command, out);
+        if (persist_machine_failed(replica)) {
+            out->count = 0;
+            return;
+        }
         request_finish(replica, request, 0, out->data, out->count);
         out->count = 0;
     }
@@ -169,11 +180,14 @@ apply_reads(struct replica *replica)
     bool answered = false;
     if (replica->load)
         return;
+    persist_prepare_reads(replica);
     list_for_each_safe (link, &replica->reads) {
         struct read_batch *batch = LIST_ENTRY(link, struct read_batch, link);
         if (batch->index == 0 || batch->index > replica->applied_index)
             continue;
         answer_batch(replica, batch);
+        if (replica->phase == REPLICA_FAILED)
+            return;
         answered = true;
     }
     if (answered && !list_is_empty(&replica->queue))

@@ -19,7 +19,7 @@ open_newest(struct replica *replica, struct replica_backup_file *out_file)
 {
     char path[4096];
     struct skein_stat stat;
-    checkpoint_path(replica->host->data_dir, replica->checkpoint_index, path, sizeof path);
+    checkpoint_path(replica->host->data_dir, replica->file_index, path, sizeof path);
     int handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
     if (handle < 0)
         return handle;
@@ -28,7 +28,7 @@ open_newest(struct replica *replica, struct replica_backup_file *out_file)
         skein_close(handle);
         return rc;
     }
-    *out_file = (struct replica_backup_file){handle, stat.size_bytes, replica->checkpoint_index};
+    *out_file = (struct replica_backup_file){handle, stat.size_bytes, replica->file_index};
     return 0;
 }
 
@@ -38,7 +38,7 @@ replica_backup(struct replica *replica, uint64_t deadline_ns, struct replica_bac
     uint64_t wanted = replica->applied_index;
     if (wanted == 0)
         return -SKEIN_ENOTFOUND;
-    while (replica->checkpoint_index < wanted) {
+    while (replica->file_index < wanted) {
         if (replica->host->ending || replica->phase == REPLICA_FAILED)
             return -SKEIN_ECLOSED;
         replica->checkpoint_wanted = true;

@@ -2,6 +2,7 @@
 /* Checkpoints in the background, and the log cut behind them. */
 #include "base/mutation.h"
 #include "skein/fiber.h"
+#include "skein/file.h"
 #include "skein/shard.h"
 #include "obs/log.h"
 #include "replica/state.h"
@@ -31,6 +32,25 @@ create(struct save_sink *save)
                : checkpoint_create(&save->writer, save->replica->host->data_dir, &save->info);
 }
 
+/* The log has grown enough, or the machine's memory. */
+static bool
+is_time(const struct replica *replica)
+{
+    return replica->persist_wanted || (replica->applied_index > replica->checkpoint_index &&
+                                       replica->log_bytes - replica->checkpoint_log_bytes >=
+                                           replica->host->options.checkpoint_log_bytes);
+}
+
+static int
+persist_now(struct replica *replica, struct raft_snapshot *out_snapshot)
+{
+    struct checkpoint_info info;
+    checkpoint_describe(replica, &info);
+    if (out_snapshot)
+        *out_snapshot = info.snapshot;
+    return persist_take(replica, &info);
+}
+
 static int
 write_piece(struct replica_sink *sink, const void *data, size_t count)
 {
@@ -43,6 +63,9 @@ write_piece(struct replica_sink *sink, const void *data, size_t count)
         save->since_pause_bytes = 0;
         (void)!skein_sleep(skein_deadline_in(PIECE_PAUSE_NS));
     }
+    /* A large file takes its time: what is applied meanwhile must not gather in memory. */
+    if (rc == 0 && persist_is_machines(save->replica) && is_time(save->replica))
+        rc = persist_now(save->replica, NULL);
     return rc == 0 && save->replica->host->ending ? -SKEIN_ECANCELED : rc;
 }
 
@@ -83,16 +106,34 @@ forget_marks(struct replica *replica, uint64_t before)
     replica->mark_count = kept;
 }
 
+/* The machine's own state is newer: nobody needs the file. */
 static void
-cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_bytes)
+drop_file(struct replica *replica)
+{
+    char path[4096];
+    if (replica->file_index == 0)
+        return;
+    checkpoint_path(replica->host->data_dir, replica->file_index, path, sizeof path);
+    replica->file_index = 0;
+    (void)!skein_file_unlink(path, 0);
+}
+
+static void
+cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_bytes, bool is_file)
 {
     uint64_t from = keep_from(replica, snapshot->index, log_bytes);
     replica->checkpoint_index = snapshot->index;
-    replica->checkpoint_log_bytes = log_bytes;
+    if (replica->checkpoint_log_bytes < log_bytes)
+        replica->checkpoint_log_bytes = log_bytes;
     replica->counters.checkpoints_taken++;
     raft_compact(replica->raft, snapshot, from);
     wal_compact(replica->host->wal, replica->group, snapshot->index, snapshot->term);
     forget_marks(replica, from);
+    if (!is_file) {
+        drop_file(replica);
+        return;
+    }
+    replica->file_index = snapshot->index;
     /* Files that are being sent are open, and last as long. */
     if (!replica->receive.receiver)
         (void)!checkpoint_prune(replica->host->data_dir, 1);
@@ -112,28 +153,54 @@ note_roster(const struct replica *replica, struct checkpoint_info *info)
     wire_writer_deinit(&out);
 }
 
+void
+checkpoint_describe(const struct replica *replica, struct checkpoint_info *out_info)
+{
+    *out_info = (struct checkpoint_info){.snapshot = {.index = replica->applied_index,
+                                                      .term = replica->applied_term,
+                                                      .config = replica->config},
+                                         .time_ms = replica->log_time_ms};
+    note_roster(replica, out_info);
+    memcpy(out_info->cluster, replica->host->identity.map.cluster, 16);
+}
+
+static int
+take_file(struct replica *replica, struct raft_snapshot *out_snapshot)
+{
+    struct save_sink sink = {.base.write = write_piece, .replica = replica};
+    checkpoint_describe(replica, &sink.info);
+    replica->checkpoint_wanted = false;
+    if (mutation_on(MUTATION_INDEX_WITHOUT_DATA))
+        (void)!skein_sleep(skein_deadline_in(20 * PIECE_PAUSE_NS));
+    *out_snapshot = sink.info.snapshot;
+    return save(replica, &sink);
+}
+
+/*
+ * A machine that persists itself is persisted; a file is written only when somebody wants one, and
+ * then the log is cut at the file's index, so that the core offers it to followers, and not before
+ * the machine's own state is there, too: a restart begins with that.
+ */
 static int
 take(struct replica *replica)
 {
-    struct save_sink sink = {.base.write = write_piece, .replica = replica};
-    sink.info.snapshot = (struct raft_snapshot){
-        .index = replica->applied_index, .term = replica->applied_term, .config = replica->config};
-    sink.info.time_ms = replica->log_time_ms;
-    note_roster(replica, &sink.info);
-    for (uint32_t i = 0; i < 16; i++)
-        sink.info.cluster[i] = replica->host->identity.map.cluster[i];
-    replica->checkpoint_wanted = false;
+    bool own = persist_is_machines(replica), is_file = !own || replica->checkpoint_wanted;
+    struct raft_snapshot snapshot, persisted;
     uint64_t log_bytes = replica->log_bytes, begun_ns = skein_now_ns();
-    if (mutation_on(MUTATION_INDEX_WITHOUT_DATA))
-        (void)!skein_sleep(skein_deadline_in(20 * PIECE_PAUSE_NS));
-    int rc = save(replica, &sink);
+    int rc = is_file ? take_file(replica, &snapshot) : 0;
+    if (rc == 0 && own)
+        rc = persist_now(replica, &persisted);
     if (rc < 0)
         return rc;
-    /* A snapshot may have been installed meanwhile; then this one is the older one. */
-    if (sink.info.snapshot.index >= replica->checkpoint_index)
-        cut(replica, &sink.info.snapshot, log_bytes);
-    obs_log(OBS_INFO, "replica", "checkpoint", "node=%u index=%" PRIu64 " ms=%" PRIu64,
-            replica->host->options.node, sink.info.snapshot.index,
+    if (!is_file)
+        snapshot = persisted;
+    /* A snapshot may have been installed meanwhile; then this one is the older one. And who gets
+     * the last file goes on behind its index. */
+    if (snapshot.index >= replica->checkpoint_index &&
+        (is_file || replica->host->sends_active == 0))
+        cut(replica, &snapshot, log_bytes, is_file);
+    obs_log(OBS_INFO, "replica", is_file ? "checkpoint" : "persisted",
+            "node=%u index=%" PRIu64 " ms=%" PRIu64, replica->host->options.node, snapshot.index,
             (skein_now_ns() - begun_ns) / 1000000);
     return 0;
 }
@@ -144,9 +211,7 @@ due(const struct replica *replica)
     if (!replica->raft || replica->phase == REPLICA_FAILED || replica->applied_index == 0 ||
         replica->load)
         return false;
-    return replica->checkpoint_wanted || (replica->applied_index > replica->checkpoint_index &&
-                                          replica->log_bytes - replica->checkpoint_log_bytes >=
-                                              replica->host->options.checkpoint_log_bytes);
+    return replica->checkpoint_wanted || is_time(replica);
 }
 
 void

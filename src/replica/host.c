@@ -222,6 +222,9 @@ open_directory(struct host *host, const char *name, const uint32_t *nodes, char 
     int rc = lock_directory(host, out_why);
     if (rc == 0)
         rc = load_identity(host, name, host->options.node, out_why);
+    /* A machine may have its state in the directory: not before that is this process' own. */
+    for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
+        rc = replica_open_machine(host->groups[i]);
     if (rc < 0)
         return rc;
     genesis_init(&host->genesis, name, host->options.node, host->identity.incarnation, nodes,
@@ -336,8 +339,6 @@ replica_open(struct replica **out_replica, const struct replica_options *options
     init_state(host, options);
     host_metrics_open(host);
     int rc = check_options(options, nodes, out_why);
-    for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
-        rc = replica_open_machine(host->groups[i]);
     if (rc == 0)
         rc = open_directory(host, options->cluster_name, nodes, out_why);
     if (rc == 0) {

@@ -72,10 +72,9 @@ read_file(struct replica *replica, const char *path, struct loaded *out_loaded, 
 }
 
 static void
-take_over(struct replica *replica, const struct loaded *loaded)
+take_over(struct replica *replica, const struct checkpoint_info *info, const struct roster *roster)
 {
-    const struct checkpoint_info *info = &loaded->info;
-    replica->roster = loaded->roster;
+    replica->roster = *roster;
     replica->applied_index = info->snapshot.index;
     replica->applied_term = info->snapshot.term;
     replica->config = info->snapshot.config;
@@ -93,6 +92,14 @@ note_checkpoint(struct replica *replica, uint64_t index)
     replica->mark_count = 0;
 }
 
+void
+load_stand_at(struct replica *replica, const struct checkpoint_info *info,
+              const struct roster *roster)
+{
+    take_over(replica, info, roster);
+    note_checkpoint(replica, info->snapshot.index);
+}
+
 int
 load_at_start(struct replica *replica, const char *path, struct checkpoint_info *out_info,
               char out_why[512])
@@ -101,10 +108,10 @@ load_at_start(struct replica *replica, const char *path, struct checkpoint_info 
     int rc = read_file(replica, path, &loaded, out_why);
     if (rc < 0)
         return rc;
-    take_over(replica, &loaded);
-    note_checkpoint(replica, loaded.info.snapshot.index);
+    load_stand_at(replica, &loaded.info, &loaded.roster);
+    replica->file_index = loaded.info.snapshot.index;
     *out_info = loaded.info;
-    return 0;
+    return persist_is_machines(replica) ? persist_take(replica, &loaded.info) : 0;
 }
 
 static void
@@ -137,6 +144,7 @@ load_begin(struct replica *replica, const struct raft_snapshot *snapshot)
     load->snapshot = *snapshot;
     load->done = false;
     note_checkpoint(replica, snapshot->index);
+    replica->file_index = snapshot->index;
     skein_wake_all(&replica->receive.wake);
 }
 
@@ -157,6 +165,8 @@ load_run(struct replica *replica)
             return;
     checkpoint_path(replica->host->data_dir, snapshot.index, path, sizeof path);
     int rc = read_file(replica, path, &load->loaded, load->why);
+    if (rc == 0 && persist_is_machines(replica))
+        rc = persist_take(replica, &load->loaded.info);
     if (replica->host->ending || load->snapshot.index != snapshot.index)
         return;
     load->result = rc;
@@ -189,7 +199,7 @@ load_complete(struct replica *replica)
         return;
     }
     uint64_t index = load->snapshot.index;
-    take_over(replica, &load->loaded);
+    take_over(replica, &load->loaded.info, &load->loaded.roster);
     skein_assert(replica->applied_index == index);
     apply_forget_proposals(replica, index);
     raft_applied(replica->raft, index);

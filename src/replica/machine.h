@@ -2,6 +2,7 @@
 #ifndef REPLICA_MACHINE_H
 #define REPLICA_MACHINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,8 +15,15 @@
  *
  * A machine is deterministic: the same commands in the same order give the same state and the same
  * replies on every member. It sees no clock; the log's time (milliseconds since 1970, never going
- * back) comes with each command. All calls are made on one shard, one at a time; only snapshot_save
- * may suspend.
+ * back) comes with each command. All calls are made on one shard, one at a time but for those of
+ * which it is said; what may suspend says so.
+ *
+ * **A machine that keeps its state on disk itself** has persist and note in addition. Its
+ * checkpoint is a persist: the replica gives it a note (index, configuration ...), which comes to
+ * be durable with the state of the call, and after a restart the replica begins with the note and
+ * not with a file. A checkpoint's file (snapshot_save) is written only when somebody asks for one:
+ * a follower that is too far behind, a backup. A snapshot that comes in is loaded as ever, and
+ * persisted.
  */
 
 struct replica_command {
@@ -54,6 +62,25 @@ struct replica_machine_ops {
     /* snapshot_load - replace the whole state. On failure the machine is empty. */
     int (*snapshot_load)(void *machine, struct replica_source *source);
     void (*close)(void *machine);
+
+    /* What not every machine has; NULL else. */
+
+    /*
+     * failure - 0, or why the machine cannot go on (memory is out, its table is damaged); @out_why:
+     * one line with the remedy. Asked after each apply and query, and never undone: what was
+     * replied since the last time counts for nothing, and the replica stops serving. For what only
+     * this member suffers from: what is every member's is answered in the reply.
+     */
+    int (*failure)(void *machine, char out_why[512]);
+    /* prepare - these commands are applied or queried soon: the chance to read ahead, or to hold
+     * back whoever writes faster than the disk. Suspends. true: it wants to be persisted soon. */
+    bool (*prepare)(void *machine, const struct bytes *commands, size_t count);
+    /* persist - make the state as it is at the call durable with @note, in one step. Suspends;
+     * commands are applied and queried meanwhile, snapshots are saved. A failure is for good. */
+    int (*persist)(void *machine, struct bytes note);
+    /* note - of the state that open found; **Ownership**: bytes_unref. -SKEIN_ENOTFOUND: it found
+     * nothing. */
+    int (*note)(void *machine, struct bytes *out_note);
 };
 
 #endif

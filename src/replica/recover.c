@@ -18,7 +18,15 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
     char path[4096];
     uint64_t index;
     struct checkpoint_info info;
+    int own = persist_load(replica, &info, out_why);
+    if (own < 0 && own != -SKEIN_ENOTFOUND)
+        return own;
     int rc = checkpoint_find(replica->host->data_dir, path, sizeof path, &index);
+    /* A file that is newer than the machine's own state came in, and was not loaded to its end. */
+    if (own == 0 && (rc == -SKEIN_ENOTFOUND || (rc == 0 && index <= info.snapshot.index))) {
+        *out_snapshot = info.snapshot;
+        return 0;
+    }
     if (rc == -SKEIN_ENOTFOUND) {
         out_snapshot->config =
             raft_config_of(replica->host->identity.map.ids, replica->host->identity.map.count);
@@ -162,9 +170,9 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
 {
     if (log->start_index > snapshot->index) {
         snprintf(out_why, 512,
-                 "%.300s: the log begins behind index %" PRIu64 " and the newest checkpoint is at "
-                 "%" PRIu64 ": a checkpoint file is missing; put it back, or empty the data "
-                 "directory to join again with a new disk",
+                 "%.250s: the log begins behind index %" PRIu64 " and the newest checkpoint is at "
+                 "%" PRIu64 ": a checkpoint file or the table is missing; put it back, or empty "
+                 "the data directory to join again with a new disk",
                  replica->host->wal_dir, log->start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }

@@ -192,7 +192,10 @@ struct replica {
     uint64_t log_bytes, checkpoint_log_bytes;
     struct log_mark marks[REPLICA_MARKS];
     uint32_t mark_count;
-    bool checkpoint_busy, checkpoint_wanted;
+    uint64_t file_index; /* of the newest checkpoint file; 0: there is none */
+    bool checkpoint_busy;
+    bool checkpoint_wanted; /* a file, by somebody */
+    bool persist_wanted;    /* by a machine that persists itself */
     struct skein_waitq checkpoint_wake;
     struct skein_waitq progress_wake; /* a checkpoint ended */
     struct snapshot_receive receive;
@@ -235,6 +238,9 @@ void apply_forget_proposals(struct replica *replica, uint64_t index);
  * Suspends. */
 int load_at_start(struct replica *replica, const char *path, struct checkpoint_info *out_info,
                   char out_why[512]) SKEIN_MUST_CHECK;
+/* load_stand_at - the machine holds the state that @info and @roster describe. */
+void load_stand_at(struct replica *replica, const struct checkpoint_info *info,
+                   const struct roster *roster);
 /*
  * The same beside the driver. load_begin: the core has taken @snapshot over, its file is here. The
  * fiber that receives snapshots finds load_wanted and calls load_run, which suspends; meanwhile
@@ -248,6 +254,23 @@ bool load_holds(struct replica *replica, const struct raft_entry *entries, size_
 void load_complete(struct replica *replica);
 /* load_drop - nobody runs it any more. */
 void load_drop(struct replica *replica);
+
+/* ---- persist.c: machines that keep their state on disk themselves, and fail ---- */
+bool persist_is_machines(const struct replica *replica);
+/* persist_take - the machine's state of the call, which @info describes, durable; its failure is
+ * the replica's. Suspends. */
+int persist_take(struct replica *replica, const struct checkpoint_info *info) SKEIN_MUST_CHECK;
+/* persist_load - at start: stand where the machine's own state is. -SKEIN_ENOTFOUND: it has none.
+ */
+int persist_load(struct replica *replica, struct checkpoint_info *out_info,
+                 char out_why[512]) SKEIN_MUST_CHECK;
+/* persist_machine_failed - it cannot go on: the replica has failed, what it replied last counts for
+ * nothing. */
+bool persist_machine_failed(struct replica *replica);
+/* persist_prepare_entries, _reads - let the machine read ahead. Suspend. */
+void persist_prepare_entries(struct replica *replica, const struct raft_entry *entries,
+                             size_t count);
+void persist_prepare_reads(struct replica *replica);
 
 /* ---- request.c ---- */
 /* request_finish - answer @request (@reply may be NULL), wherever it came from; a remote one is
@@ -330,6 +353,8 @@ void members_note_removed(struct replica *replica);
 
 /* ---- checkpoint.c ---- */
 void checkpoint_run(void *arg);
+/* checkpoint_describe - the header of a checkpoint of now. */
+void checkpoint_describe(const struct replica *replica, struct checkpoint_info *out_info);
 /* checkpoint_note_applied - the log grew. */
 void checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes);
 
