@@ -165,6 +165,42 @@ headers_main(void *arg)
     return 0;
 }
 
+/* A log of more than one segment, of which the first ones are gone; @path: of the lowest. */
+static void
+fill_compacted(struct test_log *log, char path[512])
+{
+    test_log_open(log, dir, SEGMENT_BYTES);
+    for (uint64_t index = 1; index <= 100; index++)
+        test_log_append(log, 1, index, 1, 5000);
+    test_log_compact(log, 60);
+    test_log_append(log, 1, 101, 1, 5000);
+    test_log_settle(log, 3);
+    test_log_close(log);
+    uint32_t lowest = 1;
+    for (path_of(lowest, "", path); access(path, F_OK) != 0; path_of(lowest, "", path))
+        lowest++;
+    assert_true(lowest > 1);
+}
+
+/* The oldest segment cannot be read from its start: the next one, which could be, is not taken for
+ * all there was. */
+static int
+oldest_main(void *arg)
+{
+    struct test_log log = {0};
+    struct told told = {0};
+    char path[512];
+    (void)arg;
+    fill_compacted(&log, path);
+    disk_test_flip(path, 1 * WAL_BLOCK_BYTES + 100, 1);
+    assert_int_equal(try_open(&log, &told), 0);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.damage.start_index, 60);
+    assert_int_equal(told.damage.last_index, 101);
+    test_log_close(&log);
+    return 0;
+}
+
 /* What was kept begins behind an older start: the newer one, in the damaged part, says why. */
 static int
 compacted_main(void *arg)
@@ -173,17 +209,7 @@ compacted_main(void *arg)
     struct told told = {0};
     char path[512];
     (void)arg;
-    test_log_open(&log, dir, SEGMENT_BYTES);
-    for (uint64_t index = 1; index <= 100; index++)
-        test_log_append(&log, 1, index, 1, 5000);
-    test_log_compact(&log, 60);
-    test_log_append(&log, 1, 101, 1, 5000);
-    test_log_settle(&log, 3);
-    test_log_close(&log);
-    uint32_t lowest = 1;
-    for (path_of(lowest, "", path); access(path, F_OK) != 0; path_of(lowest, "", path))
-        lowest++;
-    assert_true(lowest > 1);
+    fill_compacted(&log, path);
     disk_test_flip(path, 9 * WAL_BLOCK_BYTES + 5, 1);
     assert_int_equal(try_open(&log, &told), 0);
     assert_int_equal(told.count, 1);
@@ -284,6 +310,7 @@ many_main(void *arg)
 CASE(middle)
 CASE(refused)
 CASE(headers)
+CASE(oldest)
 CASE(compacted)
 CASE(end)
 CASE(many)
@@ -292,9 +319,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compacted), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_end),       cmocka_unit_test(test_middle),
-        cmocka_unit_test(test_headers),   cmocka_unit_test(test_many),
+        cmocka_unit_test(test_oldest),  cmocka_unit_test(test_compacted),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_end),
+        cmocka_unit_test(test_middle),  cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

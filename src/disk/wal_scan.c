@@ -135,7 +135,7 @@ continues(const struct wal_scan *scan, const struct wal_block *block)
         (block->count != scan->batch_count || block->batch != scan->batch_id))
         return false;
     if (!scan->started && scan->batch_next == 0)
-        return block->at.block == 1u || scan->batch_have > 0;
+        return block->at.segment == scan->lowest && (block->at.block == 1u || scan->batch_have > 0);
     uint32_t expected = scan->end.segment != 0 ? scan->end.segment : scan->lowest;
     if (block->at.segment != expected && (!scan->started || block->at.segment != expected + 1 ||
                                           block->at.block - block->number != 1))
