@@ -222,11 +222,12 @@ rot_sectors(struct walk *walk, struct sim_inode *inode, const char *path)
             if (!prng_chance(random, 1, 100))
                 continue;
             prng_fill(random, inode->blocks[i].data + at, SIM_SECTOR_BYTES);
+            size_t used = strlen(walk->out_path);
+            snprintf(walk->out_path + used, walk->path_bytes - used, "%s%s block %zu sector %zu",
+                     used ? ", " : "", path, i, at / SIM_SECTOR_BYTES);
             walk->count++;
         }
     }
-    snprintf(walk->out_path, walk->path_bytes, "%llu sectors hold noise",
-             (unsigned long long)walk->count);
 }
 
 /* One block of all, drawn; @visit looks for the one whose turn it is. */
@@ -266,6 +267,7 @@ sim_disk_rot(struct sim_disk *disk, char *out_path, size_t path_bytes)
 {
     struct walk walk = {
         .visit = rot_sectors, .disk = disk, .out_path = out_path, .path_bytes = path_bytes};
+    out_path[0] = '\0';
     walk_directory(&walk, disk->root, "", 0);
     return walk.count > 0;
 }
