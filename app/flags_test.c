@@ -169,6 +169,8 @@ another_value(const struct flags_row *row)
                    {"io-properties", "disk"},
                    {"log-level", "debug"},
                    {"backend", "poll"},
+                   {"store", "lmdb"},
+                   {"snapshot-sends-max", "3"},
                    {"allow-plaintext", "1"},
                    {"data", "elsewhere"},
                    {"cluster", "other"}};
