@@ -184,7 +184,8 @@ void sim_members_removed(struct sim_node *node);
 void sim_oracle_start(struct sim_cluster *cluster);
 void sim_oracle_close(struct sim_cluster *cluster);
 /* sim_oracle_on_sent - a RAFT message of node @from is on its way. */
-void sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, struct bytes message);
+void sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, uint32_t group,
+                        struct bytes message);
 /* sim_oracle_converged - every node that is not damaged runs, and all have applied the same. */
 bool sim_oracle_converged(struct sim_cluster *cluster);
 /* sim_oracle_progress - every client got on since the mark, while the nodes of bits @majority were

@@ -149,7 +149,7 @@ transfer(struct sim_cluster *cluster, struct sim_node *leader)
         return false;
     struct sim_context context = sim_host_enter(leader->host);
     bool begun = raft_transfer(replica->raft, RAFT_NONE) == 0;
-    driver_signal(replica->host);
+    replica_signal(replica);
     sim_host_leave(context);
     bool deaf = sim_chance(&cluster->world, 500);
     sim_host_turn(leader->host);
@@ -301,17 +301,9 @@ aims(struct sim_cluster *cluster)
  * something to it dies before or after that is durable.
  */
 static void
-on_sent(void *owner, uint32_t from, uint32_t to, struct bytes message)
+trouble(struct sim_cluster *cluster, uint32_t from, uint32_t to, uint8_t type)
 {
-    struct sim_cluster *cluster = owner;
     struct sim_world *world = &cluster->world;
-    if (message.count <= ENVELOPE_RAFT_HEADER_BYTES || message.data[0] != ENVELOPE_RAFT)
-        return;
-    uint8_t type = message.data[ENVELOPE_RAFT_HEADER_BYTES];
-    if (type == RAFT_APPEND_RESPONSE)
-        sim_oracle_on_sent(cluster, from, message);
-    if (!cluster->faults_on)
-        return;
     if (type == RAFT_VOTE && aims(cluster)) {
         sim_trace_text(&world->trace, from, "fault", "not heard by %u", to);
         cut(cluster, from, to, false);
@@ -337,6 +329,25 @@ on_write(struct sim_host *host, uint64_t latency_ns)
         return;
     cluster->aimed_node = host->number;
     sim_event_at(world, &cluster->aimed_event, world->now_ns + sim_draw(world, 0, latency_ns));
+}
+
+static void
+on_sent(void *owner, uint32_t from, uint32_t to, struct bytes message)
+{
+    struct sim_cluster *cluster = owner;
+    struct envelope_rafts items;
+    struct bytes body;
+    uint32_t group;
+    if (message.count == 0 || message.data[0] != ENVELOPE_RAFT ||
+        envelope_open_raft(&items, message) < 0)
+        return;
+    while (envelope_next_raft(&items, &group, &body) == 0) {
+        uint8_t type = body.count ? body.data[0] : 0;
+        if (type == RAFT_APPEND_RESPONSE)
+            sim_oracle_on_sent(cluster, from, group, body);
+        if (cluster->faults_on)
+            trouble(cluster, from, to, type);
+    }
 }
 
 void

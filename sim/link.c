@@ -197,8 +197,8 @@ name_of(struct bytes message)
                                         "raft.heartbeat-response",
                                         "raft.timeout-now"};
     uint8_t kind = message.count > 0 ? message.data[0] : 0;
-    if (kind == ENVELOPE_RAFT && message.count > ENVELOPE_RAFT_HEADER_BYTES) {
-        uint8_t type = message.data[ENVELOPE_RAFT_HEADER_BYTES];
+    if (kind == ENVELOPE_RAFT && message.count > ENVELOPE_RAFT_FIRST_BYTES) {
+        uint8_t type = message.data[ENVELOPE_RAFT_FIRST_BYTES]; /* of the first of them */
         return types[type < BASE_COUNT_OF(types) ? type : 0];
     }
     return kinds[kind < BASE_COUNT_OF(kinds) ? kind : 0];

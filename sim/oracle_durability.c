@@ -29,13 +29,11 @@ oracle_durability(const struct oracle_view *view)
 }
 
 void
-sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, struct bytes message)
+sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, uint32_t group, struct bytes body)
 {
     struct sim_oracle *oracle = cluster->oracle;
     struct raft_message decoded = {0};
-    struct bytes body = {.data = message.data + ENVELOPE_RAFT_HEADER_BYTES,
-                         .count = message.count - ENVELOPE_RAFT_HEADER_BYTES};
-    if (!oracle || raft_decode_message(body, &decoded) < 0)
+    if (group != 0 || !oracle || raft_decode_message(body, &decoded) < 0)
         return;
     struct promise *promise = &oracle->promises[from - 1];
     if (decoded.type == RAFT_APPEND_RESPONSE && !decoded.reject && decoded.index < (1u << 24)) {

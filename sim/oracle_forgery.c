@@ -18,15 +18,20 @@ oracle_forgery_note(void *owner, uint32_t to, struct bytes message)
     if (!node->kv || node->exited || node->last_boot != node->host->boot)
         return;
     const struct replica *replica = kv_node_replica(node->kv);
-    struct raft_message decoded = {0};
-    struct bytes body = {.data = message.data + ENVELOPE_RAFT_HEADER_BYTES,
-                         .count = message.count - ENVELOPE_RAFT_HEADER_BYTES};
+    struct envelope_rafts items;
+    struct bytes body;
+    uint32_t group;
     if (!replica->raft || replica->phase != REPLICA_RUNNING ||
-        memcmp(message.data + 1, replica->host->identity.map.cluster, 16) != 0 ||
-        raft_decode_message(body, &decoded) < 0)
+        envelope_open_raft(&items, message) < 0 ||
+        memcmp(items.cluster, replica->host->identity.map.cluster, 16) != 0)
         return;
-    cluster->oracle->forged[to - 1] += decoded.to == replica->host->raft_id;
-    raft_message_deinit(&decoded);
+    while (envelope_next_raft(&items, &group, &body) == 0) {
+        struct raft_message decoded = {0};
+        if (raft_decode_message(body, &decoded) < 0)
+            return;
+        cluster->oracle->forged[to - 1] += decoded.to == replica->host->raft_id;
+        raft_message_deinit(&decoded);
+    }
 }
 
 void

@@ -449,16 +449,18 @@ struct raft_status {
     uint64_t first_index; /* first entry in the log */
     uint64_t last_index;
     uint64_t last_term;
-    uint64_t log_bytes; /* payload bytes kept in memory */
-    uint64_t dropped;   /* messages dropped because they made no sense */
-    bool
-        wants_checkpoint; /* a peer needs a snapshot and none exists: make one, then raft_compact */
+    uint64_t log_bytes;    /* payload bytes kept in memory */
+    uint64_t dropped;      /* messages dropped because they made no sense */
+    bool wants_checkpoint; /* raft_wants_checkpoint */
     struct raft_config config;
     struct raft_peer_status peers[RAFT_MEMBERS_MAX]; /* on the leader */
     uint32_t peer_count;
 };
 
 void raft_status(const struct raft *raft, struct raft_status *out_status);
+/* raft_wants_checkpoint - a peer of this leader needs a snapshot and none exists: make one, then
+ * raft_compact. */
+bool raft_wants_checkpoint(const struct raft *raft);
 /* raft_repairing - the log is shorter than promised: this node follows, does not stand for election
  * and votes for no log shorter than that. */
 bool raft_repairing(const struct raft *raft);

@@ -35,8 +35,6 @@ peer_status(const struct raft *raft, struct raft_status *out)
             .inflight_count = p->inflights.count,
             .inflight_full = raft_inflights_full(&p->inflights, &raft->options),
         };
-        if (p->needs_snapshot && !raft->snapshot.index)
-            out->wants_checkpoint = true;
     }
 }
 
@@ -58,8 +56,21 @@ raft_status(const struct raft *raft, struct raft_status *out)
         .dropped = raft->dropped,
         .config = raft->config,
     };
+    out->wants_checkpoint = raft_wants_checkpoint(raft);
     if (raft->role == RAFT_LEADER)
         peer_status(raft, out);
+}
+
+bool
+raft_wants_checkpoint(const struct raft *raft)
+{
+    skein_assert(raft->magic == RAFT_MAGIC);
+    if (raft->role != RAFT_LEADER || raft->snapshot.index)
+        return false;
+    for (uint32_t i = 0; i < raft->config.count; i++)
+        if (raft->peers[i].id != raft->id && raft->peers[i].needs_snapshot)
+            return true;
+    return false;
 }
 
 uint64_t

@@ -191,7 +191,7 @@ apply_reads(struct replica *replica)
         answered = true;
     }
     if (answered && !list_is_empty(&replica->queue))
-        driver_signal(replica->host);
+        replica_signal(replica);
 }
 
 /* What was proposed up to there may or may not be in the state that is installed. */

@@ -127,6 +127,7 @@ cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_
         replica->checkpoint_log_bytes = log_bytes;
     replica->counters.checkpoints_taken++;
     raft_compact(replica->raft, snapshot, from);
+    replica_signal(replica);
     wal_compact(replica->host->wal, replica->group, snapshot->index, snapshot->term);
     forget_marks(replica, from);
     if (!is_file) {

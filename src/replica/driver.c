@@ -17,14 +17,21 @@ driver_signal(struct host *host)
 static void
 note_wanted_checkpoint(struct replica *replica)
 {
-    struct raft_status status;
-    if (!replica_is_leader(replica) || replica->checkpoint_wanted || replica->checkpoint_busy)
-        return;
-    raft_status(replica->raft, &status);
-    if (!status.wants_checkpoint)
+    if (replica->checkpoint_wanted || replica->checkpoint_busy ||
+        !raft_wants_checkpoint(replica->raft))
         return;
     replica->checkpoint_wanted = true;
     skein_wake_all(&replica->checkpoint_wake);
+}
+
+/* Nobody waits here, and its core needs no ticks. */
+static bool
+may_sleep(const struct replica *replica)
+{
+    return (!replica->raft || raft_asleep(replica->raft)) && !replica->ready &&
+           list_is_empty(&replica->queue) && list_is_empty(&replica->forwarded) &&
+           list_is_empty(&replica->remotes) &&
+           replica->change.status.state != REPLICA_CHANGE_RUNNING;
 }
 
 static void
@@ -41,6 +48,13 @@ tick_replica(struct replica *replica, uint64_t now_ns)
         members_turn(replica, now_ns);
     }
     request_expire(replica, now_ns);
+    bool more = replica->raft && raft_has_ready(replica->raft);
+    if (more || !list_is_empty(&replica->queue)) {
+        replica_signal(replica);
+    } else if (may_sleep(replica)) {
+        list_remove(&replica->awake_link);
+        replica->awake = false;
+    }
 }
 
 static void
@@ -53,8 +67,8 @@ tick(struct host *host, uint64_t now_ns)
     host->next_tick_ns += host->options.tick_ns;
     if (host->next_tick_ns <= now_ns)
         host->next_tick_ns = now_ns + host->options.tick_ns;
-    for (uint32_t i = 0; i < host->group_count; i++)
-        tick_replica(host->groups[i], now_ns);
+    list_for_each_safe (link, &host->awake)
+        tick_replica(LIST_ENTRY(link, struct replica, awake_link), now_ns);
     members_tick(host, now_ns);
 }
 
@@ -65,6 +79,8 @@ report_lost_to(struct replica *replica, uint32_t node)
     for (uint32_t v = 0; replica->raft && v < replica->config.count; v++)
         if (replica_raft_node(replica->config.ids[v]) == node)
             raft_report_unreachable(replica->raft, replica->config.ids[v]);
+    if (replica->raft && raft_has_ready(replica->raft))
+        replica_signal(replica);
 }
 
 static void
@@ -83,13 +99,28 @@ report_lost(struct host *host)
 static void
 turn(struct replica *replica)
 {
+    replica->ready = false;
     if (!replica->raft)
         return;
+    ready_complete(replica);
     load_complete(replica);
     propose_queue(replica);
-    ready_take_all(replica);
+    ready_take(replica);
     replica->beat_for_all = false;
     repair_turn(replica);
+}
+
+/* One turn for each group that has work now; what they leave or get meanwhile is for the next
+ * round.
+ */
+static void
+take_turns(struct host *host)
+{
+    struct skein_list end = {0};
+    list_push_back(&host->ready, &end);
+    while (host->failure == 0 && host->ready.next != &end)
+        turn(LIST_ENTRY(list_pop_front(&host->ready), struct replica, ready_link));
+    list_remove(&end);
 }
 
 static void
@@ -99,12 +130,9 @@ round_of_driver(struct host *host)
     tick(host, now_ns);
     membership_turn(host, now_ns);
     inbox_process(host);
-    for (uint32_t i = 0; i < host->group_count; i++)
-        if (host->groups[i]->raft)
-            ready_complete(host->groups[i]);
     report_lost(host);
-    for (uint32_t i = 0; i < host->group_count; i++)
-        turn(host->groups[i]);
+    take_turns(host);
+    inbox_flush(host);
     forward_flush(host);
     forward_flush_replies(host);
 }
@@ -136,7 +164,9 @@ driver_run(void *arg)
             park_failed(host);
             continue;
         }
-        if (!host->signalled)
+        if (!list_is_empty(&host->ready))
+            skein_yield();
+        else if (!host->signalled)
             (void)!skein_wait(&host->driver_wake, next_deadline_ns(host));
         host->signalled = false;
         if (!host->ending)

@@ -8,6 +8,50 @@
 #include "skein/error.h"
 
 void
+envelope_begin_raft(struct wire_writer *out, const uint8_t cluster[16])
+{
+    wire_put_u8(out, ENVELOPE_RAFT);
+    wire_put_raw(out, cluster, 16);
+}
+
+void
+envelope_add_raft(struct wire_writer *out, uint32_t group, const struct raft_message *message)
+{
+    wire_put_u32(out, group);
+    wire_put_u32(out, 0);
+    size_t begin = out->count;
+    raft_encode_message(out, message);
+    wire_store(out->data + begin - 4, out->count - begin, 4);
+}
+
+int
+envelope_open_raft(struct envelope_rafts *items, struct bytes frame)
+{
+    *items = (struct envelope_rafts){.frame = frame, .in = wire_reader_of(frame.data, frame.count)};
+    wire_get_u8(&items->in);
+    const uint8_t *cluster = wire_get_raw(&items->in, 16);
+    if (items->in.failed)
+        return -SKEIN_EPROTO;
+    memcpy(items->cluster, cluster, 16);
+    return 0;
+}
+
+int
+envelope_next_raft(struct envelope_rafts *items, uint32_t *out_group, struct bytes *out_message)
+{
+    if (items->in.at == items->in.end)
+        return -SKEIN_ENOTFOUND;
+    uint32_t group = wire_get_u32(&items->in);
+    uint32_t count = wire_get_u32(&items->in);
+    const uint8_t *data = wire_get_raw(&items->in, count);
+    if (items->in.failed)
+        return -SKEIN_EPROTO;
+    *out_group = group;
+    *out_message = (struct bytes){.buf = items->frame.buf, .data = data, .count = count};
+    return 0;
+}
+
+void
 envelope_begin_items(struct wire_writer *out, enum envelope_kind kind, uint64_t session,
                      uint64_t token)
 {
@@ -27,6 +71,7 @@ count_item(struct wire_writer *out)
 void
 envelope_add_forward(struct wire_writer *out, const struct envelope_forward *item)
 {
+    wire_put_u32(out, item->group);
     wire_put_u64(out, item->id);
     wire_put_u8(out, (uint8_t)item->kind);
     wire_put_u64(out, item->left_ns);
@@ -80,7 +125,8 @@ envelope_next_forward(struct envelope_items *items, struct envelope_forward *out
     if (items->left == 0)
         return at_end(items);
     items->left--;
-    struct envelope_forward item = {.id = wire_get_u64(&items->in)};
+    struct envelope_forward item = {.group = wire_get_u32(&items->in)};
+    item.id = wire_get_u64(&items->in);
     uint8_t kind = wire_get_u8(&items->in);
     item.left_ns = wire_get_u64(&items->in);
     if (get_view(items, &item.command) < 0 || item.id == 0 || kind >= ENVELOPE_REQUEST_END)
@@ -112,6 +158,7 @@ envelope_put_chunk(struct wire_writer *out, const struct envelope_chunk *chunk)
     skein_assert(chunk->file.index == chunk->snapshot.index);
     wire_put_u8(out, ENVELOPE_SNAP_CHUNK);
     wire_put_raw(out, chunk->cluster, 16);
+    wire_put_u32(out, chunk->group);
     wire_put_u64(out, chunk->transfer);
     wire_put_u64(out, chunk->term);
     wire_put_u64(out, chunk->snapshot.index);
@@ -131,6 +178,7 @@ envelope_get_chunk(struct bytes frame, struct envelope_chunk *out_chunk)
     struct wire_reader in = wire_reader_of(frame.data, frame.count);
     wire_get_u8(&in);
     const uint8_t *cluster = wire_get_raw(&in, 16);
+    chunk.group = wire_get_u32(&in);
     chunk.transfer = wire_get_u64(&in);
     chunk.term = wire_get_u64(&in);
     chunk.snapshot.index = wire_get_u64(&in);
@@ -158,6 +206,7 @@ void
 envelope_put_ack(struct wire_writer *out, const struct envelope_ack *ack)
 {
     wire_put_u8(out, ENVELOPE_SNAP_ACK);
+    wire_put_u32(out, ack->group);
     wire_put_u64(out, ack->transfer);
     wire_put_u64(out, ack->offset);
     wire_put_u8(out, (uint8_t)ack->state);
@@ -168,7 +217,8 @@ envelope_get_ack(struct bytes frame, struct envelope_ack *out_ack)
 {
     struct wire_reader in = wire_reader_of(frame.data, frame.count);
     wire_get_u8(&in);
-    struct envelope_ack ack = {.transfer = wire_get_u64(&in)};
+    struct envelope_ack ack = {.group = wire_get_u32(&in)};
+    ack.transfer = wire_get_u64(&in);
     ack.offset = wire_get_u64(&in);
     uint8_t state = wire_get_u8(&in);
     if (!wire_done(&in) || state > ENVELOPE_ACK_BUSY)
@@ -195,16 +245,17 @@ check_items(struct bytes frame)
 static int
 check_raft(struct bytes frame)
 {
-    if (frame.count < ENVELOPE_RAFT_HEADER_BYTES)
-        return -SKEIN_EPROTO;
-    struct bytes body =
-        bytes_slice(frame, ENVELOPE_RAFT_HEADER_BYTES, frame.count - ENVELOPE_RAFT_HEADER_BYTES);
-    struct raft_message message = {0};
-    int rc = raft_decode_message(body, &message);
-    if (rc == 0)
-        raft_message_deinit(&message);
-    bytes_unref(&body);
-    return rc;
+    struct envelope_rafts items;
+    struct bytes body;
+    uint32_t group;
+    int rc = envelope_open_raft(&items, frame);
+    while (rc == 0 && (rc = envelope_next_raft(&items, &group, &body)) == 0) {
+        struct raft_message message = {0};
+        rc = raft_decode_message(body, &message);
+        if (rc == 0)
+            raft_message_deinit(&message);
+    }
+    return rc == -SKEIN_ENOTFOUND ? 0 : rc;
 }
 
 int

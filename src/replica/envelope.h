@@ -25,15 +25,36 @@ enum envelope_kind {
     ENVELOPE_GENESIS
 };
 
-/* u8 kind | 16 cluster | raft/codec.h */
+/*
+ * What the cores of any groups say to one node's, together: u8 kind | 16 cluster | to the end:
+ * u32 group | u32 bytes | a message of raft/codec.h
+ */
 #define ENVELOPE_RAFT_HEADER_BYTES 17u
+#define ENVELOPE_RAFT_ITEM_HEADER_BYTES 8u
+#define ENVELOPE_RAFT_FIRST_BYTES (ENVELOPE_RAFT_HEADER_BYTES + ENVELOPE_RAFT_ITEM_HEADER_BYTES)
+/* Messages are put together up to here; a larger one goes alone. */
+#define ENVELOPE_RAFT_BYTES_MAX (1u << 20)
+
+struct envelope_rafts {
+    uint8_t cluster[16];
+    struct bytes frame;
+    struct wire_reader in;
+};
+void envelope_begin_raft(struct wire_writer *out, const uint8_t cluster[16]);
+void envelope_add_raft(struct wire_writer *out, uint32_t group, const struct raft_message *message);
+/* envelope_open_raft - -SKEIN_EPROTO: too short. */
+int envelope_open_raft(struct envelope_rafts *items, struct bytes frame) SKEIN_MUST_CHECK;
+/* envelope_next_raft - @out_message: a view. 0; -SKEIN_ENOTFOUND at the end; -SKEIN_EPROTO. */
+int envelope_next_raft(struct envelope_rafts *items, uint32_t *out_group,
+                       struct bytes *out_message) SKEIN_MUST_CHECK;
 
 /* u8 kind | u64 session | u64 token | u32 count | count x item */
 #define ENVELOPE_FORWARD_HEADER_BYTES 21u
 /* Requests (or replies) are put into one message up to here; a larger one goes alone. */
 #define ENVELOPE_FORWARD_BYTES_MAX (1u << 20)
 
-/* A request handed to the leader: u64 id | u8 kind | u64 ns left | u32 bytes | command. */
+/* A request handed to the leader: u32 group | u64 id | u8 kind | u64 ns left | u32 bytes | command.
+ */
 enum envelope_request {
     ENVELOPE_WRITE,
     ENVELOPE_READ,
@@ -41,6 +62,7 @@ enum envelope_request {
     ENVELOPE_REQUEST_END
 };
 struct envelope_forward {
+    uint32_t group;
     uint64_t id;
     enum envelope_request kind;
     uint64_t left_ns;
@@ -95,6 +117,7 @@ int envelope_next_reply(struct envelope_items *items,
 /* One piece of a checkpoint file. Without data, at offset 0: where shall I go on? */
 struct envelope_chunk {
     uint8_t cluster[16];
+    uint32_t group;
     uint64_t transfer; /* random, not 0 */
     uint64_t term;     /* of the leader that sends it */
     struct raft_snapshot snapshot;
@@ -114,6 +137,7 @@ enum envelope_ack_state {
     ENVELOPE_ACK_BUSY    /* what is here is being read or made durable: wait */
 };
 struct envelope_ack {
+    uint32_t group;
     uint64_t transfer;
     uint64_t offset;
     enum envelope_ack_state state;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/prng.h"
+#include "raft/codec.h"
 #include "replica/entry.h"
 #include "replica/envelope.h"
 #include "replica/link_frame.h"
@@ -92,6 +93,37 @@ test_forwards(void **state)
     assert_int_equal(item.kind, ENVELOPE_SESSION_WRITE);
     assert_memory_equal(item.command.data, "xyz", 3);
     assert_int_equal(envelope_next_forward(&items, &item), -SKEIN_ENOTFOUND);
+    wire_writer_deinit(&out);
+}
+
+static void
+test_rafts_of_two_groups(void **state)
+{
+    (void)state;
+    struct wire_writer out = {0};
+    struct envelope_rafts items;
+    struct bytes body;
+    uint32_t group;
+    const uint8_t cluster[16] = {3, 4};
+    envelope_begin_raft(&out, cluster);
+    for (uint32_t i = 0; i < 2; i++)
+        envelope_add_raft(&out, i * 70000,
+                          &(struct raft_message){.type = RAFT_HEARTBEAT, .to = 5, .from = 6 + i});
+    size_t one = ENVELOPE_RAFT_HEADER_BYTES + (out.count - ENVELOPE_RAFT_HEADER_BYTES) / 2;
+    for (size_t count = 0; count < out.count; count++)
+        assert_int_equal(envelope_check(bytes_borrow(out.data, count)),
+                         count == ENVELOPE_RAFT_HEADER_BYTES || count == one ? 0 : -SKEIN_EPROTO);
+    assert_int_equal(envelope_open_raft(&items, bytes_borrow(out.data, out.count)), 0);
+    assert_memory_equal(items.cluster, cluster, sizeof cluster);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct raft_message message;
+        assert_int_equal(envelope_next_raft(&items, &group, &body), 0);
+        assert_int_equal(group, i * 70000);
+        assert_int_equal(raft_decode_message(body, &message), 0);
+        assert_int_equal(message.from, 6 + i);
+        raft_message_deinit(&message);
+    }
+    assert_int_equal(envelope_next_raft(&items, &group, &body), -SKEIN_ENOTFOUND);
     wire_writer_deinit(&out);
 }
 
@@ -248,10 +280,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_garbage), cmocka_unit_test(test_broken_frames),
-        cmocka_unit_test(test_frames),  cmocka_unit_test(test_forwards),
-        cmocka_unit_test(test_chunk),   cmocka_unit_test(test_ack),
-        cmocka_unit_test(test_window),  cmocka_unit_test(test_entry),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_forwards),
+        cmocka_unit_test(test_chunk),
+        cmocka_unit_test(test_ack),
+        cmocka_unit_test(test_rafts_of_two_groups),
+        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_entry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

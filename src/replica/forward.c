@@ -46,8 +46,10 @@ forward_request(struct replica *replica, struct request *request, uint32_t leade
     if (!peer || !host->link->ops->connected(host->link, leader))
         return false;
     uint64_t now_ns = skein_now_ns();
-    struct envelope_forward item = {
-        .id = ++host->next_attempt, .kind = kind_of(request), .command = request->command};
+    struct envelope_forward item = {.group = replica->group,
+                                    .id = ++host->next_attempt,
+                                    .kind = kind_of(request),
+                                    .command = request->command};
     if (request->deadline_ns == SKEIN_NEVER)
         item.left_ns = SKEIN_NEVER;
     else if (request->deadline_ns > now_ns)

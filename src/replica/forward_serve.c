@@ -144,6 +144,8 @@ take_request(struct replica *replica, struct peer *peer, const struct envelope_i
         request_finish(replica, request, -SKEIN_EBUSY, NULL, 0);
     else if (!replica_is_leader(replica) || host->stopping)
         request_finish(replica, request, -SKEIN_ENOTLEADER, NULL, 0);
+    else
+        replica_signal(replica);
 }
 
 void
@@ -167,9 +169,14 @@ forward_on_request(struct host *host, uint32_t from, struct bytes message)
         return;
     }
     session->used_ns = skein_now_ns();
-    while ((rc = envelope_next_forward(&items, &item)) == 0)
-        if (window_take(session->window, item.id) || mutation_on(MUTATION_DEDUPE_FORGOTTEN))
-            take_request(host->groups[0], peer, &items, &item);
+    while ((rc = envelope_next_forward(&items, &item)) == 0) {
+        struct replica *replica = host_group(host, item.group);
+        bool first = window_take(session->window, item.id);
+        if (!replica)
+            break;
+        if (first || mutation_on(MUTATION_DEDUPE_FORGOTTEN))
+            take_request(replica, peer, &items, &item);
+    }
     if (rc != -SKEIN_ENOTFOUND)
         host->counters.undecodable_dropped++;
 }

@@ -26,6 +26,12 @@ host_peer(struct host *host, uint32_t node)
     return NULL;
 }
 
+struct replica *
+host_group(struct host *host, uint32_t group)
+{
+    return group < host->group_count ? host->groups[group] : NULL;
+}
+
 void
 host_fail(struct host *host, int code, const char *format, ...)
 {
@@ -67,6 +73,9 @@ init_state(struct host *host, const struct replica_options *options)
     skein_waitq_init(&host->driver_wake);
     skein_waitq_init(&host->idle_wake);
     throttle_init(&host->snapshot_throttle, options->snapshot_bytes_per_second, skein_now_ns());
+    list_init(&host->ready);
+    list_init(&host->awake);
+    list_init(&host->held);
     for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
         list_init(&host->forwards[i]);
     for (uint32_t i = 0; i < options->peer_count && i < REPLICA_NODES_MAX; i++) {
@@ -264,6 +273,7 @@ close_log(struct host *host)
 void
 host_peer_deinit(struct peer *peer)
 {
+    wire_writer_deinit(&peer->rafts);
     wire_writer_deinit(&peer->forwards);
     wire_writer_deinit(&peer->replies);
     for (uint32_t s = 0; s < REPLICA_SESSIONS; s++)
@@ -377,11 +387,13 @@ hand_leadership_over(struct host *host, uint64_t deadline_ns)
 {
     uint32_t begun = 0;
     for (uint32_t i = 0; i < host->group_count; i++)
-        if (replica_is_leader(host->groups[i]))
-            begun += raft_transfer(host->groups[i]->raft, RAFT_NONE) == 0;
+        if (replica_is_leader(host->groups[i]) &&
+            raft_transfer(host->groups[i]->raft, RAFT_NONE) == 0) {
+            replica_signal(host->groups[i]);
+            begun++;
+        }
     if (begun == 0)
         return;
-    driver_signal(host);
     uint32_t stay = led_count(host) - begun;
     uint64_t limit_ns = skein_deadline_in(host->options.tick_ns * host->options.election_ticks);
     uint64_t until_ns = deadline_ns < limit_ns ? deadline_ns : limit_ns;

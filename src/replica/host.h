@@ -49,6 +49,8 @@ struct peer {
     uint64_t refused_ns; /* it said last that it does not know this node; 0: never */
     bool lost;
     uint64_t token;              /* as an origin: what its process gave us; 0: none */
+    struct wire_writer rafts;    /* what the cores say to it, under construction */
+    bool rafts_append;           /* with entries */
     struct wire_writer forwards; /* a FORWARD under construction */
     struct wire_writer replies;  /* a FORWARD_REPLY under construction */
     uint64_t replies_session;
@@ -91,6 +93,9 @@ struct host {
     /* the driver */
     struct skein_waitq driver_wake;
     bool signalled;
+    struct skein_list ready; /* groups with work, in turn */
+    struct skein_list awake; /* groups that are ticked */
+    struct skein_list held;  /* groups with a write that did not fit into the log's queue */
     uint64_t next_tick_ns;
     struct inbox_message *inbox, *inbox_spare;
     size_t inbox_count, inbox_capacity, inbox_spare_capacity;
@@ -118,6 +123,8 @@ struct host {
 void host_fail(struct host *host, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 struct peer *host_peer(struct host *host, uint32_t node);
+/* host_group - NULL: there are not so many. */
+struct replica *host_group(struct host *host, uint32_t group);
 /* host_peer_deinit - free what a slot holds. */
 void host_peer_deinit(struct peer *peer);
 
@@ -128,13 +135,15 @@ void host_metrics_close(struct host *host);
 
 /* ---- driver.c ---- */
 void driver_run(void *arg);
-/* driver_signal - there is work. */
+/* driver_signal - there is work that is no group's: replica_signal for those. */
 void driver_signal(struct host *host);
 
 /* ---- inbox.c ---- */
 void inbox_on_message(void *owner, uint32_t from, struct bytes message);
 void inbox_on_lost(void *owner, uint32_t node);
 void inbox_process(struct host *host);
+/* inbox_flush - what the cores have to say leaves, each node's together. */
+void inbox_flush(struct host *host);
 /* inbox_send_writer - what @out holds, to @node; empties @out. 0 or the link's answer. */
 int inbox_send_writer(struct host *host, uint32_t node, struct wire_writer *out);
 

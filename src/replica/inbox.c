@@ -52,23 +52,40 @@ inbox_send_writer(struct host *host, uint32_t node, struct wire_writer *out)
 }
 
 void
-inbox_send(struct replica *replica, const struct raft_message *message)
+inbox_flush(struct host *host)
+{
+    for (uint32_t i = 0; i < host->peer_count; i++) {
+        struct peer *peer = &host->peers[i];
+        if (peer->rafts.count == 0)
+            continue;
+        if (inbox_send_writer(host, peer->node, &peer->rafts) < 0)
+            peer->lost |= peer->rafts_append;
+        peer->rafts_append = false;
+    }
+}
+
+void
+inbox_send_raft(struct replica *replica, const struct raft_message *message)
 {
     struct host *host = replica->host;
-    if (message->type == RAFT_SNAPSHOT) {
-        snapshot_send_begin(replica, message);
+    struct peer *peer = host_peer(host, replica_raft_node(message->to));
+    if (!peer)
         return;
-    }
-    struct wire_writer *out = &host->reply;
-    skein_assert(out->count == 0);
-    wire_put_u8(out, ENVELOPE_RAFT);
-    wire_put_raw(out, host->identity.map.cluster, 16);
-    raft_encode_message(out, message);
-    uint32_t node = replica_raft_node(message->to);
-    int rc = inbox_send_writer(host, node, out);
-    struct peer *peer = rc < 0 ? host_peer(host, node) : NULL;
-    if (peer && message->type == RAFT_APPEND)
-        peer->lost = true;
+    if (peer->rafts.count > ENVELOPE_RAFT_BYTES_MAX)
+        inbox_flush(host);
+    if (peer->rafts.count == 0)
+        envelope_begin_raft(&peer->rafts, host->identity.map.cluster);
+    envelope_add_raft(&peer->rafts, replica->group, message);
+    peer->rafts_append |= message->type == RAFT_APPEND;
+}
+
+void
+inbox_send(struct replica *replica, const struct raft_message *message)
+{
+    if (message->type == RAFT_SNAPSHOT)
+        snapshot_send_begin(replica, message);
+    else
+        inbox_send_raft(replica, message);
 }
 
 /* The sender is who the link says, whatever the message claims. */
@@ -100,22 +117,11 @@ may_step(const struct replica *replica, const struct raft_message *message)
 }
 
 static void
-step_raft(struct replica *replica, uint32_t from, struct bytes data)
+step_raft(struct replica *replica, uint32_t from, struct bytes body)
 {
     struct host *host = replica->host;
-    if (!replica->raft)
-        return;
-    if (data.count < ENVELOPE_RAFT_HEADER_BYTES) {
-        host->counters.undecodable_dropped++;
-        return;
-    }
-    if (memcmp(data.data + 1, host->identity.map.cluster, 16) != 0)
-        return;
-    struct bytes body =
-        bytes_slice(data, ENVELOPE_RAFT_HEADER_BYTES, data.count - ENVELOPE_RAFT_HEADER_BYTES);
     struct raft_message message = {0};
     int rc = raft_decode_message(body, &message);
-    bytes_unref(&body);
     if (rc < 0) {
         host->counters.undecodable_dropped++;
         return;
@@ -125,6 +131,7 @@ step_raft(struct replica *replica, uint32_t from, struct bytes data)
         read_round_on_answer(replica, from);
     if (genuine && may_step(replica, &message))
         rc = raft_step(replica->raft, &message);
+    replica_signal(replica);
     if (rc < 0)
         obs_log(OBS_DEBUG, "replica", "message dropped", "node=%u from=%u type=%d",
                 host->options.node, from, (int)message.type);
@@ -132,11 +139,31 @@ step_raft(struct replica *replica, uint32_t from, struct bytes data)
 }
 
 static void
+take_raft(struct host *host, uint32_t from, struct bytes data)
+{
+    struct envelope_rafts items;
+    struct bytes body;
+    uint32_t group;
+    int rc = envelope_open_raft(&items, data);
+    if (rc == 0 && memcmp(items.cluster, host->identity.map.cluster, 16) != 0)
+        return;
+    while (rc == 0 && (rc = envelope_next_raft(&items, &group, &body)) == 0) {
+        struct replica *replica = host_group(host, group);
+        if (replica && replica->raft)
+            step_raft(replica, from, body);
+        else if (!replica)
+            host->counters.undecodable_dropped++;
+    }
+    if (rc != -SKEIN_ENOTFOUND)
+        host->counters.undecodable_dropped++;
+}
+
+static void
 dispatch(struct host *host, uint32_t from, struct bytes data)
 {
     switch (data.data[0]) {
     case ENVELOPE_RAFT:
-        step_raft(host->groups[0], from, data);
+        take_raft(host, from, data);
         return;
     case ENVELOPE_FORWARD:
         forward_on_request(host, from, data);
@@ -145,10 +172,10 @@ dispatch(struct host *host, uint32_t from, struct bytes data)
         forward_on_reply(host, from, data);
         return;
     case ENVELOPE_SNAP_CHUNK:
-        snapshot_receive_on_chunk(host->groups[0], from, data);
+        snapshot_receive_on_chunk(host, from, data);
         return;
     case ENVELOPE_SNAP_ACK:
-        snapshot_send_on_ack(host->groups[0], from, data);
+        snapshot_send_on_ack(host, from, data);
         return;
     case ENVELOPE_GENESIS:
         membership_on_message(host, from, data);

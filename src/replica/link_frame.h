@@ -44,7 +44,7 @@ void link_frame_header(uint8_t out_header[LINK_FRAME_HEADER_BYTES], const void *
 /* The first frame of a dialler. u64 magic | u16 version | u32 from | u32 to | u8 name bytes | name
  */
 #define LINK_HELLO_BYTES_MAX 128u
-#define LINK_HELLO_VERSION 2u /* 1: nothing came back on a connection */
+#define LINK_HELLO_VERSION 3u /* 1: nothing came back on a connection */
 struct link_hello {
     uint32_t from;
     uint32_t to;

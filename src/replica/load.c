@@ -171,7 +171,7 @@ load_run(struct replica *replica)
         return;
     load->result = rc;
     load->done = true;
-    driver_signal(replica->host);
+    replica_signal(replica);
 }
 
 bool

@@ -146,8 +146,10 @@ propose(struct replica *replica, const struct raft_change *changes, uint32_t cou
     wire_writer_deinit(&out);
     obs_log(OBS_INFO, "replica", "change of members", "node=%u changes=%u result=%s",
             replica->host->options.node, count, rc < 0 ? skein_error_name(rc) : "proposed");
-    if (rc == 0)
+    if (rc == 0) {
         change->moved_ns = skein_now_ns();
+        replica_signal(replica);
+    }
     return rc == -SKEIN_EBUSY || rc == -SKEIN_EAGAIN ? 0 : rc;
 }
 
@@ -274,6 +276,7 @@ hands_over(struct replica *replica, const struct raft_change *changes, uint32_t 
             continue;
         if (raft_transfer(replica->raft, replica->config.ids[at]) < 0)
             continue;
+        replica_signal(replica);
         note(change, "leadership is handed over to node %u, which is to be asked", node);
         end(replica, -SKEIN_ENOTLEADER);
         return true;

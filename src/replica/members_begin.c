@@ -259,7 +259,7 @@ replica_change_begin(struct replica *replica, const struct replica_change *chang
     obs_log(OBS_INFO, "replica", "change of members begun", "node=%u nodes=%u force=%d",
             replica->host->options.node, wanted.roster.count, change->force);
     members_sync_peers(replica->host);
-    driver_signal(replica->host);
+    replica_signal(replica);
     return 0;
 }
 
@@ -283,7 +283,7 @@ replica_transfer(struct replica *replica, uint32_t node, char out_why[512])
     else if (raft_transfer(replica->raft, node ? replica->config.ids[at] : RAFT_NONE) < 0)
         snprintf(out_why, 512, "there is no other voter");
     else {
-        driver_signal(replica->host);
+        replica_signal(replica);
         return 0;
     }
     return -SKEIN_EINVALID;

@@ -142,6 +142,7 @@ let_in(struct replica *replica, uint64_t applicant)
     }
     uint64_t index, term;
     int rc = raft_propose_config(replica->raft, &change, &index, &term);
+    replica_signal(replica);
     obs_log(OBS_INFO, "replica", old >= 0 ? "old disk out" : "new disk in",
             "node=%u of=%u result=%s", host->options.node, replica_raft_node(applicant),
             rc < 0 ? skein_error_name(rc) : "proposed");

@@ -7,6 +7,9 @@
 #include "replica/state.h"
 #include "skein/error.h"
 
+/* Entries that one turn proposes (each of at most ENTRY_BYTES_MAX, or of one command). */
+#define TURN_ENTRIES 16u
+
 static uint64_t
 stamp(struct replica *replica)
 {
@@ -180,8 +183,11 @@ propose_queue(struct replica *replica)
     }
     /* Group commit: while the log is busy with two writes, the next one gathers. */
     int rc = 1;
-    while (rc == 1 && replica->entry_writes_ahead < REPLICA_WRITES_AHEAD)
+    for (uint32_t i = 0;
+         i < TURN_ENTRIES && rc == 1 && replica->entry_writes_ahead < REPLICA_WRITES_AHEAD; i++)
         rc = propose_entry(replica);
+    if (rc == 1 && replica->entry_writes_ahead < REPLICA_WRITES_AHEAD)
+        replica_signal(replica);
     begin_reads(replica, now_ns);
 }
 

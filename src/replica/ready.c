@@ -10,13 +10,25 @@
 
 #include <inttypes.h>
 
+/* Taken in one turn; then other groups have theirs. */
+#define TURN_READIES 8u
+
 static void
 on_durable(struct wal_write *write, int status)
 {
     struct durable_write *done = write->owner;
     done->status = status;
     list_push_back(&done->replica->durable, &done->link);
-    driver_signal(done->replica->host);
+    replica_signal(done->replica);
+}
+
+/* The log has room again, maybe: whoever waits for it has another try. */
+static void
+signal_held(struct host *host)
+{
+    struct skein_list *first;
+    while ((first = list_pop_front(&host->held)))
+        replica_signal(LIST_ENTRY(first, struct replica, held_link));
 }
 
 static void
@@ -32,6 +44,8 @@ submit(struct replica *replica, struct durable_write *write)
     int rc = wal_submit(replica->host->wal, &write->write);
     if (rc == -SKEIN_EAGAIN) {
         replica->held = write;
+        list_remove(&replica->held_link);
+        list_push_back(&replica->host->held, &replica->held_link);
         return;
     }
     replica->held = NULL;
@@ -70,8 +84,8 @@ finish_write(struct replica *replica, struct durable_write *write)
 void
 ready_complete(struct replica *replica)
 {
-    if (list_is_empty(&replica->durable))
-        return;
+    if (!list_is_empty(&replica->durable))
+        signal_held(replica->host);
     while (!list_is_empty(&replica->durable) && replica->phase != REPLICA_FAILED)
         finish_write(replica,
                      LIST_ENTRY(list_pop_front(&replica->durable), struct durable_write, link));
@@ -148,7 +162,7 @@ announce(struct replica *replica)
             raft_term(replica->raft), replica_raft_node(leader));
     forward_retry_reads(replica, replica_raft_node(leader));
     if (!list_is_empty(&replica->queue))
-        driver_signal(replica->host);
+        replica_signal(replica);
 }
 
 static void
@@ -183,8 +197,12 @@ take_one(struct replica *replica)
 }
 
 void
-ready_take_all(struct replica *replica)
+ready_take(struct replica *replica)
 {
-    while (replica->phase != REPLICA_FAILED && !replica->held && raft_has_ready(replica->raft))
+    for (uint32_t i = 0; i < TURN_READIES; i++) {
+        if (replica->phase == REPLICA_FAILED || replica->held || !raft_has_ready(replica->raft))
+            return;
         take_one(replica);
+    }
+    replica_signal(replica);
 }

@@ -268,6 +268,7 @@ recover_start(struct host *host, char out_why[512])
         rc = start_replica(replica, &own, &snapshot, out_why);
     wal_group_recovery_deinit(&own);
     wal_recovery_deinit(&recovery);
-    driver_signal(host);
+    if (rc == 0)
+        replica_signal(replica);
     return rc;
 }

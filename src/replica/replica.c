@@ -10,6 +10,18 @@ replica_is_leader(const struct replica *replica)
     return replica->raft && raft_role(replica->raft) == RAFT_LEADER;
 }
 
+void
+replica_signal(struct replica *replica)
+{
+    struct host *host = replica->host;
+    if (!replica->ready)
+        list_push_back(&host->ready, &replica->ready_link);
+    if (!replica->awake)
+        list_push_back(&host->awake, &replica->awake_link);
+    replica->ready = replica->awake = true;
+    driver_signal(host);
+}
+
 struct peer_view *
 replica_view(struct replica *replica, uint32_t node)
 {

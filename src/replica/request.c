@@ -64,7 +64,7 @@ request_requeue(struct replica *replica, struct request *request)
     request->state = REQUEST_QUEUED;
     request->target = 0;
     list_push_back(&replica->queue, &request->link);
-    driver_signal(replica->host);
+    replica_signal(replica);
 }
 
 void
@@ -167,7 +167,7 @@ carry_out(struct replica *replica, struct request *request, struct bytes *out_re
         replica->counters.proposals++;
     else
         replica->counters.reads++;
-    driver_signal(host);
+    replica_signal(replica);
     while (request->state != REQUEST_DONE && rc == 0)
         rc = skein_wait(&request->done, request->deadline_ns);
     int status = request->state == REQUEST_DONE ? request->status : abandon(replica, request, rc);

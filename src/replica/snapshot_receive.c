@@ -17,7 +17,8 @@ ack(struct replica *replica, uint32_t to, uint64_t transfer, enum envelope_ack_s
     uint64_t offset)
 {
     struct wire_writer out = {0};
-    struct envelope_ack message = {.transfer = transfer, .offset = offset, .state = state};
+    struct envelope_ack message = {
+        .group = replica->group, .transfer = transfer, .offset = offset, .state = state};
     envelope_put_ack(&out, &message);
     inbox_send_writer(replica->host, to, &out);
     wire_writer_deinit(&out);
@@ -59,15 +60,17 @@ snapshot_receive_may_step(const struct replica *replica, const struct raft_snaps
 }
 
 void
-snapshot_receive_on_chunk(struct replica *replica, uint32_t from, struct bytes data)
+snapshot_receive_on_chunk(struct host *host, uint32_t from, struct bytes data)
 {
-    struct snapshot_receive *receive = &replica->receive;
     struct envelope_chunk chunk;
-    if (envelope_get_chunk(data, &chunk) < 0) {
-        replica->host->counters.undecodable_dropped++;
+    struct replica *replica =
+        envelope_get_chunk(data, &chunk) < 0 ? NULL : host_group(host, chunk.group);
+    if (!replica) {
+        host->counters.undecodable_dropped++;
         return;
     }
-    if (!replica->raft || memcmp(chunk.cluster, replica->host->identity.map.cluster, 16) != 0)
+    struct snapshot_receive *receive = &replica->receive;
+    if (!replica->raft || memcmp(chunk.cluster, host->identity.map.cluster, 16) != 0)
         return;
     if (snapshot_receive_may_step(replica, &chunk.snapshot)) {
         ack(replica, from, chunk.transfer, ENVELOPE_ACK_WHOLE, chunk.file.file_bytes);

@@ -65,7 +65,8 @@ static bool
 put_chunk(struct snapshot_send *send, const uint8_t *data, size_t count)
 {
     struct replica *replica = send->replica;
-    struct envelope_chunk chunk = {.transfer = send->transfer,
+    struct envelope_chunk chunk = {.group = replica->group,
+                                   .transfer = send->transfer,
                                    .term = send->message.term,
                                    .snapshot = send->snapshot,
                                    .file = send->file,
@@ -176,12 +177,7 @@ static void
 hand_over(struct snapshot_send *send)
 {
     struct replica *replica = send->replica;
-    struct wire_writer out = {0};
-    wire_put_u8(&out, ENVELOPE_RAFT);
-    wire_put_raw(&out, replica->host->identity.map.cluster, 16);
-    raft_encode_message(&out, &send->message);
-    inbox_send_writer(replica->host, send->node, &out);
-    wire_writer_deinit(&out);
+    inbox_send_raft(replica, &send->message);
     replica->counters.snapshots_sent++;
 }
 
@@ -235,7 +231,7 @@ run(void *arg)
         raft_report_snapshot(replica->raft, send->message.to, rc == 0);
     replica->host->sends_active--;
     send->done = true;
-    driver_signal(replica->host);
+    replica_signal(replica);
 }
 
 static void
@@ -313,11 +309,12 @@ take_ack(struct snapshot_send *send, const struct envelope_ack *ack)
 }
 
 void
-snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes data)
+snapshot_send_on_ack(struct host *host, uint32_t from, struct bytes data)
 {
     struct envelope_ack ack;
-    if (envelope_get_ack(data, &ack) < 0) {
-        replica->host->counters.undecodable_dropped++;
+    struct replica *replica = envelope_get_ack(data, &ack) < 0 ? NULL : host_group(host, ack.group);
+    if (!replica) {
+        host->counters.undecodable_dropped++;
         return;
     }
     struct peer_view *view = replica_view(replica, from);

@@ -172,6 +172,8 @@ struct replica {
     uint64_t stamp_time_ms; /* highest seen in the log or stamped */
 
     /* the driver */
+    struct skein_list ready_link, awake_link, held_link; /* host.ready ... */
+    bool ready, awake;
     uint64_t leader_since_ns; /* who leads, as far as is known here, last changed */
     bool beat_for_all;        /* this round's heartbeats are a tick's */
     uint32_t beat_answer_count;
@@ -214,13 +216,16 @@ int replica_open_machine(struct replica *replica) SKEIN_MUST_CHECK;
 int replica_start(struct replica *replica) SKEIN_MUST_CHECK;
 /* replica_destroy - its fibers have ended and nobody waits. */
 void replica_destroy(struct replica *replica);
+/* replica_signal - there is work for it: it gets a turn of the driver. */
+void replica_signal(struct replica *replica);
 /* replica_view - NULL: @node is no peer. */
 struct peer_view *replica_view(struct replica *replica, uint32_t node);
 bool replica_is_leader(const struct replica *replica);
 
 /* ---- ready.c ---- */
-/* ready_take_all - take Readies until there is none. */
-void ready_take_all(struct replica *replica);
+/* ready_take - take Readies until there is none, or enough for one turn: the group is signalled
+ * again. */
+void ready_take(struct replica *replica);
 /* ready_complete - step what became durable. */
 void ready_complete(struct replica *replica);
 void ready_drop_writes(struct replica *replica);
@@ -324,8 +329,10 @@ void forward_answer(struct host *host, struct request *request, int status, cons
                     size_t reply_bytes);
 
 /* ---- inbox.c ---- */
-/* inbox_send - a raft message to its addressee's node. */
+/* inbox_send - a raft message to its addressee's node; it leaves with inbox_flush, a snapshot
+ * behind its file. inbox_send_raft: any message as it is. */
 void inbox_send(struct replica *replica, const struct raft_message *message);
+void inbox_send_raft(struct replica *replica, const struct raft_message *message);
 
 /* ---- membership.c ---- */
 /* membership_refresh - phase by whether this disk is in the configuration. */
@@ -365,10 +372,10 @@ int snapshot_throttle(struct host *host, uint64_t count) SKEIN_MUST_CHECK;
 /* snapshot_send_begin - stream the checkpoint that @message names, then send @message. One transfer
  * a peer. */
 void snapshot_send_begin(struct replica *replica, const struct raft_message *message);
-void snapshot_send_on_ack(struct replica *replica, uint32_t from, struct bytes message);
+void snapshot_send_on_ack(struct host *host, uint32_t from, struct bytes message);
 void snapshot_send_end_all(struct replica *replica);
 void snapshot_receive_run(void *arg);
-void snapshot_receive_on_chunk(struct replica *replica, uint32_t from, struct bytes message);
+void snapshot_receive_on_chunk(struct host *host, uint32_t from, struct bytes message);
 /* snapshot_receive_may_step - the file that a RAFT_SNAPSHOT needs is here, or the message is stale
  * anyway. */
 bool snapshot_receive_may_step(const struct replica *replica, const struct raft_snapshot *snapshot);
