@@ -251,7 +251,7 @@ void raft_become_leader(struct raft *raft);
 /* raft_repair_refuses - a vote for a log with this end would break what the lost part promised. */
 bool raft_repair_refuses(const struct raft *raft, uint64_t candidate_term,
                          uint64_t candidate_index);
-/* raft_repair_ask - tell @leader, who believes in more, where this log ends. */
+/* raft_repair_ask - tell @leader, who believes in more, up to where the logs are the same. */
 void raft_repair_ask(struct raft *raft, uint64_t leader);
 void raft_repair_on_asked(struct raft *raft, struct raft_progress *p, const struct raft_message *m);
 bool raft_promotable(const struct raft *raft);

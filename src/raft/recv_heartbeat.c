@@ -15,7 +15,9 @@ raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
                                           .index = sleep ? 0 : m->index,
                                           .context = sleep ? 0 : m->context});
     uint64_t last = raft_log_last(&raft->log);
-    if (m->commit <= last) {
+    if (m->commit <= raft->log.commit)
+        return 0;
+    if (m->commit <= last && !raft_repairing(raft)) {
         raft_commit_to(raft, m->commit);
         return 0;
     }

@@ -9,7 +9,10 @@
  * Who finds out: a heartbeat's commit is never beyond what its sender, in this term, knows to be
  * durable here. A follower whose log ends before it has lost what it acknowledged, whether it was
  * told so at its start or not, and says so (row 28). A refused append proves nothing of the kind:
- * it may only have overtaken the one before it. The leader may believe everybody who says so: a
+ * it may only have overtaken the one before it. Nor does the log's length say so when what was lost
+ * had overwritten what is left: until the log is as long again as it was, nothing in it counts as
+ * committed because of a heartbeat, and what is known to be common is what was known to be
+ * committed. The leader may believe everybody who says so: a
  * lower match makes it count less and send once more, and nothing else. It costs at most one window
  * for each heartbeat answered so; a late repeat that names what was passed since costs the same.
  */
@@ -38,13 +41,13 @@ raft_repair_refuses(const struct raft *raft, uint64_t candidate_term, uint64_t c
 void
 raft_repair_ask(struct raft *raft, uint64_t leader)
 {
-    uint64_t last = raft_log_last(&raft->log);
+    uint64_t common = raft_repairing(raft) ? raft->log.commit : raft_log_last(&raft->log);
     raft_send(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE,
                                           .to = leader,
-                                          .index = last,
-                                          .log_term = raft_log_last_term(&raft->log),
+                                          .index = common,
+                                          .log_term = raft_log_term(&raft->log, common),
                                           .reject = true,
-                                          .reject_hint = last,
+                                          .reject_hint = common,
                                           .context = RAFT_CONTEXT_SHORTER});
 }
 

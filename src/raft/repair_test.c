@@ -116,6 +116,43 @@ test_repaired_by_another_leader(void **state)
     testnet_deinit(&net);
 }
 
+/* What was lost had overwritten what is left: as long as the leader's log, and not the same. */
+static void
+test_what_is_left_was_overwritten(void **state)
+{
+    struct testnet net;
+    lead(&net, 3);
+    for (uint64_t to = 2; to >= 1; to--) {
+        assert_int_equal(raft_transfer(net.nodes[3 - to].raft, to), 0);
+        testnet_run(&net);
+        assert_int_equal(testnet_leader(&net), to);
+    }
+    for (int i = 0; i < 4; i++)
+        propose(&net, 1, "x");
+    testnet_tick(&net, 1);
+    testnet_crash(&net, 3);
+    struct testnet_node *node = &net.nodes[3];
+    assert_int_equal(node->entry_count, 7);
+    assert_int_equal(node->entries[6].term, 3);
+    for (size_t i = 2; i < node->entry_count; i++)
+        node->entries[i].term = 2;
+    node->hard_state.commit = 2;
+    node->applied = 0;
+    net.options.promised_index = 7;
+    net.options.promised_term = 3;
+    testnet_start(&net, 3);
+    net.options.promised_index = net.options.promised_term = 0;
+    assert_true(raft_repairing(net.nodes[3].raft));
+    testnet_tick(&net, 3);
+    assert_false(raft_repairing(net.nodes[3].raft));
+    struct raft_status status;
+    raft_status(net.nodes[3].raft, &status);
+    assert_int_equal(status.hard_state.commit, 7);
+    assert_int_equal(raft_entry_term(net.nodes[3].raft, 5), 3);
+    testnet_check(&net);
+    testnet_deinit(&net);
+}
+
 static void
 test_a_late_repeat_does_no_harm(void **state)
 {
@@ -150,6 +187,7 @@ main(void)
         cmocka_unit_test(test_repaired_by_the_leader_it_had),
         cmocka_unit_test(test_repaired_of_everything),
         cmocka_unit_test(test_repaired_by_another_leader),
+        cmocka_unit_test(test_what_is_left_was_overwritten),
         cmocka_unit_test(test_a_late_repeat_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
