@@ -36,7 +36,7 @@ check: deps-check configure-tests  ## the quick gate: format, layers, lint, all 
 sim: build  ## simulate one seed (SEED=7), or SEEDS=100 of them
 	@$(BUILD)/skein sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-soak: configure-tests deps-fuzz  ## the long forms: 10,000 seeds of 3 and of 5 nodes, every gate; hours
+soak: configure-tests deps-fuzz deps-soak  ## the long forms: 10,000 seeds of 3 and of 5 nodes, every gate; hours
 	@ninja -C $(BUILD) $(NINJA_QUIET)
 	@BUILD=$(BUILD) tools/soak $(SOAK_SEEDS)
 

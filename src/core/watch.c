@@ -14,6 +14,12 @@
 #include "core/stall.h"
 #include "skein/metrics.h"
 
+#ifdef SKEIN_VALGRIND
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 #define WATCH_SIGNAL SIGURG
 /* After so long a sleep the next will be long, too: then a system call is cheaper than a wake. */
 #define REST_NS 5000000u
@@ -176,7 +182,7 @@ find_stack(struct watch *watch)
 struct watch *
 watch_open(struct skein_shard *shard, uint64_t stall_ns)
 {
-    if (shard->backend->ops->virtual_time || !take_signal())
+    if (shard->backend->ops->virtual_time || RUNNING_ON_VALGRIND || !take_signal())
         return NULL;
     struct watch *watch = mem_zalloc(sizeof(*watch));
     watch->shard = shard;

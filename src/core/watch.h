@@ -35,8 +35,9 @@ enum watch_word {
     WATCH_YIELD /* the quota is used up */
 };
 
-/* watch_open - for the calling thread. Where there is no timer to be had, time is virtual, or
- * somebody else uses the signal, nobody is told to yield and no stall is seen.
+/* watch_open - for the calling thread. Where there is no timer to be had, time is virtual, valgrind
+ * runs the program (each turn would be a stall, and it has no room for a signal's frame on a
+ * stack), or somebody else uses the signal, nobody is told to yield and no stall is seen.
  * @stall_ns: 0: do not look for stalls. Returns NULL when there is no watch. */
 struct watch *watch_open(struct skein_shard *shard, uint64_t stall_ns);
 /* watch_close - from the same thread; @watch may be NULL. */
