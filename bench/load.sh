@@ -66,6 +66,19 @@ run_once() {
     fi
 }
 
+# What earlier runs left to do (checkpoints, memory to be given back) is not the next one's cost: wait
+# until all systems together are below a twentieth of a core for a quarter of a second, 5 s at most.
+settle() {
+    local i before after system
+    for ((i = 0; i < 20; i++)); do
+        before=0 after=0
+        for system in $systems; do before=$((before + $(cpu_us "$system"))); done
+        sleep 0.25
+        for system in $systems; do after=$((after + $(cpu_us "$system"))); done
+        [ $((after - before)) -gt 12500 ] || return 0
+    done
+}
+
 # Prints a line "sample system operation shape repeat rate cpu_us p50_us". The count is what the last
 # run's rate makes in the wanted seconds, so the first run is a short one that is not counted.
 measure() {
@@ -77,6 +90,7 @@ measure() {
     fi
     count=$(awk -v rate="${rate_known[$known]}" -v seconds="$seconds" -v width="$width" \
         'BEGIN { n = int(rate * seconds / width); print (n < 1 ? 1 : n) * width }')
+    settle
     before=$(cpu_us "$system")
     run_once "$system" "$operation" "$shape" "$count"
     after=$(cpu_us "$system")
