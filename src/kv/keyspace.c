@@ -70,13 +70,22 @@ load_big_endian(const uint8_t *from, size_t bytes)
 }
 
 size_t
-kv_keyspace_table_key(struct kv_arg key, uint8_t *to)
+kv_keyspace_table_key_begin(struct kv_arg key, uint8_t *to, size_t room_bytes)
 {
+    size_t count = room_bytes - KEY_HEAD_BYTES;
+    if (count > key.count)
+        count = key.count;
     to[0] = 'k';
     store_big_endian(to + 1, kv_keyspace_hash(key), KEYSPACE_HASH_BYTES);
-    if (key.count)
-        memcpy(to + KEY_HEAD_BYTES, key.data, key.count);
-    return KEY_HEAD_BYTES + key.count;
+    if (count)
+        memcpy(to + KEY_HEAD_BYTES, key.data, count);
+    return KEY_HEAD_BYTES + count;
+}
+
+size_t
+kv_keyspace_table_key(struct kv_arg key, uint8_t *to)
+{
+    return kv_keyspace_table_key_begin(key, to, SIZE_MAX);
 }
 
 /* The table key of a user's key, in scratch; 0: longer than any key can be. */

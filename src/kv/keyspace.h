@@ -67,6 +67,8 @@ uint64_t kv_keyspace_hash(struct kv_arg key);
 /* kv_keyspace_table_key - the table key of @key, which may be stored; @to: KEYSPACE_KEY_HEAD_BYTES
  * and the key. Returns its bytes. */
 size_t kv_keyspace_table_key(struct kv_arg key, uint8_t *to);
+/* kv_keyspace_table_key_begin - its first @room_bytes bytes at the most. */
+size_t kv_keyspace_table_key_begin(struct kv_arg key, uint8_t *to, size_t room_bytes);
 /* kv_keyspace_advance - log time never goes back. */
 void kv_keyspace_advance(struct keyspace *keys, uint64_t time_ms);
 /* kv_keyspace_expire - remove at most @count_max keys that have expired, in the order of the index.

@@ -65,7 +65,7 @@ kv_machine_restore(struct machine *machine)
     return rc;
 }
 
-/* The table keys that a batch's commands read. */
+/* The table keys that are to be read. */
 struct warming {
     struct bytes keys[WARM_KEYS_MAX];
     size_t count;
@@ -74,8 +74,9 @@ struct warming {
 };
 
 static void
-add_key(struct warming *warming, struct kv_arg key)
+add_key(void *owner, struct kv_arg key)
 {
+    struct warming *warming = owner;
     if (warming->count == WARM_KEYS_MAX || key.count > KV_KEY_BYTES_MAX)
         return;
     warming->at[warming->count] = warming->room.count;
@@ -84,32 +85,8 @@ add_key(struct warming *warming, struct kv_arg key)
     warming->keys[warming->count++].count = bytes;
 }
 
-static void
-add_command(struct warming *warming, const struct kv_arg *argv, uint32_t argc)
-{
-    const struct kv_command *command = kv_data_command_find(argv[0]);
-    if (!command || command->key_step == 0 || !kv_command_arity_ok(command, argc))
-        return;
-    uint32_t last = command->last_key < 0 ? argc - 1 : (uint32_t)command->last_key;
-    for (uint32_t i = (uint32_t)command->first_key; i <= last; i += (uint32_t)command->key_step)
-        add_key(warming, argv[i]);
-}
-
-static void
-add_batch(struct machine *machine, struct warming *warming, struct bytes batch)
-{
-    struct kv_batch_reader reader;
-    uint32_t argc;
-    int rc = kv_batch_open(&reader, batch);
-    while (rc == 0) {
-        rc = kv_batch_next(&reader, &machine->argv, &machine->argv_capacity, &argc);
-        if (rc == 0)
-            add_command(warming, machine->argv, argc);
-    }
-}
-
 bool
-kv_machine_prepare(void *opaque, const struct bytes *commands, size_t count)
+kv_machine_disk_prepare(void *opaque, const struct bytes *commands, size_t count)
 {
     struct machine *machine = kv_machine_of(opaque);
     struct store_table *table = machine->keys.table;
@@ -119,8 +96,7 @@ kv_machine_prepare(void *opaque, const struct bytes *commands, size_t count)
     if (!table->ops->disk->is_cold(table))
         return rc > 0;
     struct warming *warming = mem_zalloc(sizeof(*warming));
-    for (size_t i = 0; i < count; i++)
-        add_batch(machine, warming, commands[i]);
+    kv_machine_each_key(machine, commands, count, add_key, warming);
     for (size_t i = 0; i < warming->count; i++)
         warming->keys[i].data = warming->room.data + warming->at[i];
     table->ops->disk->warm(table, warming->keys, warming->count);

@@ -28,6 +28,14 @@ void kv_machine_query(void *opaque, const struct replica_command *command,
 int kv_machine_snapshot_save(void *opaque, struct replica_sink *sink);
 int kv_machine_snapshot_load(void *opaque, struct replica_source *source);
 
+/* machine_prepare.c */
+typedef void kv_machine_key_fn(void *owner, struct kv_arg key);
+/* kv_machine_each_key - the keys that the commands of these batches name, in order; what cannot be
+ * read is left out. */
+void kv_machine_each_key(struct machine *machine, const struct bytes *commands, size_t count,
+                         kv_machine_key_fn *visit, void *owner);
+bool kv_machine_prepare(void *opaque, const struct bytes *commands, size_t count);
+
 /* machine_disk.c: what it does on a table that keeps itself on disk. */
 /*
  * The note of such a table: u8 version | u64 time_ms | u64 expired_total | u64 commands_total |
@@ -36,7 +44,7 @@ int kv_machine_snapshot_load(void *opaque, struct replica_source *source);
 /* kv_machine_restore - the machine's part of the note. 0; -SKEIN_ENOTFOUND: there is none;
  * -SKEIN_EFORMAT; a code of the table. */
 int kv_machine_restore(struct machine *machine) SKEIN_MUST_CHECK;
-bool kv_machine_prepare(void *opaque, const struct bytes *commands, size_t count);
+bool kv_machine_disk_prepare(void *opaque, const struct bytes *commands, size_t count);
 int kv_machine_persist(void *opaque, struct bytes note);
 int kv_machine_note(void *opaque, struct bytes *out_note);
 

@@ -119,6 +119,7 @@ const struct replica_machine_ops kv_machine_ops = {
     .snapshot_load = kv_machine_snapshot_load,
     .close = kv_machine_close,
     .failure = machine_failure,
+    .prepare = kv_machine_prepare,
 };
 
 const struct replica_machine_ops kv_machine_disk_ops = {
@@ -130,7 +131,7 @@ const struct replica_machine_ops kv_machine_disk_ops = {
     .snapshot_load = kv_machine_snapshot_load,
     .close = kv_machine_close,
     .failure = machine_failure,
-    .prepare = kv_machine_prepare,
+    .prepare = kv_machine_disk_prepare,
     .persist = kv_machine_persist,
     .note = kv_machine_note,
 };

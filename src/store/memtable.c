@@ -140,6 +140,7 @@ static const struct store_ops memtable_ops = {
     .close = memtable_close,
     .get = memtable_get,
     .put = memtable_put,
+    .prefetch = memtable_prefetch,
     .remove = memtable_remove,
     .clear = memtable_clear,
     .stats = memtable_stats,

@@ -49,6 +49,9 @@ void memtable_reclaim(struct memtable *table, size_t node_count_max);
 int memtable_put(struct store_table *base, const void *key, size_t key_bytes, struct bytes value);
 int memtable_remove(struct store_table *base, const void *key, size_t key_bytes);
 
+/* store/memtable_prefetch.c */
+void memtable_prefetch(struct store_table *base, const struct bytes *keys, size_t key_count);
+
 /* store/memtable_cursor.c */
 struct store_cursor *memtable_cursor_open(struct store_table *base, struct store_snapshot *snapshot,
                                           const void *key, size_t key_bytes);

@@ -113,10 +113,10 @@ search_equal_heads(const struct node *node, uint16_t low, const uint8_t *key, si
 }
 
 uint16_t
-node_search(const struct node *node, uint16_t first, const uint8_t *key, size_t key_bytes,
-            bool *out_found)
+node_search_heads(const struct node *node, uint16_t first, const uint8_t *key, size_t key_bytes,
+                  bool *out_equal)
 {
-    *out_found = false;
+    *out_equal = false;
     if (node->count <= first)
         return first;
     size_t prefix = node->prefix_bytes;
@@ -136,9 +136,18 @@ node_search(const struct node *node, uint16_t first, const uint8_t *key, size_t 
         left -= half;
     }
     uint16_t at = (uint16_t)(base - node->heads + (*base < head));
-    if (at == node->count || node->heads[at] != head)
-        return at;
-    return search_equal_heads(node, at, key, key_bytes, out_found);
+    *out_equal = at < node->count && node->heads[at] == head;
+    return at;
+}
+
+uint16_t
+node_search(const struct node *node, uint16_t first, const uint8_t *key, size_t key_bytes,
+            bool *out_found)
+{
+    bool equal;
+    uint16_t at = node_search_heads(node, first, key, key_bytes, &equal);
+    *out_found = false;
+    return equal ? search_equal_heads(node, at, key, key_bytes, out_found) : at;
 }
 
 uint16_t

@@ -100,6 +100,10 @@ struct node *node_clone(const struct node *node);
  */
 uint16_t node_search(const struct node *node, uint16_t first, const uint8_t *key, size_t key_bytes,
                      bool *out_found);
+/* node_search_heads - the same by the node's own memory only: what has the key's head may be below
+ * it. @out_equal: the position's head is the key's. */
+uint16_t node_search_heads(const struct node *node, uint16_t first, const uint8_t *key,
+                           size_t key_bytes, bool *out_equal);
 /* node_child_index - the child of a branch in which @key lies. */
 uint16_t node_child_index(const struct node *node, const uint8_t *key, size_t key_bytes);
 /* node_insert - @record (and @child, for branches) at @at; the node is not full. Takes both over.

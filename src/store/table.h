@@ -71,6 +71,12 @@ struct store_ops {
                struct bytes *out_value);
     /* put - insert or replace. Takes a reference of its own to @value; the key is copied. 0. */
     int (*put)(struct store_table *table, const void *key, size_t key_bytes, struct bytes value);
+    /*
+     * prefetch - these keys are looked up next: begin to bring what is on the way to them into the
+     * processor's caches, for all of them at once. A key may be cut short: how it begins is what
+     * counts. A help: nothing depends on it. NULL: there is nothing to gain.
+     */
+    void (*prefetch)(struct store_table *table, const struct bytes *keys, size_t key_count);
     /* remove - 0 or -SKEIN_ENOTFOUND. */
     int (*remove)(struct store_table *table, const void *key, size_t key_bytes);
     /* clear - remove every key. O(1) for the caller; memory is given back in steps. */

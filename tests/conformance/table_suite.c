@@ -224,6 +224,21 @@ step_snapshot(struct run *run, struct prng *prng)
     run->snapshot_count++;
 }
 
+/* Up to 40 keys, some there and some not, some cut short: nothing is to be seen of it. */
+static void
+prefetch(struct store_table *table, struct prng *prng, uint64_t spread)
+{
+    uint8_t room[40][KEY_BYTES_MAX];
+    struct bytes keys[40];
+    size_t count = prng_below(prng, 41);
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = draw_key(prng, spread, room[i]);
+        keys[i] = bytes_borrow(room[i], prng_chance(prng, 1, 4) ? bytes / 2 : bytes);
+    }
+    if (table->ops->prefetch)
+        table->ops->prefetch(table, keys, count);
+}
+
 static void
 step(struct run *run, struct prng *prng, uint64_t spread, uint64_t removes)
 {
@@ -255,6 +270,8 @@ step(struct run *run, struct prng *prng, uint64_t spread, uint64_t removes)
         check_range(run->table, NULL, &run->model, key, key_bytes);
     if (prng_chance(prng, 1, 200))
         check_stats(run->table, &run->model, run->snapshot_count);
+    if (prng_chance(prng, 1, 50))
+        prefetch(run->table, prng, spread);
     if (prng_chance(prng, 1, 6000)) {
         run->table->ops->clear(run->table);
         model_deinit(&run->model);
