@@ -17,7 +17,7 @@
 
 struct sim_flags {
     uint64_t seed, seeds, start, nodes, seconds, clients, fault_steps, jobs;
-    const char *trace, *history, *html, *faults, *mutation;
+    const char *trace, *history, *html, *faults, *set, *plan, *mutation;
     bool json, log, first, shuffle, shrink, members;
     enum kv_store store;
 };
@@ -81,6 +81,16 @@ static const struct flags_row rows[] = {
      .help = "only these kinds of faults, or none; they are named below",
      .parse = flags_parse_text,
      FLAGS_FIELD(struct sim_flags, faults)},
+    {.name = "set",
+     .value = "LIST",
+     .help = "NAME=VALUE, separated by commas: not as the seed draws it; see skein-sim(1)",
+     .parse = flags_parse_text,
+     FLAGS_FIELD(struct sim_flags, set)},
+    {.name = "plan",
+     .value = "FILE",
+     .help = "the same, NAME = VALUE on each line; --set counts more",
+     .parse = flags_parse_text,
+     FLAGS_FIELD(struct sim_flags, plan)},
     {.name = "fault-steps",
      .value = "N",
      .fallback = "0",
@@ -198,6 +208,10 @@ print_replay(const struct sim_flags *flags, const struct sim_run_options *run, u
     }
     if (run->faults_off && between[0] == ' ')
         printf(" --faults none");
+    if (run->settings.count) {
+        printf(" --set ");
+        sim_settings_print(&run->settings, stdout);
+    }
     if (flags->mutation)
         printf(" --mutation %s", flags->mutation);
     printf("\n");
@@ -418,6 +432,30 @@ select_mutation(const char *name)
 #endif
 }
 
+/* Returns whether what --plan and --set say can be used. */
+static bool
+take_settings(const struct sim_flags *flags, struct sim_settings *settings)
+{
+    char why[SIM_SETTINGS_WHY_BYTES] = "";
+    if (flags->plan) {
+        FILE *file = fopen(flags->plan, "r");
+        int rc = file ? sim_settings_read(settings, file, why) : -errno;
+        if (!file)
+            snprintf(why, sizeof(why), "%s", skein_error_text(rc));
+        if (file)
+            fclose(file);
+        if (rc < 0) {
+            fprintf(stderr, "skein sim: --plan %s: %s\n", flags->plan, why);
+            return false;
+        }
+    }
+    if (flags->set && sim_settings_list(settings, flags->set, why) < 0) {
+        fprintf(stderr, "skein sim: --set: %s\n", why);
+        return false;
+    }
+    return true;
+}
+
 int
 cmd_sim(int argc, char **argv)
 {
@@ -459,6 +497,8 @@ cmd_sim(int argc, char **argv)
                 flags.faults);
         return FLAGS_EXIT_USAGE;
     }
+    if (!take_settings(&flags, &run.settings))
+        return FLAGS_EXIT_USAGE;
     if (flags.shrink)
         return shrink_one(&flags, &run);
     return flags.seed ? run_one(&flags, &run) : run_many(&flags, &run);

@@ -103,6 +103,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->latency_shape = (enum sim_net_shape)pick(random, shapes, BASE_COUNT_OF(shapes));
     plan->piece_bytes_max = pick(random, pieces, BASE_COUNT_OF(pieces));
     draw_weights(plan, random);
+    sim_settings_apply(&options->settings, plan);
     if (options->members)
         change_members(plan);
     if (options->client_count)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "sim/cluster.h"
+#include "sim/settings.h"
 
 /*
  * One seed, from the first boot to the verdict.
@@ -25,12 +26,13 @@ struct sim_run_options {
     uint32_t faults_off;      /* a bit for each enum sim_fault that does not happen, and one behind
                                  them for trouble aimed at messages */
     uint32_t fault_steps_max; /* the nemesis rests after so many; 0: it does not */
-    FILE *trace;              /* NULL: none */
-    bool log;                 /* the nodes' log lines to standard error */
-    bool members;             /* three nodes of six begin, and an operator changes the members */
-    bool shuffle;             /* ready fibers run in an order drawn from the seed */
-    FILE *history;            /* where the clients' history goes; NULL: nowhere */
-    FILE *report;             /* where a history that does not fit is explained; NULL: nowhere */
+    struct sim_settings settings; /* what is not as the seed draws it */
+    FILE *trace;                  /* NULL: none */
+    bool log;                     /* the nodes' log lines to standard error */
+    bool members;  /* three nodes of six begin, and an operator changes the members */
+    bool shuffle;  /* ready fibers run in an order drawn from the seed */
+    FILE *history; /* where the clients' history goes; NULL: nowhere */
+    FILE *report;  /* where a history that does not fit is explained; NULL: nowhere */
 };
 
 struct sim_run_result {
