@@ -327,6 +327,11 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            " simulated seconds, %" PRIu64 " events, trace %016" PRIx64 "\n",
            result.checked_ops, result.failed_ops, result.unknown_ops,
            (uint64_t)(result.simulated_ns / SIM_SECOND), result.event_count, result.trace_hash);
+    printf("  reads: %" PRIu64 " linearizable, %" PRIu64 " lease, %" PRIu64 " follower, %" PRIu64
+           " stale; %" PRIu64 " writes in sessions, sent %" PRIu64 " times\n",
+           result.reads[REPLICA_LINEARIZABLE], result.reads[REPLICA_LEASE],
+           result.reads[REPLICA_FOLLOWER], result.reads[REPLICA_STALE], result.once_ops,
+           result.once_attempts);
     printf("  %" PRIu64 " crashes, %" PRIu64 " exits, %" PRIu64 " elections, %" PRIu64
            " disks joined, %" PRIu64 " logs repaired, %" PRIu64 " changes of members, %" PRIu64
            " blocks lost, %" PRIu64 " MiB at most on a node\n",

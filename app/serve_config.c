@@ -70,6 +70,11 @@ static const struct flags_row rows[] = {
     {"election-ticks", "N", "10",
      "Heartbeats missed before an election: this many to twice this many.", flags_parse_number,
      FIELD(node.replica.election_ticks), 3, 1000},
+    {"lease-drift-ppm", "PPM", "0",
+     "Let clients read by lease (SKEIN READ LEASE): by how much, in millionths, the clocks of two "
+     "nodes may differ in speed. 0: no leases. The same on every node, as --tick-ms and "
+     "--election-ticks then are; not on machines that are halted and moved while they run.",
+     flags_parse_number, FIELD(node.replica.lease_drift_ppm), 0, REPLICA_DRIFT_PPM_MAX},
     {"segment-bytes", "BYTES", "64M", "The size of one file of the log.", flags_parse_bytes,
      FIELD(node.replica.segment_bytes), MIB, GIB},
     {"checkpoint-log-bytes", "BYTES", "64M",

@@ -145,6 +145,7 @@ wake(struct backend *backend)
 static const struct backend_ops ops = {.name = "sim",
                                        .virtual_time = true,
                                        .now_ns = now_ns,
+                                       .boot_ns = now_ns,
                                        .wall_ns = wall_ns,
                                        .entropy = entropy,
                                        .submit = submit,

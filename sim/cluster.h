@@ -29,6 +29,8 @@
 #define SIM_FAULTS_MAX 24
 /* A simulated second that does nothing proves nothing. */
 #define SIM_CHECKED_PER_SECOND 10
+/* What the nodes are told of their clocks: two that are as wrong as SIM_FAULT_CLOCK makes them. */
+#define SIM_DRIFT_PPM 1010u
 
 enum sim_verdict {
     SIM_PASSED = 0,
@@ -104,6 +106,11 @@ struct sim_cluster {
     bool workload_stopping;
     uint32_t clients_done;
     uint64_t unknown_count, failed_count;
+    uint64_t once_count, once_attempts; /* writes in sessions that were done, and what they took */
+    uint64_t level_counts[4];           /* reads that were answered, by enum replica_level */
+    uint64_t *event_times;              /* of the history's events */
+    size_t event_count, event_capacity;
+    uint32_t stale_process;
     uint32_t epoch; /* of the keys (workload.h) */
     uint64_t epoch_began_ns, epoch_unknown_count;
 

@@ -233,6 +233,9 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
     result->checked_ops = skein_linear_checked_count(cluster->history);
     result->failed_ops = cluster->failed_count;
     result->unknown_ops = cluster->unknown_count;
+    result->once_ops = cluster->once_count;
+    result->once_attempts = cluster->once_attempts;
+    memcpy(result->reads, cluster->level_counts, sizeof(result->reads));
     result->elections = cluster->elections;
     result->joins = cluster->joins;
     result->repairs = cluster->repairs;
@@ -291,4 +294,5 @@ sim_run(const struct sim_run_options *options, struct sim_run_result *out_result
     sim_world_close(&cluster.world);
     skein_linear_close(cluster.history);
     mem_free(cluster.clients);
+    mem_free(cluster.event_times);
 }

@@ -39,6 +39,8 @@ struct sim_run_result {
     enum sim_verdict verdict;
     char reason[768];
     uint64_t checked_ops, failed_ops, unknown_ops;
+    uint64_t once_ops, once_attempts; /* writes in sessions that were done, and how often sent */
+    uint64_t reads[4];                /* answered ones, by enum replica_level */
     uint64_t simulated_ns, event_count, trace_hash;
     uint64_t member_changes;
     uint64_t crashes, exits, elections, joins, repairs, checkpoints, snapshots, forged_dropped,

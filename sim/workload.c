@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/workload.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,55 @@
  * open, and either way the client goes to another node.
  */
 
+/* What a write in a session has, in timeouts of a client. */
+#define ONCE_TIMEOUTS 2
+/* Stale reads overlap: each is a process of its own. */
+#define STALE_PROCESS_MIN 100000u
+
 static struct skein_linear_value
 text_value(const char *text)
 {
     return (struct skein_linear_value){text, strlen(text)};
+}
+
+/* When each event of the history was; the C library's heap is current. */
+static void
+note_events(struct sim_cluster *cluster)
+{
+    while (cluster->event_count < skein_linear_event_count(cluster->history)) {
+        mem_grow(&cluster->event_times, &cluster->event_capacity, cluster->event_count,
+                 sizeof(cluster->event_times[0]));
+        cluster->event_times[cluster->event_count++] = cluster->world.now_ns;
+    }
+}
+
+/* How many events there were before @at_ns. */
+static uint64_t
+events_before(const struct sim_cluster *cluster, uint64_t at_ns)
+{
+    size_t low = 0, high = cluster->event_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (cluster->event_times[middle] < at_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A stale read has to see what was answered its bound before it began, by a clock that may be a
+ * little slow: it counts as called then. */
+static void
+record_stale(struct sim_client *client, struct workload_op *op)
+{
+    struct sim_cluster *cluster = client->cluster;
+    uint64_t back_ns = client->stale_ns + client->stale_ns / 500 + SIM_MS;
+    uint64_t now_ns = cluster->world.now_ns;
+    uint64_t event = events_before(cluster, back_ns < now_ns ? now_ns - back_ns : 0);
+    op->number = skein_linear_call_behind(
+        cluster->history, event, STALE_PROCESS_MIN + cluster->stale_process++, op->kind,
+        text_value(op->key), text_value(op->arg), SKEIN_LINEAR_ABSENT, now_ns);
 }
 
 static void
@@ -27,9 +73,13 @@ begin_op(struct sim_client *client, uint32_t slot)
     if (!op->recorded)
         return;
     struct mem_arena *previous = mem_arena_set_current(NULL);
-    op->number = skein_linear_call(cluster->history, client->number * PIPELINE_MAX + slot, op->kind,
-                                   text_value(op->key), text_value(op->arg), SKEIN_LINEAR_ABSENT,
-                                   cluster->world.now_ns);
+    if (client->level == REPLICA_STALE && op->kind == SKEIN_LINEAR_READ)
+        record_stale(client, op);
+    else
+        op->number = skein_linear_call(cluster->history, client->number * PIPELINE_MAX + slot,
+                                       op->kind, text_value(op->key), text_value(op->arg),
+                                       SKEIN_LINEAR_ABSENT, cluster->world.now_ns);
+    note_events(cluster);
     mem_arena_set_current(previous);
     sim_trace_text(&cluster->world.trace, client->number, "client.call", "%s %s %.40s",
                    skein_linear_kind_name(op->kind), op->key, op->arg);
@@ -49,6 +99,8 @@ end_op(struct sim_client *client, uint32_t slot, enum ending ending, bool has_ob
         client->done_count++;
     if (!op->recorded)
         return;
+    if (ending == ENDED_OK && op->kind == SKEIN_LINEAR_READ)
+        cluster->level_counts[client->level]++;
     struct mem_arena *previous = mem_arena_set_current(NULL);
     if (ending == ENDED_OK) {
         skein_linear_ok(cluster->history, op->number, has_observed, observed,
@@ -60,6 +112,7 @@ end_op(struct sim_client *client, uint32_t slot, enum ending ending, bool has_ob
         skein_linear_unknown(cluster->history, op->number);
         cluster->unknown_count++;
     }
+    note_events(cluster);
     mem_arena_set_current(previous);
 }
 
@@ -150,6 +203,33 @@ leave_node(struct sim_client *client)
     client->connection = NULL;
 }
 
+/* Each connection has a level of reads of its own. False: it broke. */
+static bool
+draw_level(struct sim_client *client)
+{
+    static const uint64_t bounds_ms[] = {0, 20, 100, 400, 2000};
+    char bound[16];
+    const char *argv[] = {"SKEIN", "READ", NULL, bound};
+    struct kv_reply reply = {0};
+    uint64_t ms = bounds_ms[skein_random() % BASE_COUNT_OF(bounds_ms)];
+    enum replica_level level = (enum replica_level)(skein_random() % (REPLICA_STALE + 1));
+    if (client->last_reads)
+        level = REPLICA_LINEARIZABLE;
+    client->level = level;
+    client->stale_ns = ms * SIM_MS;
+    if (level == REPLICA_LINEARIZABLE)
+        return true;
+    argv[2] = replica_level_name(level);
+    snprintf(bound, sizeof(bound), "%llu", (unsigned long long)ms);
+    int rc = kv_client_call(client->connection, &reply, skein_deadline_in(400 * SIM_MS),
+                            level == REPLICA_STALE ? 4 : 3, argv);
+    if (rc == 0 && begins_with(reply.text, "REFUSED"))
+        sim_violation(client->cluster, SIM_SAFETY, "SKEIN READ %s is refused: %.*s", argv[2],
+                      (int)reply.text.count, (const char *)reply.text.data);
+    kv_reply_deinit(&reply);
+    return rc == 0;
+}
+
 static int
 ensure_connected(struct sim_client *client)
 {
@@ -161,6 +241,8 @@ ensure_connected(struct sim_client *client)
     int rc = kv_client_connect(&client->connection, &addr, skein_deadline_in(400 * SIM_MS));
     if (rc < 0)
         return rc == -SKEIN_ECANCELED ? rc : skein_sleep(skein_deadline_in(20 * SIM_MS));
+    if (!draw_level(client))
+        leave_node(client);
     return 0;
 }
 
@@ -188,6 +270,32 @@ carry_out(struct sim_client *client, uint32_t count)
         leave_node(client);
 }
 
+/* One write in a session, from node to node until it is answered: unknown only when its time is
+ * over, or its session. */
+static void
+carry_out_once(struct sim_client *client)
+{
+    struct sim_cluster *cluster = client->cluster;
+    const struct workload_op *op = &client->ops[0];
+    struct kv_reply reply = {0};
+    uint64_t attempts = kv_caller_attempts(client->caller);
+    begin_op(client, 0);
+    int rc =
+        kv_caller_call(client->caller, op->argv, op->argc,
+                       skein_deadline_in(ONCE_TIMEOUTS * cluster->plan.client_timeout_ns), &reply);
+    if (rc == 0) {
+        cluster->once_count += reply.type != KV_REPLY_ERROR;
+        (void)take_reply(client, 0, &reply);
+    } else {
+        bool failed = rc == -SKEIN_ENOLEADER || rc == -ECONNREFUSED;
+        sim_trace_text(&cluster->world.trace, client->number, "client.error", "once: %s",
+                       skein_error_name(rc));
+        end_op(client, 0, failed ? ENDED_FAILED : ENDED_UNKNOWN, false, SKEIN_LINEAR_ABSENT);
+    }
+    cluster->once_attempts += kv_caller_attempts(client->caller) - attempts;
+    kv_reply_deinit(&reply);
+}
+
 static void
 work(struct sim_client *client)
 {
@@ -199,7 +307,10 @@ work(struct sim_client *client)
             continue;
         uint32_t count = skein_random() % 5 == 0 ? 2 + (uint32_t)(skein_random() % 4) : 1;
         workload_draw(client, count);
-        carry_out(client, count);
+        if (count == 1 && client->ops[0].kind != SKEIN_LINEAR_READ && skein_random() % 2 == 0)
+            carry_out_once(client);
+        else
+            carry_out(client, count);
         if (skein_sleep(skein_deadline_in(skein_random() % cluster->plan.think_ns_max)) < 0)
             return;
     }
@@ -225,10 +336,25 @@ read_all(struct sim_client *client)
 }
 
 static void
+open_caller(struct sim_client *client)
+{
+    static const uint64_t ttls_ms[] = {5000, 60000};
+    struct skein_addr addrs[REPLICA_NODES_MAX];
+    uint32_t count = client->cluster->plan.node_count;
+    for (uint32_t i = 0; i < count; i++)
+        addrs[i] = sim_host_addr(1 + (client->number + i) % count, SIM_CLIENT_PORT);
+    kv_caller_open(&client->caller, addrs, count, ttls_ms[skein_random() % BASE_COUNT_OF(ttls_ms)]);
+}
+
+static void
 client_fiber(void *arg)
 {
     struct sim_client *client = arg;
+    open_caller(client);
     work(client);
+    kv_caller_close(client->caller, skein_deadline_in(400 * SIM_MS));
+    client->last_reads = true;
+    leave_node(client);
     read_all(client);
     leave_node(client);
     client->cluster->clients_done++;

@@ -2,7 +2,7 @@
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H
 
-#include "kv/client.h"
+#include "kv/caller.h"
 #include "sim/cluster.h"
 
 /* Between the clients (workload.c) and what they ask (workload_draw.c). */
@@ -35,6 +35,10 @@ struct sim_client {
     uint32_t number; /* from 1 */
     uint32_t node;   /* where it is, or was last */
     struct kv_client *connection;
+    enum replica_level level; /* of the connection's reads */
+    uint64_t stale_ns;
+    bool last_reads;          /* linearizable from now on */
+    struct kv_caller *caller; /* for what is carried out once */
     uint64_t value_sequence;
     uint64_t done_count, mark_count;
     struct workload_op ops[PIPELINE_MAX];

@@ -44,6 +44,7 @@ enum skein_error {
     SKEIN_EREFUSED,         /* would be harmful; it can be forced */
     SKEIN_EREMOVED,         /* this node is no member of the cluster any more */
     SKEIN_ESESSION,         /* no such session, or it expired; this attempt was not applied */
+    SKEIN_ESTALE,           /* this node cannot show that its state is fresh enough for the read */
     SKEIN_EREPEATED,        /* applied or passed over before, and its reply is not kept any more */
 };
 

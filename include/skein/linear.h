@@ -125,6 +125,18 @@ void skein_linear_close(struct skein_linear_history *history);
 size_t skein_linear_call(struct skein_linear_history *history, uint32_t process, uint32_t kind,
                          struct skein_linear_value key, struct skein_linear_value arg,
                          struct skein_linear_value arg2, uint64_t time_ns);
+/* skein_linear_event_count - calls and returns so far. */
+uint64_t skein_linear_event_count(const struct skein_linear_history *history);
+/*
+ * skein_linear_call_behind - as skein_linear_call, but it counts as called right behind the
+ * @event-th event (of skein_linear_event_count): a read that may be as old as that. Several
+ * operations of a process may then be open at a time; a file that is written of them is read again
+ * only if each has a process of its own.
+ */
+size_t skein_linear_call_behind(struct skein_linear_history *history, uint64_t event,
+                                uint32_t process, uint32_t kind, struct skein_linear_value key,
+                                struct skein_linear_value arg, struct skein_linear_value arg2,
+                                uint64_t time_ns);
 /* skein_linear_ok - it returned with @observed now. @has_observed: false when the operation tells
  * nothing but that it was done. */
 void skein_linear_ok(struct skein_linear_history *history, size_t op, bool has_observed,

@@ -90,6 +90,10 @@ struct skein_replica_options {
     uint64_t keep_log_bytes;       /* 0: 16 MiB; kept behind a checkpoint for slow followers */
     uint64_t pending_bytes_max;    /* 0: 64 MiB of commands that wait here */
     uint64_t command_bytes_max;    /* 0: 16 MiB; at most 32 MiB */
+    /* For SKEIN_READ_LEASE: by how much, in millionths, the clocks of two nodes may differ in
+     * speed; at most 100,000. 0: no leases. Then tick_ns and election_ticks are the same on every
+     * node. */
+    uint32_t lease_drift_ppm;
 };
 
 struct skein_replica;
@@ -122,6 +126,24 @@ ssize_t skein_replica_write(struct skein_replica *replica, const void *command, 
                             void *reply, size_t capacity, uint64_t deadline_ns) SKEIN_MUST_CHECK;
 ssize_t skein_replica_read(struct skein_replica *replica, const void *command, size_t count,
                            void *reply, size_t capacity, uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
+/* How fresh a read is (docs/guide.md, "Reads"). */
+enum skein_read_level {
+    SKEIN_READ_LINEARIZABLE, /* as skein_replica_read */
+    SKEIN_READ_LEASE,        /* the same, without asking the other nodes, as long as clocks keep to
+                                lease_drift_ppm and no machine is halted without its clock's knowing */
+    SKEIN_READ_FOLLOWER,     /* as linearizable; this node answers, the leader only confirms */
+    SKEIN_READ_STALE         /* this node answers: sees what was answered stale_ns before */
+};
+/*
+ * skein_replica_read_at - as skein_replica_read, at @level. @stale_ns: for SKEIN_READ_STALE.
+ * **Returns** in addition -SKEIN_EREFUSED: SKEIN_READ_LEASE without lease_drift_ppm; -SKEIN_ESTALE:
+ * until the deadline this node could not show that its state is fresh enough; -SKEIN_EINVALID: no
+ * such level.
+ */
+ssize_t skein_replica_read_at(struct skein_replica *replica, enum skein_read_level level,
+                              uint64_t stale_ns, const void *command, size_t count, void *reply,
+                              size_t capacity, uint64_t deadline_ns) SKEIN_MUST_CHECK;
 
 /*
  * Sessions: a write that is carried out once, however often it is sent (docs/guide.md, "Exactly

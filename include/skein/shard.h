@@ -92,6 +92,9 @@ struct backend *skein_shard_backend(void);
 
 /* skein_now_ns - monotonic time, read from the backend. */
 uint64_t skein_now_ns(void);
+/* skein_boot_ns - monotonic time that goes on while the machine is suspended, from another origin.
+ */
+uint64_t skein_boot_ns(void);
 /* skein_wall_ns - nanoseconds since 1970. */
 uint64_t skein_wall_ns(void);
 /* skein_entropy - @count random bytes of the backend. */

@@ -27,6 +27,25 @@ history_bytes(const struct skein_linear_history *history)
     return history->values.bytes + history->op_capacity * sizeof(struct op);
 }
 
+uint64_t
+skein_linear_event_count(const struct skein_linear_history *history)
+{
+    return history->next_seq - 1;
+}
+
+size_t
+skein_linear_call_behind(struct skein_linear_history *history, uint64_t event, uint32_t process,
+                         uint32_t kind, struct skein_linear_value key,
+                         struct skein_linear_value arg, struct skein_linear_value arg2,
+                         uint64_t time_ns)
+{
+    skein_assert(event < history->next_seq);
+    size_t op = skein_linear_call(history, process, kind, key, arg, arg2, time_ns);
+    history->ops[op].call_seq = event;
+    history->next_seq--;
+    return op;
+}
+
 size_t
 skein_linear_call(struct skein_linear_history *history, uint32_t process, uint32_t kind,
                   struct skein_linear_value key, struct skein_linear_value arg,

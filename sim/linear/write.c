@@ -18,7 +18,10 @@ static int
 compare_events(const void *a, const void *b)
 {
     const struct event *x = a, *y = b;
-    return x->seq < y->seq ? -1 : x->seq > y->seq;
+    if (x->seq != y->seq)
+        return x->seq < y->seq ? -1 : 1;
+    /* skein_linear_call_behind: a call has the number of the event that it stands behind. */
+    return (int)y->is_return - (int)x->is_return;
 }
 
 void

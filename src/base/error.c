@@ -30,6 +30,7 @@ static const struct {
     {SKEIN_EREFUSED, "EREFUSED", "refused, because it would do harm"},
     {SKEIN_EREMOVED, "EREMOVED", "removed from the cluster"},
     {SKEIN_ESESSION, "ESESSION", "no such session, or it has expired"},
+    {SKEIN_ESTALE, "ESTALE", "this node cannot show that its state is fresh enough"},
     {SKEIN_EREPEATED, "EREPEATED", "carried out before, and the reply is not kept any more"},
 };
 

@@ -35,6 +35,8 @@ static const char *const names[MUTATION_COUNT] = {
     [MUTATION_CHECKPOINT_UNSYNCED] = "checkpoint-unsynced",
     [MUTATION_LOCAL_CLOCK] = "local-clock",
     [MUTATION_SESSIONS_FORGOTTEN] = "sessions-forgotten",
+    [MUTATION_LEASE_TOO_LONG] = "lease-too-long",
+    [MUTATION_STALE_UNBOUNDED] = "stale-unbounded",
     [MUTATION_JOINT_SKIPPED] = "joint-skipped",
 };
 

@@ -44,6 +44,8 @@ enum mutation {
     MUTATION_LOCAL_CLOCK, /* keys expire by each node's own clock instead of the log's time */
     MUTATION_SESSIONS_FORGOTTEN, /* checkpoints hold no sessions */
     MUTATION_JOINT_SKIPPED,      /* many members change at once, without a joint configuration */
+    MUTATION_LEASE_TOO_LONG,     /* a lease is kept four times as long as the voters promised */
+    MUTATION_STALE_UNBOUNDED,    /* stale reads are answered however old the state is */
     MUTATION_COUNT
 };
 

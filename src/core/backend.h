@@ -157,6 +157,8 @@ struct backend_ops {
     bool virtual_time;
     /* Monotonic nanoseconds; never goes back. */
     uint64_t (*now_ns)(struct backend *backend);
+    /* The same, but for the time that the machine was suspended, which counts here. */
+    uint64_t (*boot_ns)(struct backend *backend);
     /* Nanoseconds since 1970, as the node believes; may jump. */
     uint64_t (*wall_ns)(struct backend *backend);
     void (*entropy)(struct backend *backend, void *data, size_t count);

@@ -43,6 +43,7 @@ clock_world_wait(struct backend *backend, uint64_t deadline_ns)
 static const struct backend_ops clock_world_ops = {.name = "clock",
                                                    .virtual_time = true,
                                                    .now_ns = clock_world_now,
+                                                   .boot_ns = clock_world_now,
                                                    .wall_ns = clock_world_now,
                                                    .entropy = clock_world_entropy,
                                                    .wait = clock_world_wait};

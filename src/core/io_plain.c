@@ -31,6 +31,12 @@ plain_monotonic_ns(void)
 }
 
 uint64_t
+plain_boot_ns(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
+uint64_t
 plain_wall_ns(void)
 {
     return read_clock(CLOCK_REALTIME);

@@ -27,6 +27,7 @@ union plain_sockaddr {
 };
 
 uint64_t plain_monotonic_ns(void);
+uint64_t plain_boot_ns(void);
 uint64_t plain_wall_ns(void);
 void plain_entropy(void *data, size_t count);
 

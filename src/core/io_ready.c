@@ -33,6 +33,12 @@ ready_now_ns(struct backend *backend)
 }
 
 uint64_t
+ready_boot_ns(struct backend *backend)
+{
+    return plain_boot_ns();
+}
+
+uint64_t
 ready_wall_ns(struct backend *backend)
 {
     return plain_wall_ns();

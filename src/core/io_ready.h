@@ -72,6 +72,7 @@ struct ready *ready_of(struct backend *backend);
 
 /* The functions of struct backend_ops. */
 uint64_t ready_now_ns(struct backend *backend);
+uint64_t ready_boot_ns(struct backend *backend);
 uint64_t ready_wall_ns(struct backend *backend);
 void ready_entropy(struct backend *backend, void *data, size_t count);
 void ready_submit(struct backend *backend, struct backend_op *op);

@@ -113,6 +113,7 @@ static const struct ready_poller poller = {.watch = watch, .forget = forget, .sl
 static const struct backend_ops poll_ops = {
     .name = "poll",
     .now_ns = ready_now_ns,
+    .boot_ns = ready_boot_ns,
     .wall_ns = ready_wall_ns,
     .entropy = ready_entropy,
     .submit = ready_submit,

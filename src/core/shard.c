@@ -223,6 +223,13 @@ skein_now_ns(void)
 }
 
 uint64_t
+skein_boot_ns(void)
+{
+    struct backend *backend = skein_shard_backend();
+    return backend->ops->boot_ns(backend);
+}
+
+uint64_t
 skein_wall_ns(void)
 {
     struct backend *backend = skein_shard_backend();

@@ -38,6 +38,12 @@ on_now_ns(struct backend *backend)
 }
 
 static uint64_t
+on_boot_ns(struct backend *backend)
+{
+    return plain_boot_ns();
+}
+
+static uint64_t
 on_wall_ns(struct backend *backend)
 {
     return plain_wall_ns();
@@ -372,6 +378,7 @@ on_wake(struct backend *backend)
 static const struct backend_ops uring_ops = {
     .name = "io_uring",
     .now_ns = on_now_ns,
+    .boot_ns = on_boot_ns,
     .wall_ns = on_wall_ns,
     .entropy = on_entropy,
     .submit = on_submit,

@@ -207,6 +207,7 @@ front_wake(struct backend *backend)
 static const struct backend_ops front_ops = {
     .name = "test",
     .now_ns = front_now_ns,
+    .boot_ns = front_now_ns,
     .wall_ns = front_wall_ns,
     .entropy = front_entropy,
     .submit = front_submit,

@@ -120,13 +120,19 @@ begins_with(const struct kv_reply *reply, const char *word)
            memcmp(reply->text.data, word, count) == 0;
 }
 
-/* Errors that another node, or this one later, may not give. */
+/* Errors that another node, or this one later, may not give: what they say is not of the command.
+ */
 static bool
 is_passing(const struct kv_reply *reply)
 {
-    return begins_with(reply, "NOLEADER") || begins_with(reply, "UNKNOWN") ||
-           begins_with(reply, "BUSY") || begins_with(reply, "STOPPING") ||
-           begins_with(reply, "DISKFAILED");
+    static const char *const words[] = {
+        "NOLEADER", "UNKNOWN", "BUSY", "STOPPING", "DISKFAILED", "STALE",
+        /* A connection's end, kv/face.c and kv/conn.c. */
+        "ERR max number of clients", "ERR this node cannot serve", "ERR the memory of this node"};
+    for (size_t i = 0; i < BASE_COUNT_OF(words); i++)
+        if (begins_with(reply, words[i]))
+            return true;
+    return false;
 }
 
 /* A session to write in. 0; 1: not now; -SKEIN_EPROTO. */

@@ -15,7 +15,8 @@
  *           a read: as it is
  *                   |
  *     reply, or an error that is final --> the caller
- *     NOLEADER UNKNOWN BUSY STOPPING DISKFAILED, connection lost --> the next node, after a pause
+ *     an error of the node's and not the command's, connection lost --> the next node, after a
+ * pause
  *
  * The session is opened with the first write, and again when it expired between two writes.
  */
@@ -36,8 +37,8 @@ void kv_caller_open(struct kv_caller **out_caller, const struct skein_addr *addr
  * **Returns** 0; -SKEIN_EUNKNOWN: the deadline passed, and the write may have been or may yet be
  * carried out; -SKEIN_ENOLEADER: it passed, and nothing was or will be carried out;
  * -SKEIN_EREPEATED: the write was carried out, but its reply is lost; -SKEIN_ECANCELED (of a write:
- * outcome unknown); -SKEIN_EPROTO: a node does not speak as one; -ECONNREFUSED: nobody listens at any
- * of the addresses, and never has for this caller. kv_caller_why says more.
+ * outcome unknown); -SKEIN_EPROTO: a node does not speak as one; -ECONNREFUSED: nobody listens at
+ * any of the addresses, and never has for this caller. kv_caller_why says more.
  * **Runs on** a fiber, suspends.
  */
 int kv_caller_call(struct kv_caller *caller, const struct kv_arg *argv, uint32_t argc,

@@ -38,11 +38,15 @@ answer_all(struct kv_conn *conn, const struct turn *turn, int rc)
 }
 
 static int
-submit(struct kv_face *face, bool write, struct bytes command, struct bytes *out_reply)
+submit(struct kv_conn *conn, bool write, struct bytes command, struct bytes *out_reply)
 {
+    struct kv_face *face = conn->face;
     uint64_t begun_ns = skein_coarse_now_ns();
-    int rc = replica_submit(face->options.replica, write ? REPLICA_WRITE : REPLICA_READ, command,
-                            begun_ns + face->options.command_timeout_ns, out_reply);
+    uint64_t deadline_ns = begun_ns + face->options.command_timeout_ns;
+    int rc = write ? replica_submit(face->options.replica, REPLICA_WRITE, command, deadline_ns,
+                                    out_reply)
+                   : replica_read(face->options.replica, conn->level, conn->stale_ns, command,
+                                  deadline_ns, out_reply);
     kv_face_metrics_batch(face, write, skein_coarse_now_ns() - begun_ns);
     return rc;
 }
@@ -67,7 +71,7 @@ flush_batch(struct kv_conn *conn, struct turn *turn)
         wire_writer_deinit(&face->batch);
     int rc = buf ? -SKEIN_EBUSY : -SKEIN_ENOMEM;
     if (buf && face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
-        rc = submit(face, sent.write, command, &reply);
+        rc = submit(conn, sent.write, command, &reply);
     bytes_unref(&command);
     face->stats.batches++;
     if (rc < 0)

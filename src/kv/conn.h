@@ -27,6 +27,7 @@
  *   BUSY        overloaded                                not applied
  *   ERR         too large, or an error with its name      not applied
  *   DISKFAILED  this node's disk failed                   not applied
+ *   STALE       a stale read: the state may be older       not applied
  *   STOPPING    this node is shutting down                not applied
  *   NOSESSION   SKEIN ONCE: no such session, or expired   not by this copy; of earlier ones unknown
  *   REPEATED    SKEIN ONCE: its reply is not kept         by an earlier copy, or passed over
@@ -50,8 +51,10 @@ struct kv_conn {
     uint64_t commands;
     struct skein_addr peer;
     int handle;
-    bool receiving; /* waits for a command: may be cancelled without harm */
-    bool closing;   /* close when the replies are sent */
+    bool receiving;           /* waits for a command: may be cancelled without harm */
+    bool closing;             /* close when the replies are sent */
+    enum replica_level level; /* of its reads: SKEIN READ */
+    uint64_t stale_ns;
     char name[KV_CONN_NAME_BYTES_MAX + 1];
     char lib_name[KV_CONN_NAME_BYTES_MAX + 1];
     char lib_version[KV_CONN_NAME_BYTES_MAX + 1];

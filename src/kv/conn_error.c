@@ -48,6 +48,10 @@ kv_conn_error(struct wire_writer *out, int rc, bool read, uint64_t timeout_ns)
         kv_reply_error(out, "STOPPING this node is shutting down; the command was not applied, use "
                             "another node");
         return;
+    case -SKEIN_ESTALE:
+        kv_reply_error(out, "STALE this node cannot show that its state is as fresh as this read "
+                            "asks for; try again, or another node");
+        return;
     case -SKEIN_ESESSION:
         kv_reply_error(out, "NOSESSION no such session, or it has expired; whether an earlier copy "
                             "of this write was applied is not known");

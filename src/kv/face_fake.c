@@ -113,6 +113,28 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
 }
 
 int
+replica_read(struct replica *replica, enum replica_level level, uint64_t stale_ns,
+             struct bytes command, uint64_t deadline_ns, struct bytes *out_reply)
+{
+    the_fake->level = level;
+    the_fake->stale_ns = stale_ns;
+    return replica_submit(replica, REPLICA_READ, command, deadline_ns, out_reply);
+}
+
+bool
+replica_has_leases(const struct replica *replica)
+{
+    return the_fake->has_leases;
+}
+
+const char *
+replica_level_name(enum replica_level level)
+{
+    static const char *const names[] = {"linearizable", "lease", "follower", "stale"};
+    return level < BASE_COUNT_OF(names) ? names[level] : NULL;
+}
+
+int
 replica_submit_once(struct replica *replica, uint64_t session, uint64_t sequence,
                     struct bytes command, uint64_t deadline_ns, struct bytes *out_reply)
 {

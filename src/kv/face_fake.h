@@ -37,7 +37,10 @@ struct fake {
     struct replica_change change; /* the last one begun */
     uint32_t transferred_to;
     uint64_t session, sequence, ttl_ms; /* of the last write in a session, or opening */
-    uint32_t waiting;                   /* parked at the gate */
+    enum replica_level level;           /* of the last read */
+    uint64_t stale_ns;
+    bool has_leases;
+    uint32_t waiting; /* parked at the gate */
     void (*body)(struct fake *fake);
 };
 

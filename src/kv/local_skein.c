@@ -34,6 +34,8 @@ static const char *const help[] = {
     "    Hand leadership over, to the voter that is best up to date or to this one.",
     "MEMBERS",
     "    Return the members, and how the last change on this node stands.",
+    "READ [LINEARIZABLE|LEASE|FOLLOWER|STALE <milliseconds>]",
+    "    How fresh this connection's reads are; without an argument, return it.",
     "SESSION OPEN [<milliseconds>] | CLOSE <session>",
     "    A session for writes that are applied once, kept so long without use.",
     "ONCE <session> <sequence> <command> [<arg> ...]",
@@ -186,6 +188,40 @@ skein_members(struct kv_local *local)
     wire_writer_deinit(&text);
 }
 
+#define STALE_MS_MAX 3600000
+
+static void
+skein_read(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
+{
+    struct kv_conn *conn = local->conn;
+    enum replica_level level = REPLICA_LINEARIZABLE;
+    int64_t ms = 0;
+    if (argc == 0) {
+        kv_reply_simple(local->out, replica_level_name(conn->level));
+        return;
+    }
+    while (replica_level_name(level) && !kv_local_is(&argv[0], replica_level_name(level)))
+        level++;
+    bool stale = level == REPLICA_STALE;
+    if (!replica_level_name(level) || argc != 1u + stale ||
+        (stale &&
+         (!kv_resp_integer(argv[1].data, argv[1].count, &ms) || ms < 0 || ms > STALE_MS_MAX))) {
+        kv_reply_errorf(local->out,
+                        "ERR a read is LINEARIZABLE, LEASE, FOLLOWER or STALE <0 to %d "
+                        "milliseconds>",
+                        STALE_MS_MAX);
+        return;
+    }
+    if (level == REPLICA_LEASE && !replica_has_leases(local->face->options.replica)) {
+        kv_reply_error(local->out, "REFUSED this node was not told by how much clocks may differ: "
+                                   "start every node with --lease-drift-ppm");
+        return;
+    }
+    conn->level = level;
+    conn->stale_ns = (uint64_t)ms * 1000000;
+    kv_reply_simple(local->out, "OK");
+}
+
 void
 kv_local_skein(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
 {
@@ -194,7 +230,9 @@ kv_local_skein(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
             skein_change(local, changes[i].kind, argv + 2, argc - 2);
             return;
         }
-    if (kv_local_is(&argv[1], "transfer"))
+    if (kv_local_is(&argv[1], "read"))
+        skein_read(local, argv + 2, argc - 2);
+    else if (kv_local_is(&argv[1], "transfer"))
         skein_transfer(local, argv + 2, argc - 2);
     else if (kv_local_is(&argv[1], "members") && argc == 2)
         skein_members(local);

@@ -259,6 +259,43 @@ once(void **state)
 }
 
 static void
+levels_body(struct fake *fake)
+{
+    static const char wrong[] = "-ERR a read is LINEARIZABLE, LEASE, FOLLOWER or STALE <0 to "
+                                "3600000 milliseconds>\r\n";
+    static const char *const senseless[] = {
+        "skein read fresh\r\n",         "skein read stale\r\n",     "skein read stale -1\r\n",
+        "skein read stale 3600001\r\n", "skein read stale 1 1\r\n", "skein read follower 1\r\n"};
+    for (size_t i = 0; i < BASE_COUNT_OF(senseless); i++)
+        fake_exchange(fake, senseless[i], wrong);
+    fake_exchange(fake, "get k\r\nskein read\r\n", "$1\r\nk\r\n+linearizable\r\n");
+    CHECK(&fake->check, fake->level == REPLICA_LINEARIZABLE);
+    fake_exchange(fake, "skein read stale 250\r\nget k\r\nskein read\r\n",
+                  "+OK\r\n$1\r\nk\r\n+stale\r\n");
+    CHECK(&fake->check, fake->level == REPLICA_STALE && fake->stale_ns == 250000000);
+    fake_exchange(fake, "skein read follower\r\nget k\r\n", "+OK\r\n$1\r\nk\r\n");
+    CHECK(&fake->check, fake->level == REPLICA_FOLLOWER && fake->stale_ns == 0);
+    fake_exchange(fake, "skein read lease\r\nget k\r\n",
+                  "-REFUSED this node was not told by how much clocks may differ: start every node "
+                  "with --lease-drift-ppm\r\n$1\r\nk\r\n");
+    CHECK(&fake->check, fake->level == REPLICA_LINEARIZABLE);
+    fake->has_leases = true;
+    fake_exchange(fake, "skein read lease\r\nget k\r\n", "+OK\r\n$1\r\nk\r\n");
+    CHECK(&fake->check, fake->level == REPLICA_LEASE);
+    fake->rc = -SKEIN_ESTALE;
+    fake_exchange(fake, "get k\r\n",
+                  "-STALE this node cannot show that its state is as fresh as this read asks for; "
+                  "try again, or another node\r\n");
+    fake->rc = 0;
+}
+
+static void
+levels(void **state)
+{
+    assert_int_equal(fake_run(levels_body, NULL), 0);
+}
+
+static void
 skein_body(struct fake *fake)
 {
     fake_exchange(fake, "skein\r\nskein nonsense\r\nskein members 1\r\n",
@@ -319,7 +356,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(session), cmocka_unit_test(hello),   cmocka_unit_test(client),
         cmocka_unit_test(config),  cmocka_unit_test(command), cmocka_unit_test(infos),
-        cmocka_unit_test(once),    cmocka_unit_test(skein),
+        cmocka_unit_test(levels),  cmocka_unit_test(once),    cmocka_unit_test(skein),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
  */
 #include <skein/error.h>
 
+#include "base/mutation.h"
 #include "raft/internal.h"
 
 void
@@ -59,6 +60,8 @@ lease_end_ns(const struct raft *raft, uint64_t now_ns)
     }
     uint64_t from_ns = raft_quorum_committed(&raft->config, beats_ns);
     uint64_t lease_ns = raft->options.lease_ns;
+    if (mutation_on(MUTATION_LEASE_TOO_LONG))
+        lease_ns *= 4;
     uint64_t drift_ns = (lease_ns / 1000000 + 1) * raft->options.drift_ppm;
     return from_ns && drift_ns < lease_ns ? from_ns + lease_ns - drift_ns : 0;
 }

@@ -10,9 +10,11 @@ raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
     if (raft_quiesce_on_heartbeat(raft, m))
         return 0;
     bool sleep = m->context == RAFT_CONTEXT_SLEEP;
+    /* The leader's clock goes back only with the promise that it stands for (lease.c). */
+    bool promised = raft->options.lease_ns && !sleep;
     raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT_RESPONSE,
                                           .to = m->from,
-                                          .index = sleep ? 0 : m->index,
+                                          .index = promised ? m->index : 0,
                                           .context = sleep ? 0 : m->context});
     uint64_t last = raft_log_last(&raft->log);
     if (m->commit <= raft->log.commit)

@@ -189,7 +189,8 @@ open_inner(struct skein_replica *replica, const struct skein_replica_options *op
         .checkpoint_log_bytes = or_default(options->checkpoint_log_bytes, 64 * MIB),
         .keep_log_bytes = or_default(options->keep_log_bytes, 16 * MIB),
         .pending_bytes_max = or_default(options->pending_bytes_max, 64 * MIB),
-        .command_bytes_max = or_default(options->command_bytes_max, 16 * MIB)};
+        .command_bytes_max = or_default(options->command_bytes_max, 16 * MIB),
+        .lease_drift_ppm = options->lease_drift_ppm};
     int rc = link_tcp_open(&inner.link, &link);
     if (rc < 0) {
         snprintf(out_why, SKEIN_REPLICA_WHY_BYTES, "the list of peers cannot be used");
@@ -241,6 +242,25 @@ submit(struct skein_replica *replica, enum replica_kind kind, const void *comman
     struct bytes data = bytes_copy(command, count);
     struct bytes answer = {0};
     int rc = replica_submit(replica->replica, kind, data, deadline_ns, &answer);
+    bytes_unref(&data);
+    return rc < 0 ? rc : give_reply(&answer, reply, capacity);
+}
+
+_Static_assert((int)SKEIN_READ_STALE == (int)REPLICA_STALE &&
+                   (int)SKEIN_READ_LEASE == (int)REPLICA_LEASE &&
+                   (int)SKEIN_READ_FOLLOWER == (int)REPLICA_FOLLOWER,
+               "the levels have the same numbers");
+
+ssize_t
+skein_replica_read_at(struct skein_replica *replica, enum skein_read_level level, uint64_t stale_ns,
+                      const void *command, size_t count, void *reply, size_t capacity,
+                      uint64_t deadline_ns)
+{
+    struct bytes data = bytes_copy(command, count), answer = {0};
+    int rc = -SKEIN_EINVALID;
+    if (replica_level_name((enum replica_level)level))
+        rc = replica_read(replica->replica, (enum replica_level)level, stale_ns, data, deadline_ns,
+                          &answer);
     bytes_unref(&data);
     return rc < 0 ? rc : give_reply(&answer, reply, capacity);
 }

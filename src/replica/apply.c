@@ -156,6 +156,8 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
 static void
 answer_batch(struct replica *replica, struct read_batch *batch)
 {
+    if (batch->begun_boot_ns > replica->fresh_ns)
+        replica->fresh_ns = batch->begun_boot_ns;
     struct wire_writer *out = &replica->host->reply;
     while (!list_is_empty(&batch->requests)) {
         struct request *request = LIST_ENTRY(batch->requests.next, struct request, link);

@@ -38,10 +38,13 @@ static void
 tick_replica(struct replica *replica, uint64_t now_ns)
 {
     if (replica->raft) {
+        if (replica->host->options.lease_drift_ppm)
+            raft_clock(replica->raft, skein_boot_ns());
         /* A follower whose machine is being loaded could not serve: it leaves the next election to
          * others until then. */
         if (!replica->load || raft_role(replica->raft) != RAFT_FOLLOWER)
             raft_tick(replica->raft);
+        reads_tick(replica, now_ns);
         read_round_on_tick(replica);
         note_wanted_checkpoint(replica);
         forward_give_up(replica, now_ns);

@@ -59,6 +59,7 @@ enum envelope_request {
     ENVELOPE_WRITE,
     ENVELOPE_READ,
     ENVELOPE_SESSION_WRITE, /* replica/sessions.h */
+    ENVELOPE_LEASE_READ,
     ENVELOPE_REQUEST_END
 };
 struct envelope_forward {

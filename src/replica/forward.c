@@ -34,7 +34,7 @@ static enum envelope_request
 kind_of(const struct request *request)
 {
     if (request->kind == REPLICA_READ)
-        return ENVELOPE_READ;
+        return request->level == REPLICA_LEASE ? ENVELOPE_LEASE_READ : ENVELOPE_READ;
     return request->in_session ? ENVELOPE_SESSION_WRITE : ENVELOPE_WRITE;
 }
 

@@ -124,10 +124,12 @@ take_request(struct replica *replica, struct peer *peer, const struct envelope_i
     struct host *host = replica->host;
     struct request *request = mem_zalloc(sizeof *request);
     uint64_t now_ns = skein_now_ns();
+    bool is_read = item->kind == ENVELOPE_READ || item->kind == ENVELOPE_LEASE_READ;
     *request = (struct request){
         .replica = replica,
         .state = REQUEST_QUEUED,
-        .kind = item->kind == ENVELOPE_READ ? REPLICA_READ : REPLICA_WRITE,
+        .kind = is_read ? REPLICA_READ : REPLICA_WRITE,
+        .level = item->kind == ENVELOPE_LEASE_READ ? REPLICA_LEASE : REPLICA_LINEARIZABLE,
         .in_session = item->kind == ENVELOPE_SESSION_WRITE,
         .command = bytes_ref(item->command),
         .deadline_ns = item->left_ns > SKEIN_NEVER - now_ns ? SKEIN_NEVER : now_ns + item->left_ns,

@@ -116,6 +116,12 @@ check_options(const struct replica_options *options, uint32_t nodes[REPLICA_NODE
     for (uint32_t i = 0; i < options->peer_count; i++)
         if (nodes[i] == 0 || nodes[i] > UINT16_MAX || (i > 0 && nodes[i - 1] == nodes[i]))
             found = false;
+    if (options->lease_drift_ppm > REPLICA_DRIFT_PPM_MAX ||
+        (options->lease_drift_ppm && options->election_ticks < 3)) {
+        snprintf(out_why, 512, "leases need a drift of at most %u ppm, and 3 election ticks",
+                 REPLICA_DRIFT_PPM_MAX);
+        return -SKEIN_EINVALID;
+    }
     if (!found) {
         snprintf(out_why, 512,
                  "node numbers are 1 to 65535, each once, and this node's (%u) is one of them",

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the queue into the log, the read index or the leader's hands. */
 #include "base/mem.h"
-#include "base/mutation.h"
 #include "skein/shard.h"
 #include "replica/entry.h"
 #include "replica/state.h"
@@ -95,41 +94,6 @@ propose_entry(struct replica *replica)
 }
 
 static void
-begin_reads(struct replica *replica, uint64_t now_ns)
-{
-    struct read_batch *last = list_is_empty(&replica->reads)
-                                  ? NULL
-                                  : LIST_ENTRY(replica->reads.prev, struct read_batch, link);
-    /* One round of heartbeats at a time: what comes meanwhile shares the next one. */
-    if (last && last->index == 0 && now_ns - last->begun_ns < replica->host->options.tick_ns)
-        return;
-    struct read_batch *batch = NULL;
-    list_for_each_safe (link, &replica->queue) {
-        struct request *request = LIST_ENTRY(link, struct request, link);
-        if (request->kind != REPLICA_READ)
-            continue;
-        if (!batch) {
-            batch = mem_zalloc(sizeof *batch);
-            list_init(&batch->requests);
-            batch->context = ++replica->next_context;
-            batch->begun_ns = now_ns;
-        }
-        list_remove(&request->link);
-        request->state = REQUEST_READING;
-        list_push_back(&batch->requests, &request->link);
-    }
-    if (!batch)
-        return;
-    list_push_back(&replica->reads, &batch->link);
-    if (raft_read_index(replica->raft, batch->context) == 0)
-        return;
-    while (!list_is_empty(&batch->requests))
-        request_requeue(replica, LIST_ENTRY(batch->requests.next, struct request, link));
-    list_remove(&batch->link);
-    mem_free(batch);
-}
-
-static void
 hand_on(struct replica *replica, uint32_t leader, uint64_t now_ns)
 {
     list_for_each_safe (link, &replica->queue) {
@@ -138,34 +102,12 @@ hand_on(struct replica *replica, uint32_t leader, uint64_t now_ns)
             request_finish(replica, request, -SKEIN_ENOTLEADER, NULL, 0);
             continue;
         }
+        if (reads_is_local(request))
+            continue;
         bool refused = request->refused_by == leader && now_ns < request->refused_until_ns;
         if (leader != 0 && !refused && !forward_request(replica, request, leader))
             leader = 0;
     }
-}
-
-/* A known bug (base/mutation.h): what is applied here may be old. */
-static void
-read_own_state(struct replica *replica)
-{
-    struct read_batch *batch = NULL;
-    list_for_each_safe (link, &replica->queue) {
-        struct request *request = LIST_ENTRY(link, struct request, link);
-        if (request->kind != REPLICA_READ)
-            continue;
-        if (!batch) {
-            batch = mem_zalloc(sizeof *batch);
-            list_init(&batch->requests);
-            batch->index = replica->applied_index ? replica->applied_index : 1;
-        }
-        list_remove(&request->link);
-        request->state = REQUEST_READING;
-        list_push_back(&batch->requests, &request->link);
-    }
-    if (!batch)
-        return;
-    list_push_back(&replica->reads, &batch->link);
-    apply_reads(replica);
 }
 
 void
@@ -174,8 +116,7 @@ propose_queue(struct replica *replica)
     if (!replica->raft || list_is_empty(&replica->queue))
         return;
     uint64_t now_ns = skein_now_ns();
-    if (mutation_on(MUTATION_READ_OWN_STATE))
-        read_own_state(replica);
+    reads_take(replica, now_ns);
     if (!replica_is_leader(replica)) {
         uint64_t leader = raft_leader(replica->raft);
         hand_on(replica, leader == replica->host->raft_id ? 0 : replica_raft_node(leader), now_ns);
@@ -188,19 +129,4 @@ propose_queue(struct replica *replica)
         rc = propose_entry(replica);
     if (rc == 1 && replica->entry_writes_ahead < REPLICA_WRITES_AHEAD)
         replica_signal(replica);
-    begin_reads(replica, now_ns);
-}
-
-void
-propose_drop_reads(struct replica *replica)
-{
-    list_for_each_safe (link, &replica->reads) {
-        struct read_batch *batch = LIST_ENTRY(link, struct read_batch, link);
-        if (batch->index != 0)
-            continue;
-        while (!list_is_empty(&batch->requests))
-            request_requeue(replica, LIST_ENTRY(batch->requests.next, struct request, link));
-        list_remove(&batch->link);
-        mem_free(batch);
-    }
 }

@@ -146,7 +146,7 @@ settle_reads(struct replica *replica, const struct raft_ready *ready)
                 batch->index = ready->read_states[i].index;
         }
     if (ready->reads_dropped)
-        propose_drop_reads(replica);
+        reads_drop(replica);
     if (ready->read_state_count > 0)
         apply_reads(replica);
 }

@@ -164,6 +164,13 @@ raise_hard_state(struct raft_hard_state *hard_state, const struct raft_snapshot 
         hard_state->commit = snapshot->index;
 }
 
+/* What election_ticks calls of raft_tick take at least (raft.h). */
+static uint64_t
+lease_ns(const struct replica_options *options)
+{
+    return options->lease_drift_ppm ? (options->election_ticks - 2) * options->tick_ns : 0;
+}
+
 static int
 open_raft(struct replica *replica, struct wal_group_recovery *log,
           const struct raft_snapshot *snapshot, char out_why[512])
@@ -216,6 +223,8 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
                                    .pre_vote = true,
                                    .check_quorum = true,
                                    .step_down_on_removal = true,
+                                   .lease_ns = lease_ns(&replica->host->options),
+                                   .drift_ppm = replica->host->options.lease_drift_ppm,
                                    .hard_state = log->hard_state,
                                    .snapshot = *snapshot,
                                    .applied = snapshot->index,

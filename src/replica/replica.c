@@ -35,6 +35,7 @@ replica_create(struct host *host, uint32_t group)
     struct replica *replica = mem_zalloc(sizeof *replica);
     replica->host = host;
     replica->group = group;
+    replica->next_context = skein_random() >> 8;
     skein_waitq_init(&replica->checkpoint_wake);
     skein_waitq_init(&replica->progress_wake);
     skein_waitq_init(&replica->receive.wake);

@@ -41,6 +41,8 @@ replica_raft_node(uint64_t raft_id)
     return (uint32_t)(raft_id >> 48);
 }
 
+#define REPLICA_DRIFT_PPM_MAX 100000u
+
 struct replica;
 
 struct replica_options {
@@ -67,6 +69,10 @@ struct replica_options {
     uint64_t append_bytes_max;          /* of entries in one message to a follower; 0: 1 MiB */
     uint64_t pending_bytes_max; /* 64 MiB of requests waiting here; beyond it -SKEIN_EBUSY */
     uint64_t command_bytes_max; /* 16 MiB; a larger command is -SKEIN_ETOOBIG */
+    /* Reads by lease: by how much, in millionths, the clocks of two members may differ in speed; at
+     * most REPLICA_DRIFT_PPM_MAX. 0: none. tick_ns and election_ticks are then the same on every
+     * member (docs/design/0018-sessions-and-reads.md). */
+    uint32_t lease_drift_ppm;
 };
 
 /*
@@ -81,7 +87,7 @@ int replica_open(struct replica **out_replica, const struct replica_options *opt
 
 enum replica_kind {
     REPLICA_WRITE, /* goes through the log */
-    REPLICA_READ   /* linearizable, by ReadIndex on the leader; the machine's query */
+    REPLICA_READ   /* the machine's query; linearizable */
 };
 
 /*
@@ -105,6 +111,35 @@ enum replica_kind {
  */
 int replica_submit(struct replica *replica, enum replica_kind kind, struct bytes command,
                    uint64_t deadline_ns, struct bytes *out_reply) SKEIN_MUST_CHECK;
+
+/* How fresh a read is, and what it costs (docs/design/0018-sessions-and-reads.md). */
+enum replica_level {
+    /* Sees every write that was answered before it began. Asks a majority, at the leader. */
+    REPLICA_LINEARIZABLE,
+    /* The same as long as clocks keep to lease_drift_ppm and no machine is halted without its
+     * clock's knowing. Asks nobody; at the leader. */
+    REPLICA_LEASE,
+    /* As linearizable; the leader confirms, this node answers out of its own state. */
+    REPLICA_FOLLOWER,
+    /* This node answers: sees every write that was answered stale_ns before it began. Asks nobody
+     * while this node has asked recently. Two such reads may go back in time by way of two nodes.
+     */
+    REPLICA_STALE
+};
+/* replica_level_name - "linearizable", "lease", "follower", "stale"; NULL outside the range. */
+const char *replica_level_name(enum replica_level level);
+
+/* replica_has_leases - REPLICA_LEASE is not refused. */
+bool replica_has_leases(const struct replica *replica);
+
+/*
+ * replica_read - as replica_submit of a read, at @level. @stale_ns: for REPLICA_STALE.
+ * **Returns** in addition -SKEIN_EREFUSED: REPLICA_LEASE without lease_drift_ppm; -SKEIN_ESTALE:
+ * until the deadline this node could not show that its state is fresh enough.
+ */
+int replica_read(struct replica *replica, enum replica_level level, uint64_t stale_ns,
+                 struct bytes command, uint64_t deadline_ns,
+                 struct bytes *out_reply) SKEIN_MUST_CHECK;
 
 /*
  * Sessions (replica/sessions.h; docs/design/0018-sessions-and-reads.md): a write that is carried
@@ -156,7 +191,8 @@ struct replica_status {
     bool repairing;             /* its log was damaged, and the peers are making it whole */
     uint64_t repairs;           /* damaged logs that the peers made whole again */
     uint64_t proposals, reads, forwarded;
-    uint64_t forged_dropped; /* messages whose claimed sender is not the link's */
+    uint64_t lease_reads, stale_reads; /* that asked nobody */
+    uint64_t forged_dropped;           /* messages whose claimed sender is not the link's */
     uint64_t undecodable_dropped;
     uint64_t inbox_dropped;  /* messages: more wait than the inbox may hold */
     uint64_t chunks_dropped; /* of snapshots: more came than is taken at a time */

@@ -29,21 +29,15 @@ leave(struct replica *replica, struct request *request)
     bytes_unref(&request->command);
 }
 
-/* That the last attempt was not carried out says nothing of the ones before. */
-static int
-doubtful_status(int status)
-{
-    bool is_verdict = status == -SKEIN_ESESSION || status == -SKEIN_EREPEATED;
-    return is_verdict ? status : -SKEIN_EUNKNOWN;
-}
-
 void
 request_finish(struct replica *replica, struct request *request, int status, const void *reply,
                size_t reply_bytes)
 {
     skein_assert(request->state != REQUEST_DONE);
-    if (status < 0 && request->doubtful)
-        status = doubtful_status(status);
+    /* That the last attempt was not carried out says nothing of the ones before: also when it was
+     * not because the session has expired meanwhile. */
+    if (status < 0 && status != -SKEIN_EREPEATED && request->doubtful)
+        status = -SKEIN_EUNKNOWN;
     leave(replica, request);
     if (request->origin != 0) {
         forward_answer(replica->host, request, status, reply, reply_bytes);
@@ -80,6 +74,8 @@ latest_status(const struct request *request, int queued_status)
 {
     bool handed = request->state == REQUEST_PROPOSED || request->state == REQUEST_FORWARDED;
     handed = handed || request->doubtful;
+    if (request->level == REPLICA_STALE && queued_status == -SKEIN_ENOLEADER)
+        return -SKEIN_ESTALE;
     return request->kind == REPLICA_WRITE && handed ? -SKEIN_EUNKNOWN : queued_status;
 }
 
@@ -184,6 +180,20 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
 {
     struct request request = {
         .kind = kind, .command = bytes_ref(command), .deadline_ns = deadline_ns};
+    return carry_out(replica, &request, out_reply);
+}
+
+int
+replica_read(struct replica *replica, enum replica_level level, uint64_t stale_ns,
+             struct bytes command, uint64_t deadline_ns, struct bytes *out_reply)
+{
+    if (level == REPLICA_LEASE && !replica->host->options.lease_drift_ppm)
+        return -SKEIN_EREFUSED;
+    struct request request = {.kind = REPLICA_READ,
+                              .level = level,
+                              .stale_ns = stale_ns,
+                              .command = bytes_ref(command),
+                              .deadline_ns = deadline_ns};
     return carry_out(replica, &request, out_reply);
 }
 

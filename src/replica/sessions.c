@@ -36,7 +36,7 @@ static void
 put(struct sessions *sessions, const uint8_t *key, size_t key_bytes, struct bytes value)
 {
     if (sessions->table->ops->put(sessions->table, key, key_bytes, value))
-        base_die(__FILE__, __LINE__, "out of memory while a committed command was applied");
+        mem_exhausted("out of memory while a committed command was applied");
 }
 
 static void

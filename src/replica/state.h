@@ -48,6 +48,8 @@ struct request {
     struct skein_list link; /* the queue, a proposal, a read batch or the forwarded ones */
     enum request_state state;
     enum replica_kind kind;
+    enum replica_level level; /* of a read */
+    uint64_t stale_ns;
     bool in_session; /* a write, its command as sessions_encode makes it */
     bool doubtful;   /* it was handed on before, and may have been carried out then */
     struct bytes command;
@@ -88,8 +90,8 @@ struct read_batch {
     struct skein_list link;
     uint64_t context;
     uint64_t index; /* 0: not settled */
-    uint64_t begun_ns;
-    struct skein_list requests;
+    uint64_t begun_ns, begun_boot_ns;
+    struct skein_list requests; /* none: for what the round shows */
 };
 
 /* A Ready whose log write is under way. */
@@ -187,7 +189,11 @@ struct replica {
     struct skein_list reads;
     struct skein_list forwarded;
     struct skein_list remotes;
-    uint64_t next_context;
+    uint64_t
+        next_context; /* from a drawn number on: an answer to a former process' read fits none */
+    bool proof_wanted;
+    uint64_t fresh_ns; /* the state holds what was committed before that, by the boot clock; 0:
+                          unknown */
 
     /* checkpoints */
     uint64_t checkpoint_index;
@@ -302,7 +308,15 @@ void request_expire(struct replica *replica, uint64_t now_ns);
 /* ---- propose.c ---- */
 /* propose_queue - hand every queued request to the log, the read index or the leader. */
 void propose_queue(struct replica *replica);
-void propose_drop_reads(struct replica *replica);
+
+/* ---- reads.c ---- */
+/* reads_take - what becomes of every queued read that this node sees to. */
+void reads_take(struct replica *replica, uint64_t now_ns);
+/* reads_is_local - answered by the node that was asked, out of its own state. */
+bool reads_is_local(const struct request *request);
+/* reads_drop - the core dropped every read that is not settled: they begin again. */
+void reads_drop(struct replica *replica);
+void reads_tick(struct replica *replica, uint64_t now_ns);
 
 /* ---- read_round.c ---- */
 /* read_round_on_tick - the heartbeats that come next are a tick's. */

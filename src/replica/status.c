@@ -21,6 +21,22 @@ replica_phase_name(enum replica_phase phase)
     return "?";
 }
 
+const char *
+replica_level_name(enum replica_level level)
+{
+    switch (level) {
+    case REPLICA_LINEARIZABLE:
+        return "linearizable";
+    case REPLICA_LEASE:
+        return "lease";
+    case REPLICA_FOLLOWER:
+        return "follower";
+    case REPLICA_STALE:
+        return "stale";
+    }
+    return NULL;
+}
+
 void
 replica_status(struct replica *replica, struct replica_status *out_status)
 {
@@ -58,6 +74,12 @@ replica_leads(const struct replica *replica)
 {
     return replica->phase == REPLICA_RUNNING && replica_is_leader(replica) &&
            replica->applied_term == raft_term(replica->raft);
+}
+
+bool
+replica_has_leases(const struct replica *replica)
+{
+    return replica->host->options.lease_drift_ppm != 0;
 }
 
 uint64_t
