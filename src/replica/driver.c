@@ -29,8 +29,8 @@ static bool
 may_sleep(const struct replica *replica)
 {
     return (!replica->raft || raft_asleep(replica->raft)) && !replica->ready &&
-           list_is_empty(&replica->queue) && list_is_empty(&replica->forwarded) &&
-           list_is_empty(&replica->remotes) &&
+           list_is_empty(&replica->queue) && list_is_empty(&replica->reads) &&
+           list_is_empty(&replica->forwarded) && list_is_empty(&replica->remotes) &&
            replica->change.status.state != REPLICA_CHANGE_RUNNING;
 }
 
