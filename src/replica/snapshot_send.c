@@ -39,6 +39,7 @@ struct snapshot_send {
     bool begun;           /* the receiver said where to begin */
     uint64_t resumed;     /* it began there */
     uint64_t acked, sent; /* bytes of the file */
+    uint64_t told; /* what the receiver had when it was last heard */
     uint64_t heard_ns;
     enum envelope_ack_state state; /* MORE, until it is over */
     bool done;
@@ -128,6 +129,9 @@ wait_for_ack(struct snapshot_send *send, uint64_t *wait_ns)
     }
     if (rc == 0)
         return 0;
+    /* It may have lost what it had, and its word of that may be lost, too. */
+    if (send->acked > send->told)
+        send->acked = send->told;
     send->sent = send->acked;
     *wait_ns = *wait_ns * 2 < ACK_NS_MAX ? *wait_ns * 2 : ACK_NS_MAX;
     return skein_now_ns() - send->heard_ns < SILENCE_NS ? 0 : -SKEIN_ETIMEDOUT;
@@ -285,6 +289,7 @@ take_ack(struct snapshot_send *send, const struct envelope_ack *ack)
 {
     switch (ack->state) {
     case ENVELOPE_ACK_MORE:
+        send->told = ack->offset;
         if (!send->begun || ack->offset <= send->acked)
             return;
         send->acked = ack->offset;
@@ -295,7 +300,7 @@ take_ack(struct snapshot_send *send, const struct envelope_ack *ack)
         if (!send->begun)
             send->resumed = ack->offset;
         send->begun = true;
-        send->acked = send->sent = ack->offset;
+        send->acked = send->sent = send->told = ack->offset;
         break;
     case ENVELOPE_ACK_WHOLE:
     case ENVELOPE_ACK_FAILED:
