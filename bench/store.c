@@ -184,11 +184,11 @@ run(void *arg)
     double seconds = (double)(skein_now_ns() - begun_ns) / (double)SECOND;
     double cpu_us = (double)(cpu_ns() - begun_cpu_ns) / 1000 / (double)keys;
     uint64_t rss_kib = rss_anon_kib(), open_ns = 0;
-    struct store_lmdb_stats stats = {0};
+    struct store_disk_stats stats = {0};
     double gets = get_random(bench, keys);
     bool on_disk = bench->table->ops->disk;
     if (on_disk)
-        store_lmdb_stats(bench->table, &stats);
+        bench->table->ops->disk->stats(bench->table, &stats);
     bench->table->ops->close(bench->table);
     if (on_disk) {
         begun_ns = skein_now_ns();

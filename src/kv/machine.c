@@ -238,6 +238,9 @@ kv_machine_stats(void *opaque, struct kv_machine_stats *out_stats)
                                            .expired_total = keys->expired_total,
                                            .commands_total = machine->commands_total};
     keys->table->ops->stats(keys->table, &out_stats->table);
+    out_stats->on_disk = keys->table->ops->disk != NULL;
+    if (out_stats->on_disk)
+        keys->table->ops->disk->stats(keys->table, &out_stats->disk);
     out_stats->key_count = out_stats->table.key_count - keys->expiring_count;
 }
 

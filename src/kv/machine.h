@@ -2,6 +2,7 @@
 #ifndef KV_MACHINE_H
 #define KV_MACHINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kv/batch.h"
@@ -51,6 +52,8 @@ struct kv_machine_stats {
     uint64_t expired_total;
     uint64_t commands_total; /* applied */
     struct store_stats table;
+    bool on_disk;
+    struct store_disk_stats disk;
 };
 void kv_machine_stats(void *machine, struct kv_machine_stats *out_stats);
 

@@ -51,6 +51,50 @@ read_data(const void *object)
     return (int64_t)stats_of(object).table.data_bytes;
 }
 
+static int64_t
+read_file(const void *object)
+{
+    return (int64_t)stats_of(object).disk.file_bytes;
+}
+
+static int64_t
+read_unwritten(const void *object)
+{
+    struct store_disk_stats disk = stats_of(object).disk;
+    return (int64_t)(disk.active_bytes + disk.frozen_bytes);
+}
+
+static int64_t
+read_flushes(const void *object)
+{
+    return (int64_t)stats_of(object).disk.flush_total;
+}
+
+static int64_t
+read_warmed(const void *object)
+{
+    return (int64_t)stats_of(object).disk.warm_total;
+}
+
+static int64_t
+read_slow(const void *object)
+{
+    return (int64_t)stats_of(object).disk.slow_read_total;
+}
+
+/* With a table on disk (store/table.h). */
+static const struct skein_metric disk_rows[] = {
+    {"skein_kv_table_file_bytes", "The table's file.", SKEIN_GAUGE, .read = read_file},
+    {"skein_kv_table_unwritten_bytes", "Memory of changes that are not in the file yet.",
+     SKEIN_GAUGE, .read = read_unwritten},
+    {"skein_kv_table_flushes_total", "Transactions that wrote changes to the file.", SKEIN_COUNTER,
+     .read = read_flushes},
+    {"skein_kv_table_warmed_total", "Keys that a helper thread read ahead.", SKEIN_COUNTER,
+     .read = read_warmed},
+    {"skein_kv_table_slow_reads_total", "Reads of the file that held the shard up.", SKEIN_COUNTER,
+     .read = read_slow},
+};
+
 static const struct skein_metric rows[] = {
     {"skein_kv_keys", "Keys in the store.", SKEIN_GAUGE, .read = read_keys},
     {"skein_kv_keys_expiring", "Keys with an expiry.", SKEIN_GAUGE, .read = read_expiring},
@@ -66,4 +110,7 @@ void
 kv_node_metrics_open(struct replica *replica)
 {
     (void)!skein_metrics_add(skein_shard_metrics(), replica, rows, BASE_COUNT_OF(rows), NULL, 0);
+    if (stats_of(replica).on_disk)
+        (void)!skein_metrics_add(skein_shard_metrics(), replica, disk_rows,
+                                 BASE_COUNT_OF(disk_rows), NULL, 0);
 }

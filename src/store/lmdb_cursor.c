@@ -28,6 +28,15 @@ struct store_cursor {
     struct bytes given;
 };
 
+/* On the shard: a page that is not in memory is waited for. */
+static void
+base_next(struct store_cursor *cursor)
+{
+    uint64_t begun_ns = lmdb_read_begin();
+    lmdb_walk_next(&cursor->walk);
+    lmdb_read_end(cursor->table, begun_ns);
+}
+
 static void
 source_next(struct source *source)
 {
@@ -113,9 +122,9 @@ pass(struct store_cursor *cursor, struct bytes key, int giver)
         if (i != giver && cursor->sources[i].rc == 0 && order(cursor->sources[i].key, key) == 0)
             source_next(&cursor->sources[i]);
     if (giver != SOURCE_COUNT && cursor->walk.rc == 0 && order(cursor->walk.at_key, key) == 0)
-        lmdb_walk_next(&cursor->walk);
+        base_next(cursor);
     if (giver == SOURCE_COUNT)
-        lmdb_walk_next(&cursor->walk);
+        base_next(cursor);
     else
         source_next(&cursor->sources[giver]);
 }

@@ -133,7 +133,7 @@ struct lmdb_table {
     uint64_t snapshot_count, cursor_count;
     uint64_t version; /* a cursor on the current version notices that it has become invalid */
     uint64_t slow_until_ns;
-    struct store_lmdb_stats counts;
+    struct store_disk_stats counts;
 };
 
 struct store_snapshot {
@@ -181,6 +181,7 @@ int lmdb_relieve(struct store_table *base);
 /* ---- lmdb_warm.c ---- */
 bool lmdb_is_cold(const struct store_table *base);
 void lmdb_warm(struct store_table *base, const struct bytes *keys, size_t key_count);
+void lmdb_warm_from(struct store_table *base, struct bytes key, uint64_t count);
 /* lmdb_read_begin, _end - around a read of the base on the shard. */
 uint64_t lmdb_read_begin(void);
 void lmdb_read_end(struct lmdb_table *table, uint64_t begun_ns);

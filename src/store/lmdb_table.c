@@ -219,12 +219,27 @@ lmdb_note(struct store_table *base, struct bytes *out_note)
     return lmdb_note_read(lmdb_table_of(base), out_note);
 }
 
+static void
+lmdb_disk_stats(struct store_table *base, struct store_disk_stats *out_stats)
+{
+    struct lmdb_table *table = lmdb_table_of(base);
+    MDB_envinfo info;
+    MDB_stat stat_now;
+    *out_stats = table->counts;
+    out_stats->active_bytes = lmdb_level_memory_bytes(table->active);
+    out_stats->frozen_bytes = table->frozen ? lmdb_level_memory_bytes(table->frozen) : 0;
+    if (mdb_env_info(table->env, &info) == 0 && mdb_env_stat(table->env, &stat_now) == 0)
+        out_stats->file_bytes = ((uint64_t)info.me_last_pgno + 1) * stat_now.ms_psize;
+}
+
 static const struct store_disk_ops lmdb_disk_ops = {
     .persist = lmdb_persist,
     .relieve = lmdb_relieve,
     .is_cold = lmdb_is_cold,
     .warm = lmdb_warm,
+    .warm_from = lmdb_warm_from,
     .note = lmdb_note,
+    .stats = lmdb_disk_stats,
 };
 
 static const struct store_ops lmdb_ops = {
@@ -264,18 +279,4 @@ store_lmdb_open(struct store_table **out_table, const struct store_lmdb_options 
     }
     *out_table = &table->base;
     return 0;
-}
-
-void
-store_lmdb_stats(struct store_table *base, struct store_lmdb_stats *out_stats)
-{
-    struct lmdb_table *table = lmdb_table_of(base);
-    MDB_envinfo info;
-    MDB_stat stat_now;
-    skein_assert(base->ops == &lmdb_ops);
-    *out_stats = table->counts;
-    out_stats->active_bytes = lmdb_level_memory_bytes(table->active);
-    out_stats->frozen_bytes = table->frozen ? lmdb_level_memory_bytes(table->frozen) : 0;
-    if (mdb_env_info(table->env, &info) == 0 && mdb_env_stat(table->env, &stat_now) == 0)
-        out_stats->file_bytes = ((uint64_t)info.me_last_pgno + 1) * stat_now.ms_psize;
 }

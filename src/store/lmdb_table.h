@@ -47,15 +47,4 @@ struct store_lmdb_options {
 int store_lmdb_open(struct store_table **out_table, const struct store_lmdb_options *options,
                     char out_why[512]) SKEIN_MUST_CHECK;
 
-struct store_lmdb_stats {
-    uint64_t active_bytes; /* in memory, not yet being written */
-    uint64_t frozen_bytes; /* being written */
-    uint64_t file_bytes;
-    uint64_t flush_total;
-    uint64_t warm_total;      /* keys that a helper thread read */
-    uint64_t slow_read_total; /* reads of the base that held the shard up */
-};
-/* store_lmdb_stats - @table: of store_lmdb_open. */
-void store_lmdb_stats(struct store_table *table, struct store_lmdb_stats *out_stats);
-
 #endif

@@ -209,7 +209,7 @@ test_cleared_room_is_used_again(void **state)
     char dir[300];
     new_dir(dir);
     struct store_table *table = open_with(dir, 0);
-    struct store_lmdb_stats first, last;
+    struct store_disk_stats first, last;
     char key[1200];
     memset(key, 'k', sizeof(key));
     for (int round = 0; round < 12; round++) {
@@ -219,7 +219,7 @@ test_cleared_room_is_used_again(void **state)
             assert_int_equal(table->ops->put(table, key, sizeof(key), bytes_borrow("v", 1)), 0);
         }
         assert_int_equal(persist(table, "full"), 0);
-        store_lmdb_stats(table, round < 4 ? &first : &last);
+        table->ops->disk->stats(table, round < 4 ? &first : &last);
         table->ops->clear(table);
         assert_int_equal(persist(table, "empty"), 0);
         assert_int_equal(walk(table), 0);
@@ -276,10 +276,10 @@ test_map_grows(void **state)
     char dir[300];
     new_dir(dir);
     struct store_table *table = open_with(dir, 16 * MIB);
-    struct store_lmdb_stats stats;
+    struct store_disk_stats stats;
     fill(table, 0, 120000);
     assert_int_equal(persist(table, "n"), 0);
-    store_lmdb_stats(table, &stats);
+    table->ops->disk->stats(table, &stats);
     assert_true(stats.file_bytes > 16 * MIB);
     assert_int_equal(walk(table), 120000);
 
@@ -429,6 +429,32 @@ test_no_memory(void **state)
     table->ops->close(table);
 }
 
+/* Reading ahead changes nothing, and goes to the disk only for what is not in memory anyway. */
+static void
+test_warming(void **state)
+{
+    char dir[300], far[2000];
+    new_dir(dir);
+    struct store_table *table = open_with(dir, 0);
+    struct store_disk_stats stats;
+    memset(far, 'f', sizeof(far));
+    const struct bytes keys[] = {bytes_borrow("a", 1), bytes_borrow("none", 4),
+                                 bytes_borrow(far, sizeof(far)), bytes_borrow("above", 5)};
+    table->ops->disk->warm(table, keys, BASE_COUNT_OF(keys));
+    table->ops->disk->warm_from(table, keys[0], MIB);
+    assert_int_equal(put(table, "a", "1"), 0);
+    assert_int_equal(table->ops->put(table, far, sizeof(far), bytes_borrow("2", 1)), 0);
+    fill(table, 0, 20000);
+    assert_int_equal(persist(table, "n"), 0);
+    assert_int_equal(put(table, "above", "3"), 0);
+    table->ops->disk->warm(table, keys, BASE_COUNT_OF(keys));
+    table->ops->disk->warm_from(table, keys[0], MIB);
+    table->ops->disk->stats(table, &stats);
+    assert_int_equal(stats.warm_total, 3);
+    assert_int_equal(walk(table), 20003);
+    table->ops->close(table);
+}
+
 static int
 run(void *arg)
 {
@@ -439,6 +465,7 @@ run(void *arg)
         cmocka_unit_test(test_map_grows),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_only_what_was_persisted_is_there),
+        cmocka_unit_test(test_warming),
         cmocka_unit_test(test_clear_and_load),
         cmocka_unit_test(test_cleared_room_is_used_again),
         cmocka_unit_test(test_long_keys),

@@ -42,6 +42,7 @@ struct warming {
     uint64_t root;
     struct bytes *keys;
     size_t key_count;
+    uint64_t bytes_max; /* warm_from */
 };
 
 static int64_t
@@ -97,4 +98,42 @@ lmdb_warm(struct store_table *base, const struct bytes *keys, size_t key_count)
             table->slow_until_ns = now_ns + SLOW_FOR_NS;
     }
     mem_free(warming.keys);
+}
+
+static int64_t
+warm_from_work(void *arg)
+{
+    struct warming *warming = arg;
+    struct lmdb_walk walk;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(warming->env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return lmdb_code(rc);
+    uint64_t seen = 0;
+    lmdb_walk_open(&walk, txn, warming->dbi, warming->root, warming->keys[0]);
+    while (walk.rc == 0 && seen < warming->bytes_max) {
+        seen += walk.at_key.count + walk.at_value.count;
+        lmdb_walk_next(&walk);
+    }
+    lmdb_walk_close(&walk);
+    mdb_txn_abort(txn);
+    return 0;
+}
+
+void
+lmdb_warm_from(struct store_table *base, struct bytes key, uint64_t count)
+{
+    struct lmdb_table *table = lmdb_table_of(base);
+    uint64_t begun_ns = skein_now_ns();
+    struct warming warming = {.env = table->env,
+                              .dbi = table->dbi,
+                              .root = table->view->root,
+                              .keys = &key,
+                              .bytes_max = count};
+    skein_shield(true);
+    (void)skein_work(warm_from_work, &warming);
+    skein_shield(false);
+    uint64_t now_ns = skein_now_ns();
+    if (now_ns - begun_ns > HELPER_NS + count)
+        table->slow_until_ns = now_ns + SLOW_FOR_NS;
 }

@@ -36,7 +36,17 @@ struct store_stats {
     uint64_t snapshot_count;
 };
 
-/* What a table that keeps itself on disk can do in addition. Each of them suspends the fiber. */
+struct store_disk_stats {
+    uint64_t active_bytes; /* in memory, not yet being written */
+    uint64_t frozen_bytes; /* in memory, being written */
+    uint64_t file_bytes;
+    uint64_t flush_total;
+    uint64_t warm_total;      /* keys that were read ahead */
+    uint64_t slow_read_total; /* reads that held the shard up */
+};
+
+/* What a table that keeps itself on disk can do in addition. Each suspends the fiber, unless it
+ * says that it does not. */
 struct store_disk_ops {
     /*
      * persist - make the version as it is at the call durable, and @note with it, in one step:
@@ -57,9 +67,13 @@ struct store_disk_ops {
     /* warm - read these keys' values, so that a get which follows soon does not wait for the disk.
      * A help: nothing depends on it. */
     void (*warm)(struct store_table *table, const struct bytes *keys, size_t key_count);
+    /* warm_from - the same for what a cursor gives next behind @key, about @count bytes. */
+    void (*warm_from)(struct store_table *table, struct bytes key, uint64_t count);
     /* note - of the last persist, of an earlier process, too. **Ownership**: bytes_unref. Does not
      * suspend. 0; -SKEIN_ENOTFOUND: there was none, and the table was empty. */
     int (*note)(struct store_table *table, struct bytes *out_note);
+    /* stats - does not suspend. */
+    void (*stats)(struct store_table *table, struct store_disk_stats *out_stats);
 };
 
 struct store_ops {

@@ -8,6 +8,8 @@
 #include "skein/error.h"
 
 #define ENTRY_HEAD_BYTES 8
+/* A chunk's length word: just begun. */
+#define EMPTY_CHUNK_BYTES 4
 /* Values from here on go to the sink by themselves instead of through the chunk's buffer. */
 #define VALUE_DIRECT_BYTES (32u << 10)
 
@@ -21,7 +23,7 @@ struct saver {
 static int
 flush(struct saver *saver, struct bytes tail)
 {
-    size_t body = saver->chunk.count - 4 + tail.count;
+    size_t body = saver->chunk.count - EMPTY_CHUNK_BYTES + tail.count;
     if (body == 0)
         return 0;
     skein_assert(body <= UINT32_MAX);
@@ -29,7 +31,7 @@ flush(struct saver *saver, struct bytes tail)
     int rc = saver->write(saver->context, saver->chunk.data, saver->chunk.count);
     if (rc == 0 && tail.count)
         rc = saver->write(saver->context, tail.data, tail.count);
-    saver->chunk.count = 4;
+    saver->chunk.count = EMPTY_CHUNK_BYTES;
     return rc;
 }
 
@@ -63,6 +65,9 @@ table_stream_save(struct store_table *table, struct store_snapshot *snapshot,
         if (rc == 0)
             rc = save_entry(&saver, key, value);
         key_count++;
+        if (rc == 0 && saver.chunk.count == EMPTY_CHUNK_BYTES && table->ops->disk &&
+            table->ops->disk->is_cold(table))
+            table->ops->disk->warm_from(table, key, 2 * TABLE_STREAM_CHUNK_BYTES);
     }
     if (rc == -SKEIN_ENOTFOUND)
         rc = key_count == table->ops->snapshot_key_count(snapshot) ? 0 : -SKEIN_ECORRUPT;
