@@ -128,9 +128,11 @@ apply_config(struct replica *replica, const struct raft_entry *entry)
 void
 apply_entries(struct replica *replica, const struct raft_entry *entries, size_t count)
 {
-    persist_prepare_entries(replica, entries, count);
     for (size_t i = 0; i < count && replica->phase != REPLICA_FAILED; i++) {
         const struct raft_entry *entry = &entries[i];
+        persist_prepare_entry(replica, entry);
+        if (replica->phase == REPLICA_FAILED)
+            return;
         skein_assert(entry->index == replica->applied_index + 1);
         struct proposal *proposal = claim(replica, entry);
         if (raft_entry_is_config(entry->type))

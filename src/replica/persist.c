@@ -189,13 +189,12 @@ add_entry(struct commands *commands, const struct raft_entry *entry)
 }
 
 void
-persist_prepare_entries(struct replica *replica, const struct raft_entry *entries, size_t count)
+persist_prepare_entry(struct replica *replica, const struct raft_entry *entry)
 {
     struct commands commands = {0};
     if (!replica->host->options.machine_ops->prepare)
         return;
-    for (size_t i = 0; i < count; i++)
-        add_entry(&commands, &entries[i]);
+    add_entry(&commands, entry);
     prepare(replica, &commands);
 }
 

@@ -278,9 +278,8 @@ int persist_load(struct replica *replica, struct checkpoint_info *out_info,
 /* persist_machine_failed - it cannot go on: the replica has failed, what it replied last counts for
  * nothing. */
 bool persist_machine_failed(struct replica *replica);
-/* persist_prepare_entries, _reads - let the machine read ahead. Suspend. */
-void persist_prepare_entries(struct replica *replica, const struct raft_entry *entries,
-                             size_t count);
+/* persist_prepare_entry, _reads - let the machine read ahead. Suspend. */
+void persist_prepare_entry(struct replica *replica, const struct raft_entry *entry);
 void persist_prepare_reads(struct replica *replica);
 
 /* ---- request.c ---- */

@@ -226,6 +226,8 @@ lmdb_env_open(struct lmdb_table *table, char out_why[512])
         table->persisted_root = record->root;
         table->key_count = record->key_count;
         table->data_bytes = record->data_bytes;
+        /* Nothing was read yet: take it as not in memory. */
+        table->slow_until_ns = skein_deadline_in(LMDB_SLOW_FOR_NS);
         rc = lmdb_view_open(table, record->root, &table->view);
         if (rc < 0)
             disk_explain(rc, "cannot read from", table->dir, out_why);

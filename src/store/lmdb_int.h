@@ -179,6 +179,8 @@ int lmdb_persist(struct store_table *base, struct bytes note);
 int lmdb_relieve(struct store_table *base);
 
 /* ---- lmdb_warm.c ---- */
+/* How long a slow read makes reading ahead worth its while. */
+#define LMDB_SLOW_FOR_NS UINT64_C(1000000000)
 bool lmdb_is_cold(const struct store_table *base);
 void lmdb_warm(struct store_table *base, const struct bytes *keys, size_t key_count);
 void lmdb_warm_from(struct store_table *base, struct bytes key, uint64_t count);

@@ -7,8 +7,6 @@
 
 /* A read that takes longer waited for the disk. */
 #define SLOW_NS UINT64_C(50000)
-/* How long such a read makes warm go to a helper thread. */
-#define SLOW_FOR_NS UINT64_C(1000000000)
 /* A helper's reads that take longer than this, and so much for each, waited for the disk. */
 #define HELPER_NS UINT64_C(200000)
 #define HELPER_EACH_NS UINT64_C(5000)
@@ -26,7 +24,7 @@ lmdb_read_end(struct lmdb_table *table, uint64_t begun_ns)
     if (now_ns - begun_ns < SLOW_NS)
         return;
     table->counts.slow_read_total++;
-    table->slow_until_ns = now_ns + SLOW_FOR_NS;
+    table->slow_until_ns = now_ns + LMDB_SLOW_FOR_NS;
 }
 
 bool
@@ -95,7 +93,7 @@ lmdb_warm(struct store_table *base, const struct bytes *keys, size_t key_count)
         uint64_t now_ns = skein_now_ns();
         table->counts.warm_total += warming.key_count;
         if (now_ns - begun_ns > HELPER_NS + HELPER_EACH_NS * warming.key_count)
-            table->slow_until_ns = now_ns + SLOW_FOR_NS;
+            table->slow_until_ns = now_ns + LMDB_SLOW_FOR_NS;
     }
     mem_free(warming.keys);
 }
@@ -135,5 +133,5 @@ lmdb_warm_from(struct store_table *base, struct bytes key, uint64_t count)
     skein_shield(false);
     uint64_t now_ns = skein_now_ns();
     if (now_ns - begun_ns > HELPER_NS + count)
-        table->slow_until_ns = now_ns + SLOW_FOR_NS;
+        table->slow_until_ns = now_ns + LMDB_SLOW_FOR_NS;
 }
