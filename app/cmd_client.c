@@ -8,6 +8,7 @@
 #include "app/nodes.h"
 #include "app/world.h"
 #include "kv/caller.h"
+#include "kv/resp.h"
 #include "skein/shard.h"
 #include "skein/error.h"
 
@@ -22,11 +23,14 @@
 struct client_options {
     struct nodes nodes;
     uint64_t timeout_ns;
+    const char *read_level;
 };
 
 struct client_call {
     const char *name; /* "set" */
     struct client_options options;
+    enum replica_level level;
+    uint64_t stale_ms;
     const char *argv[64];
     uint32_t argc;
 };
@@ -39,14 +43,26 @@ static const struct flags_row rows[] = {
      FLAGS_FIELD(struct client_options, timeout_ns), 1, 3600000, 1000000},
 };
 
+#define READ_LEVELS "linearizable, lease, follower or stale:MS"
+static const struct flags_row get_rows[] = {
+    {"connect", "LIST", NODES_DEFAULT,
+     "Nodes to try, in this order, separated by commas; any of them serves.", nodes_parse,
+     FLAGS_FIELD(struct client_options, nodes)},
+    {"timeout-ms", "MS", "10000", "How long to try.", flags_parse_number,
+     FLAGS_FIELD(struct client_options, timeout_ns), 1, 3600000, 1000000},
+    {"read-level", "LEVEL", "linearizable",
+     "How fresh: " READ_LEVELS " (at most so many milliseconds old).", flags_parse_text,
+     FLAGS_FIELD(struct client_options, read_level)},
+};
+
 static const struct flags_command get_command = {
     .name = "get",
     .usage = "[OPTION...] KEY",
     .summary = "print the value of a key",
     .details = "Prints the value and a newline. Exit status: 0; 2 when there is no such key (with\n"
                "\"(nil)\" on standard error); 1 on a failure.",
-    .rows = rows,
-    .row_count = BASE_COUNT_OF(rows),
+    .rows = get_rows,
+    .row_count = BASE_COUNT_OF(get_rows),
     .argument_min = 1,
     .argument_max = 1,
 };
@@ -123,6 +139,25 @@ explain(const struct client_call *call, const struct kv_caller *caller, int rc)
         fprintf(stderr, "  the last node said: %s\n", kv_caller_why(caller));
 }
 
+/* "stale:500": false when it is no level. */
+static bool
+parse_level(const char *text, enum replica_level *out_level, uint64_t *out_stale_ms)
+{
+    size_t count = strcspn(text, ":");
+    enum replica_level level = REPLICA_LINEARIZABLE;
+    int64_t ms = 0;
+    while (replica_level_name(level) && (strlen(replica_level_name(level)) != count ||
+                                         memcmp(replica_level_name(level), text, count) != 0))
+        level++;
+    bool stale = level == REPLICA_STALE;
+    if (!replica_level_name(level) || (text[count] == ':') != stale ||
+        (stale && (!kv_resp_integer(text + count + 1, strlen(text + count + 1), &ms) || ms < 0)))
+        return false;
+    *out_level = level;
+    *out_stale_ms = (uint64_t)ms;
+    return true;
+}
+
 static int
 client_main(void *arg)
 {
@@ -136,6 +171,7 @@ client_main(void *arg)
         argv[i] = (struct kv_arg){(const uint8_t *)call->argv[i], strlen(call->argv[i])};
     kv_caller_open(&caller, nodes->list, nodes->count,
                    call->options.timeout_ns / 1000000 + SESSION_MS_MORE);
+    kv_caller_read_level(caller, call->level, call->stale_ms);
     int rc = kv_caller_call(caller, argv, call->argc, deadline_ns, &reply);
     if (rc < 0)
         explain(call, caller, rc);
@@ -156,6 +192,12 @@ run(const struct flags_command *command, int argc, char **argv)
         flags_parse(command, argc - 1, argv + 1, &call.options, &arguments, &count);
     if (outcome != FLAGS_RUN)
         return flags_exit(outcome);
+    if (call.options.read_level &&
+        !parse_level(call.options.read_level, &call.level, &call.stale_ms)) {
+        fprintf(stderr, "skein get: --read-level: \"%.40s\" is not " READ_LEVELS "\n",
+                call.options.read_level);
+        return flags_exit(FLAGS_USAGE);
+    }
     call.argv[call.argc++] = command->name;
     for (int i = 0; i < count; i++)
         call.argv[call.argc++] = arguments[i];

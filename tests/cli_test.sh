@@ -106,6 +106,8 @@ SKEIN_TICK_MS=soon refused 64 "SKEIN_TICK_MS: \"soon\" is not" serve "${least[@]
 refused 64 "too few arguments" set k
 refused 64 "an argument too many" get a b
 refused 64 "\-\-nodes: \"16\" is not" dev --nodes 16
+refused 64 "read-level.*stale:MS" get --read-level stale k
+refused 64 "read-level" get --read-level fresh k
 refused 1 "no node answers.*skein dev" get --connect 127.0.0.1:1 k
 checks=$((checks + 1))
 "$skein" version >/dev/full 2>/dev/null && fault "a full standard output is no failure"
@@ -139,6 +141,10 @@ checks=$((checks + 1))
 grep -q "(nil)" "$dir/err" || fault "get of an absent key: $(cat "$dir/err")"
 [ "$("$skein" del --connect "$at" absent k)" = 1 ] || fault "del"
 "$skein" set --connect "$at" kept yes >/dev/null || fault "set kept"
+for level in follower stale:500; do
+    [ "$("$skein" get --connect "$at" --read-level "$level" kept)" = yes ] || fault "get --read-level $level"
+done
+refused 1 "REFUSED" get --connect "$at" --read-level lease kept
 "$skein" status --connect "$at" | matches "leader" || fault "status shows no leader"
 "$skein" status --connect "$at" --json | matches '"role": "leader"' || fault "status --json"
 # its metrics

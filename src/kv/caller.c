@@ -26,6 +26,9 @@ struct kv_caller {
     struct kv_client *connection;
     struct skein_addr peer;
     uint64_t ttl_ms;
+    enum replica_level level;
+    uint64_t stale_ms;
+    bool level_set;              /* on this connection */
     char session[ID_DIGITS + 1]; /* "": none */
     uint64_t sequence;
     uint64_t attempts;
@@ -63,6 +66,7 @@ leave(struct kv_caller *caller)
 {
     kv_client_close(caller->connection);
     caller->connection = NULL;
+    caller->level_set = false;
 }
 
 static void
@@ -161,6 +165,36 @@ ensure_session(struct kv_caller *caller, uint64_t deadline_ns)
     return rc;
 }
 
+void
+kv_caller_read_level(struct kv_caller *caller, enum replica_level level, uint64_t stale_ms)
+{
+    caller->level = level;
+    caller->stale_ms = stale_ms;
+}
+
+/* The connection's reads are at the caller's level. 0; 1: not now, or (@out_reply set) refused. */
+static int
+ensure_level(struct kv_caller *caller, uint64_t deadline_ns, struct kv_reply *out_reply)
+{
+    char bound[24];
+    const char *const argv[] = {"SKEIN", "READ", replica_level_name(caller->level), bound};
+    struct kv_reply reply = {0};
+    if (caller->level == REPLICA_LINEARIZABLE || caller->level_set)
+        return 0;
+    snprintf(bound, sizeof(bound), "%" PRIu64, caller->stale_ms);
+    if (ask(caller, caller->level == REPLICA_STALE ? 4 : 3, argv, deadline_ns, &reply) < 0)
+        return 1;
+    caller->level_set = reply.type == KV_REPLY_SIMPLE;
+    if (!caller->level_set && !is_passing(&reply)) {
+        *out_reply = reply;
+        return 1;
+    }
+    kv_reply_deinit(&reply);
+    if (!caller->level_set)
+        leave(caller);
+    return !caller->level_set;
+}
+
 static void
 send_call(struct kv_caller *caller, const struct call *call)
 {
@@ -224,6 +258,11 @@ attempt(struct kv_caller *caller, struct call *call, struct kv_reply *out_reply,
         }
         if (rc < 0)
             return VERDICT_AGAIN;
+    }
+    if (call->kind == KV_READ &&
+        ensure_level(caller, soon(call->deadline_ns, call->attempt_ns), out_reply) != 0) {
+        *out_rc = 0;
+        return out_reply->type == KV_REPLY_ERROR ? VERDICT_DONE : VERDICT_AGAIN;
     }
     if (call->kind == KV_WRITE) {
         *out_rc = ensure_session(caller, soon(call->deadline_ns, call->attempt_ns));

@@ -3,6 +3,7 @@
 #define KV_CALLER_H
 
 #include "kv/client.h"
+#include "replica/replica.h"
 
 /*
  * A client of the whole cluster: it goes from node to node until a command is answered or its
@@ -29,6 +30,10 @@ struct kv_caller;
  * yet. @session_ttl_ms: how long, without a write, the session lives; longer than any deadline. */
 void kv_caller_open(struct kv_caller **out_caller, const struct skein_addr *addrs, uint32_t count,
                     uint64_t session_ttl_ms);
+
+/* kv_caller_read_level - reads are at @level from now on. @stale_ms: for REPLICA_STALE. Before the
+ * first call; a node that refuses the level answers the read by its error. */
+void kv_caller_read_level(struct kv_caller *caller, enum replica_level level, uint64_t stale_ms);
 
 /*
  * kv_caller_call - carry out one command; what it is (a read, a write) comes from the command
