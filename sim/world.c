@@ -104,11 +104,14 @@ sink_write(void *owner, const char *line, uint64_t line_bytes)
     fprintf(stderr, "%u: %.*s", host->number, (int)line_bytes, line);
 }
 
-/* The fiber that found no memory ends here. */
+/* The fiber that found no memory ends here. Where the world itself allocates for the host there is
+ * none: the host's arena is full, and that ends the run. */
 static void
 die_exhausted(void *owner)
 {
     struct sim_host *host = owner;
+    if (!skein_shard_current())
+        return;
     host->dying = true;
     sim_event_at(host->world, &host->exhausted_event, host->world->now_ns);
     skein_shield(true);
