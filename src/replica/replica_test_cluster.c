@@ -193,6 +193,7 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
         .checkpoint_log_bytes =
             cluster->checkpoint_log_bytes ? cluster->checkpoint_log_bytes : 64u << 20,
         .keep_log_bytes = cluster->keep_log_bytes,
+        .lease_drift_ppm = cluster->lease_drift_ppm,
         .snapshot_bytes_per_second = cluster->snapshot_bytes_per_second,
         .snapshot_sends_max = cluster->snapshot_sends_max,
         .pending_bytes_max = 64u << 20,
