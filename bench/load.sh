@@ -6,7 +6,9 @@
 
 etcd_key=skein-bench
 etcd_put=/etcdserverpb.KV/Put
+etcd_range=/etcdserverpb.KV/Range
 etcd_body= # a file: one gRPC message, a PutRequest of etcd_key and a value
+etcd_get_body= # so, a RangeRequest of etcd_key: linearizable, as it is by default
 
 declare -A rate_known=() # of system, operation and shape: from its last run
 
@@ -31,16 +33,17 @@ run_redis_benchmark() {
 # The same by h2load; each answer has to be there (check_values looks at what they were). Its
 # median needs a line a request, which only one client at a time writes.
 run_h2load() {
-    local port=$1 clients=$2 outstanding=$3 count=$4 log=$work/h2load.log times=$work/h2load.times
-    local extra=()
+    local port=$1 operation=$2 clients=$3 outstanding=$4 count=$5
+    local log=$work/h2load.log times=$work/h2load.times extra=() body=$etcd_body path=$etcd_put
+    [ "$operation" = set ] || { body=$etcd_get_body path=$etcd_range; }
     rm -f "$times"
     [ "${clients}x$outstanding" = 1x1 ] && extra=("--log-file=$times")
-    run_limited h2load -n "$count" -c "$clients" -m "$outstanding" -d "$etcd_body" \
+    run_limited h2load -n "$count" -c "$clients" -m "$outstanding" -d "$body" \
         -H 'content-type: application/grpc' -H 'te: trailers' "${extra[@]}" \
-        "http://127.0.0.1:$port$etcd_put" >"$log" 2>&1 || { tail -3 "$log" >&2; die "h2load failed"; }
+        "http://127.0.0.1:$port$path" >"$log" 2>&1 || { tail -3 "$log" >&2; die "h2load failed"; }
     grep -q " $count succeeded, 0 failed, 0 errored" "$log" ||
         { grep ^requests "$log" >&2; die "h2load: not every request succeeded"; }
-    etcd_sent=$((etcd_sent + count))
+    [ "$operation" = get ] || etcd_sent=$((etcd_sent + count))
     h2load_result="$(sed -n 's/^finished in [^ ]*, \([0-9.]*\) req.*/\1/p' "$log") $(median_of "$times")"
 }
 
@@ -56,7 +59,7 @@ run_once() {
     port=$(leader_port "$system")
     [ -n "$port" ] || die "$system has no leader"
     if [ "$system" = etcd ]; then
-        run_h2load "$port" "${shape%x*}" "${shape#*x}" "$count"
+        run_h2load "$port" "$operation" "${shape%x*}" "${shape#*x}" "$count"
         result=$h2load_result
     else
         result=$(run_redis_benchmark "$port" "$operation" "${shape%x*}" "${shape#*x}" "$count")
@@ -111,8 +114,17 @@ fill() {
     grep -q "errors: 0, replies: $key_count" "$log" || { cat "$log" >&2; die "filling failed"; }
 }
 
-# One gRPC frame (no compression, length) around PutRequest {1: key, 2: value}.
-make_etcd_body() {
+# File @2: one gRPC frame (no compression, length) around file @1.
+frame() {
+    # shellcheck disable=SC2059
+    {
+        printf "\\0$(printf '%08x' "$(stat -c %s "$1")" | sed 's/../\\x&/g')"
+        cat "$1"
+    } >"$2"
+}
+
+# PutRequest {1: key, 2: value} and RangeRequest {1: key}.
+make_etcd_bodies() {
     local value request varint
     value=$(printf "%${value_bytes}s" '' | tr ' ' v)
     printf -v varint '\\x%02x\\x%02x' $((value_bytes % 128 + 128)) $((value_bytes / 128))
@@ -123,11 +135,11 @@ make_etcd_body() {
         printf "\\x0a\\x$(printf %02x ${#etcd_key})$etcd_key\\x12$varint"
         printf %s "$value"
     } >"$request"
+    frame "$request" "$etcd_body"
+    etcd_get_body=$work/range.grpc
     # shellcheck disable=SC2059
-    {
-        printf "\\0$(printf '%08x' "$(stat -c %s "$request")" | sed 's/../\\x&/g')"
-        cat "$request"
-    } >"$etcd_body"
+    printf "\\x0a\\x$(printf %02x ${#etcd_key})$etcd_key" >"$request"
+    frame "$request" "$etcd_get_body"
 }
 
 etcd_get() {
@@ -137,7 +149,7 @@ etcd_get() {
 # One Put of the body is answered with grpc-status 0 and can be read with etcd's own client.
 prepare_etcd() {
     local answer
-    make_etcd_body
+    make_etcd_bodies
     answer=$(nghttp -v -d "$etcd_body" -H 'content-type: application/grpc' -H 'te: trailers' \
         "http://127.0.0.1:$(leader_port etcd)$etcd_put" 2>&1 | tr -d '\0') || die "nghttp failed"
     grep -q 'grpc-status: 0' <<<"$answer" || { echo "$answer" >&2; die "etcd refused the Put"; }

@@ -56,14 +56,29 @@ function target(text, direction, bound, series, divisor)
         target_value[targets] <= bound
 }
 
+function beside_etcd(operation, shape, bound)
+{
+    target(toupper(operation) " rate of skein to etcd, " shape, "at least", bound, \
+        "skein " operation " " shape " rate", "etcd " operation " " shape " rate")
+}
+
+# Of each measure the first target is the store's own, the second what it is to come to.
 function judge()
 {
-    target("SET rate of skein to etcd, 50x1", "at least", 3, \
-        "skein set 50x1 rate", "etcd set 50x1 rate")
-    target("SET rate of skein to etcd, 50x16", "at least", 6, \
-        "skein set 50x16 rate", "etcd set 50x16 rate")
+    beside_etcd("set", "50x1", 3)
+    beside_etcd("set", "50x1", 5)
+    beside_etcd("set", "500x1", 4)
+    beside_etcd("set", "50x16", 6)
+    beside_etcd("set", "50x16", 10)
+    target("SET CPU of skein to etcd, 50x1", "at most", 0.125, \
+        "skein set 50x1 cpu", "etcd set 50x1 cpu")
     target("SET median of skein to the floor, 1x1", "at most", 2, \
         "skein set 1x1 p50", "floor set 1x1 p50")
+    target("SET median of skein to the floor, 1x1", "at most", 1.5, \
+        "skein set 1x1 p50", "floor set 1x1 p50")
+    beside_etcd("get", "50x1", 5)
+    beside_etcd("get", "500x1", 4)
+    beside_etcd("get", "50x16", 10)
     target("GET CPU of 3 skein nodes to Redis, 50x1", "at most", 1.25, \
         "skein get 50x1 cpu", "redis get 50x1 cpu")
 }
