@@ -130,8 +130,8 @@ ssize_t skein_replica_read(struct skein_replica *replica, const void *command, s
 /* How fresh a read is (docs/guide.md, "Reads"). */
 enum skein_read_level {
     SKEIN_READ_LINEARIZABLE, /* as skein_replica_read */
-    SKEIN_READ_LEASE,        /* the same, without asking the other nodes, as long as clocks keep to
-                                lease_drift_ppm and no machine is halted without its clock's knowing */
+    SKEIN_READ_LEASE,        /* the same, without asking the other nodes, as long as clocks keep
+                                to lease_drift_ppm and none stands still with its machine */
     SKEIN_READ_FOLLOWER,     /* as linearizable; this node answers, the leader only confirms */
     SKEIN_READ_STALE         /* this node answers: sees what was answered stale_ns before */
 };
