@@ -43,6 +43,7 @@ soak: configure-tests deps-fuzz deps-soak  ## the long forms: 10,000 seeds of 3 
 bench: deps-build deps-bench  ## measure beside etcd, Redis, libuv and the bare machine
 	@bench/run
 	@bench/runtime
+	@bench/profiles
 	@bench/store
 
 fuzz: deps-build deps-fuzz  ## fuzz every decoder for 60 s (FUZZ_SECONDS=60)
