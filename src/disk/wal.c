@@ -241,6 +241,8 @@ segments_of(struct wal_scan *scan, uint32_t first_number)
     uint32_t found = scan->segments.count ? scan->segments.items[0].number : scan->end.segment + 1;
     for (uint32_t number = first_number; number != 0 && number < found; number++)
         wal_segments_add(&all, number);
+    for (size_t i = 0; i < all.count; i++)
+        all.items[i].unclean = true; /* nothing is known of it */
     for (size_t i = 0; i < scan->segments.count; i++) {
         wal_segments_add(&all, scan->segments.items[i].number);
         all.items[all.count - 1] = scan->segments.items[i];

@@ -15,7 +15,8 @@
  *   wal_submit --> queue --> [writer fiber: everything queued -> one batch, padded to 4 KiB blocks,
  *                             one durable write] --> on_durable of each, in order
  *
- *   <dir>/00000001.wal 00000002.wal ...    segments, zero-filled and synced before use
+ *   <dir>/00000001.wal 00000002.wal ...    segments, zero-filled or used before; synced before use
+ *   <dir>/00000001.wal.free                removed ones, at most two, to be used again
  *
  * - A synced block is never rewritten; a batch starts in a new block.
  * - Each block: CRC32C, the segment's generation, its own position; each batch: the offset that was
@@ -140,7 +141,9 @@ struct wal_stats {
     uint64_t writes;      /* batches made durable */
     uint64_t write_bytes; /* with padding */
     uint64_t submits;
-    uint64_t moved_bytes; /* of groups that write little, out of old segments into the newest */
+    uint64_t fill_bytes;     /* zeros and headers of new segments */
+    uint64_t recycled_count; /* new segments that were old ones */
+    uint64_t moved_bytes;    /* of groups that write little, out of old segments into the newest */
     uint64_t segment_count;
     uint64_t group_count;
     uint64_t queued_bytes;

@@ -159,6 +159,13 @@ block_fault(const uint8_t *raw, const struct wal_block *block)
     return NULL;
 }
 
+bool
+wal_block_whole(const uint8_t raw[WAL_BLOCK_BYTES])
+{
+    return wire_load(raw, 4) == crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4) ||
+           is_zero(raw, WAL_BLOCK_BYTES);
+}
+
 enum wal_block_verdict
 wal_block_judge(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_position at, uint64_t generation,
                 struct wal_block *out_block, const char **out_reason)

@@ -80,6 +80,9 @@ struct wal_block {
  * is already in its place in @raw. */
 void wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block);
 
+/* wal_block_whole - zeros, or bytes that match their checksum, whatever they say. */
+bool wal_block_whole(const uint8_t raw[WAL_BLOCK_BYTES]);
+
 enum wal_block_verdict {
     WAL_VERDICT_GOOD,
     WAL_VERDICT_BLANK, /* zeros, or whole and of an older generation: never written */

@@ -53,6 +53,7 @@ struct wal_groups {
 struct wal_segment {
     uint32_t number;
     uint64_t pin_count; /* groups that pin it */
+    bool unclean; /* a block in it is damaged, if only in what does not count: not used again */
 };
 
 struct wal_segments {

@@ -14,6 +14,8 @@
 
 #define WAL_MAGIC 0x77616c21u
 #define WAL_PATH_BYTES 512u
+/* Removed segments are kept for use again; more than so many are deleted. */
+#define WAL_FREE_MAX 2u
 /* Unsynced writes (only commit moved) wait for a synced one: at most so many, so long. */
 #define WAL_LAZY_COUNT_MAX 64u
 #define WAL_LAZY_NS_MAX 1000000000ull
@@ -102,6 +104,10 @@ struct wal {
     bool keeper_done;
     int latched;
 
+    /* Removed segments that wait to be used again, <number>.wal.free. */
+    uint32_t free_numbers[WAL_FREE_MAX];
+    uint32_t free_count;
+
     /* The next segment, made ahead. */
     int spare_handle;
     uint32_t spare_blocks;
@@ -133,7 +139,11 @@ int wal_segments_list(struct wal *wal, struct wal_found *out_found,
 int wal_recover(struct wal *wal, struct wal_scan *scan, struct wal_found *out_found,
                 char out_why[512]) SKEIN_MUST_CHECK;
 
-/* wal_segment_prepare - make the spare for @number: zeros, header, sync, rename, directory sync.
+/* wal_free_note - <@number>.wal.free is there: it is used again, or deleted when it does not fit or
+ * there are enough. **Returns** 0 or -errno. */
+int wal_free_note(struct wal *wal, uint32_t number) SKEIN_MUST_CHECK;
+/* wal_segment_prepare - make the spare for @number: a removed segment, or zeros; header, sync,
+ * rename, directory sync.
  * **Returns** 0, -errno, -SKEIN_ECLOSED when the log closed meanwhile. */
 int wal_segment_prepare(struct wal *wal, uint32_t number) SKEIN_MUST_CHECK;
 /* wal_segment_advance - the spare becomes the active segment; waits for the keeper to make it. */

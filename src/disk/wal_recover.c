@@ -76,12 +76,19 @@ wal_segments_list(struct wal *wal, struct wal_found *found, char out_why[512])
         return disk_explain(rc, "cannot list the log's directory", wal->dir, out_why);
     for (size_t i = 0; i < names.count && (rc == 0 || rc == -SKEIN_ECORRUPT); i++) {
         uint32_t leftover = wal->reads_only ? 0 : name_number(names.names[i], ".wal.tmp");
+        uint32_t unused = wal->reads_only ? 0 : name_number(names.names[i], ".wal.free");
         uint32_t number = name_number(names.names[i], ".wal");
         if (leftover != 0) {
             wal_path(wal, leftover, ".tmp", path);
             int removed = skein_file_unlink(path, 0);
             if (removed < 0)
                 rc = disk_explain(removed, "cannot remove the leftover", path, out_why);
+        }
+        if (unused != 0) {
+            wal_path(wal, unused, ".free", path);
+            int noted = wal_free_note(wal, unused);
+            if (noted < 0)
+                rc = disk_explain(noted, "cannot keep the unused segment", path, out_why);
         }
         if (number == 0)
             continue;

@@ -21,10 +21,18 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
 {
     struct wal_block block;
     const char *reason = NULL;
-    if (generation == 0)
+    if (generation == 0) {
+        /* What an earlier segment in the same file left behind names a lower number. */
+        struct wal_position own = {(uint32_t)wire_load(raw + 16, 4),
+                                   (uint32_t)wire_load(raw + 20, 4)};
         generation = wire_load(raw + 8, 8);
-    if (survey->generation_max < generation && generation < UINT64_MAX)
+        if (own.segment < at.segment &&
+            wal_block_judge(raw, own, generation, &block, &reason) == WAL_VERDICT_GOOD)
+            return;
+        reason = NULL;
+    } else if (survey->generation_max < generation) {
         survey->generation_max = generation;
+    }
     switch (wal_block_judge(raw, at, generation, &block, &reason)) {
     case WAL_VERDICT_BLANK:
         return;
@@ -34,6 +42,8 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
         return;
     case WAL_VERDICT_GOOD:
         survey->seen = true;
+        if (survey->generation_max < generation)
+            survey->generation_max = generation;
         survey->good_blocks++;
         survey->bad_after = false;
         survey->unmarked = block.layout == WAL_LAYOUT_BARE;

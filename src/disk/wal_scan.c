@@ -233,6 +233,9 @@ tail_block(struct wal_scan *scan, enum wal_block_verdict verdict, const struct w
     if (verdict == WAL_VERDICT_BLANK)
         return;
     if (verdict == WAL_VERDICT_BAD) {
+        struct wal_segments *segments = &scan->segments;
+        if (segments->count && segments->items[segments->count - 1].number == scan->at.segment)
+            segments->items[segments->count - 1].unclean = true;
         suspect(scan, WAL_SUSPECT_BLOCK, scan->at, reason);
         return;
     }

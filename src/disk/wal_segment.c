@@ -11,43 +11,121 @@
 
 #define FILL_BYTES (256u << 10)
 
+static int segment_renew(struct wal *wal, int handle, uint32_t number);
 static int segment_fill(struct wal *wal, int handle, uint32_t number);
 static int oldest_remove(struct wal *wal);
 static bool oldest_unneeded(const struct wal *wal);
 
+/* Under its final name, durably: what @handle, known as @name, is now. */
+static int
+segment_publish(struct wal *wal, int handle, const char *name, uint32_t number)
+{
+    char path[WAL_PATH_BYTES];
+    wal_path(wal, number, "", path);
+    int rc = skein_file_sync(handle, 0);
+    if (rc == 0)
+        rc = skein_file_rename(name, path);
+    if (rc == 0)
+        rc = skein_file_sync_directory(wal->dir);
+    return rc;
+}
+
+static void
+leftover_remove(const char *path)
+{
+    int rc = skein_file_unlink(path, 0);
+    if (rc < 0 && rc != -ENOENT)
+        obs_log(OBS_WARN, "wal", "cannot remove a leftover", "path=%s cause=%s", path,
+                skein_error_name(rc));
+}
+
+static int
+segment_open(struct wal *wal, uint32_t number)
+{
+    char name[WAL_PATH_BYTES];
+    bool again = wal->free_count > 0;
+    uint32_t flags = SKEIN_FILE_RDWR | SKEIN_FILE_DIRECT;
+    if (again)
+        wal_path(wal, wal->free_numbers[--wal->free_count], ".free", name);
+    else
+        wal_path(wal, number, ".tmp", name);
+    int handle =
+        skein_file_open(name, again ? flags : flags | SKEIN_FILE_CREATE | SKEIN_FILE_TRUNC, 0644);
+    if (handle < 0)
+        return handle;
+    int rc = again ? segment_renew(wal, handle, number) : segment_fill(wal, handle, number);
+    if (rc == 0)
+        rc = segment_publish(wal, handle, name, number);
+    if (rc < 0) {
+        (void)skein_close(handle);
+        leftover_remove(name);
+        return rc;
+    }
+    wal->stats.recycled_count += again;
+    return handle;
+}
+
 int
 wal_segment_prepare(struct wal *wal, uint32_t number)
 {
-    char path[WAL_PATH_BYTES];
-    char temporary[WAL_PATH_BYTES];
-    wal_path(wal, number, "", path);
-    wal_path(wal, number, ".tmp", temporary);
-    uint64_t generation = wal->generation_next;
-    int handle = skein_file_open(
-        temporary, SKEIN_FILE_RDWR | SKEIN_FILE_CREATE | SKEIN_FILE_TRUNC | SKEIN_FILE_DIRECT,
-        0644);
+    int handle = segment_open(wal, number);
     if (handle < 0)
         return handle;
-    int rc = segment_fill(wal, handle, number);
-    if (rc == 0)
-        rc = skein_file_sync(handle, 0);
-    if (rc == 0)
-        rc = skein_file_rename(temporary, path);
-    if (rc == 0)
-        rc = skein_file_sync_directory(wal->dir);
-    if (rc < 0) {
-        (void)skein_close(handle);
-        int removed = skein_file_unlink(temporary, 0);
-        if (removed < 0 && removed != -ENOENT)
-            obs_log(OBS_WARN, "wal", "cannot remove a leftover", "path=%s cause=%s", temporary,
-                    skein_error_name(removed));
-        return rc;
-    }
-    wal->generation_next++;
     wal->spare_handle = handle;
-    wal->spare_generation = generation;
+    wal->spare_generation = wal->generation_next++;
     wal->spare_blocks = (uint32_t)(wal->options.segment_bytes / WAL_BLOCK_BYTES);
     return 0;
+}
+
+static void
+header_make(const struct wal *wal, uint8_t block[WAL_BLOCK_BYTES], uint32_t number)
+{
+    struct wal_header header = {.identity = wal->options.identity,
+                                .segment = number,
+                                .generation = wal->generation_next,
+                                .segment_bytes = wal->options.segment_bytes};
+    wal_header_encode(block, &header);
+}
+
+/* A block that rotted would stand behind the new segment's end as damage. */
+static int
+segment_check(const struct wal *wal, int handle, uint8_t *chunk)
+{
+    uint64_t bytes = wal->options.segment_bytes;
+    for (uint64_t offset = 0; offset < bytes;) {
+        ssize_t got = skein_file_pread(handle, chunk, FILL_BYTES, offset);
+        if (got < WAL_BLOCK_BYTES)
+            return got < 0 ? (int)got : -SKEIN_ECORRUPT;
+        size_t count = (size_t)got - (size_t)got % WAL_BLOCK_BYTES;
+        for (size_t at = 0; at < count; at += WAL_BLOCK_BYTES)
+            if (!wal_block_whole(chunk + at))
+                return -SKEIN_ECORRUPT;
+        if (wal->writer_done)
+            return -SKEIN_ECLOSED;
+        offset += count;
+        skein_yield();
+    }
+    return 0;
+}
+
+/* A removed segment: what is in it is of older generations, which says as little as zeros. */
+static int
+segment_renew(struct wal *wal, int handle, uint32_t number)
+{
+    uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, FILL_BYTES);
+    int rc = segment_check(wal, handle, chunk);
+    if (rc == 0) {
+        header_make(wal, chunk, number);
+        rc = skein_file_pwrite(handle, chunk, WAL_BLOCK_BYTES, 0, 0);
+    } else if (rc != -SKEIN_ECLOSED) {
+        obs_log(OBS_WARN, "wal", "a removed segment is damaged and not used again", "cause=%s",
+                skein_error_name(rc));
+        rc = segment_fill(wal, handle, number);
+    }
+    if (rc == 0)
+        wal->stats.fill_bytes += WAL_BLOCK_BYTES;
+    mem_free(chunk);
+    return rc;
 }
 
 /* Space first (one extent), then zeros: a write into zeroed space changes no metadata. */
@@ -60,11 +138,7 @@ segment_fill(struct wal *wal, int handle, uint32_t number)
         return rc;
     uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, FILL_BYTES);
     memset(chunk, 0, FILL_BYTES);
-    struct wal_header header = {.identity = wal->options.identity,
-                                .segment = number,
-                                .generation = wal->generation_next,
-                                .segment_bytes = bytes};
-    wal_header_encode(chunk, &header);
+    header_make(wal, chunk, number);
     rc = 0;
     for (uint64_t offset = 0; offset < bytes && rc == 0;) {
         uint64_t count = bytes - offset < FILL_BYTES ? bytes - offset : FILL_BYTES;
@@ -74,6 +148,7 @@ segment_fill(struct wal *wal, int handle, uint32_t number)
         if (rc == 0 && wal->writer_done)
             rc = -SKEIN_ECLOSED;
         offset += count;
+        wal->stats.fill_bytes += count;
     }
     mem_free(chunk);
     return rc;
@@ -153,15 +228,35 @@ oldest_unneeded(const struct wal *wal)
     return oldest->pin_count == 0;
 }
 
+int
+wal_free_note(struct wal *wal, uint32_t number)
+{
+    char path[WAL_PATH_BYTES];
+    struct skein_stat stat;
+    wal_path(wal, number, ".free", path);
+    int rc = skein_file_stat(path, &stat);
+    if (rc < 0)
+        return rc;
+    if (wal->free_count == WAL_FREE_MAX || stat.size_bytes != wal->options.segment_bytes)
+        return skein_file_unlink(path, 0);
+    wal->free_numbers[wal->free_count++] = number;
+    return 0;
+}
+
 /* One at a time and the directory synced after each: a crash leaves a run without gaps. */
 static int
 oldest_remove(struct wal *wal)
 {
-    char path[WAL_PATH_BYTES];
-    wal_path(wal, wal->segments.items[0].number, "", path);
-    int rc = skein_file_unlink(path, 0);
+    char path[WAL_PATH_BYTES], aside[WAL_PATH_BYTES];
+    uint32_t number = wal->segments.items[0].number;
+    bool again = wal->free_count < WAL_FREE_MAX && !wal->segments.items[0].unclean;
+    wal_path(wal, number, "", path);
+    wal_path(wal, number, ".free", aside);
+    int rc = again ? skein_file_rename(path, aside) : skein_file_unlink(path, 0);
     if (rc == 0 || rc == -ENOENT)
         rc = skein_file_sync_directory(wal->dir);
+    if (rc == 0 && again)
+        rc = wal_free_note(wal, number);
     if (rc < 0) {
         obs_log(OBS_WARN, "wal", "cannot remove a segment", "path=%s cause=%s", path,
                 skein_error_name(rc));

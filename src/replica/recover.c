@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static int
 load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, char out_why[512])
@@ -53,7 +54,11 @@ check_log_exists(struct host *host, char out_why[512])
     if (!host->identity.log_begun)
         return 0;
     int rc = skein_file_list(host->wal_dir, &names);
-    bool found = rc == 0 && names.count > 0;
+    bool found = false; /* segments that wait to be used again are no log */
+    for (size_t i = 0; rc == 0 && i < names.count; i++) {
+        const char *end = strrchr(names.names[i], '.');
+        found = found || (end && strcmp(end, ".wal") == 0);
+    }
     if (rc == 0)
         skein_names_deinit(&names);
     if (found)
