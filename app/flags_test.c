@@ -171,6 +171,7 @@ another_value(const struct flags_row *row)
                    {"backend", "poll"},
                    {"store", "lmdb"},
                    {"snapshot-sends-max", "3"},
+                   {"scrub-hours", "5"},
                    {"allow-plaintext", "1"},
                    {"data", "elsewhere"},
                    {"cluster", "other"}};
@@ -228,6 +229,7 @@ serves_defaults_are_the_layers(void **state)
     assert_int_equal(node->replica.keep_log_bytes, layers.replica.keep_log_bytes);
     assert_int_equal(node->replica.snapshot_bytes_per_second,
                      layers.replica.snapshot_bytes_per_second);
+    assert_int_equal(node->replica.scrub_period_ns, layers.replica.scrub_period_ns);
     assert_int_equal(node->replica.snapshot_sends_max, layers.replica.snapshot_sends_max);
     assert_int_equal(node->replica.pending_bytes_max, layers.replica.pending_bytes_max);
     assert_int_equal(node->replica.command_bytes_max, layers.replica.command_bytes_max);

@@ -84,6 +84,11 @@ static const struct flags_row rows[] = {
     {"keep-log-bytes", "BYTES", "16M",
      "Entries kept behind a checkpoint for followers that lag; one that lags more gets a snapshot.",
      flags_parse_bytes, FIELD(node.replica.keep_log_bytes), 0, 16 * GIB},
+    {"scrub-hours", "HOURS", "24",
+     "The log and the checkpoint are read again, evenly, once in so long, and damage is mended by "
+     "a "
+     "new checkpoint; 0: never.",
+     flags_parse_number, FIELD(node.replica.scrub_period_ns), 0, 8760, 3600 * 1000 * MS},
     {"snapshot-bytes-per-second", "BYTES", "0",
      "This node sends no more of snapshots and backups, all together; 0: no limit.",
      flags_parse_bytes, FIELD(node.replica.snapshot_bytes_per_second), 0, 64 * GIB},

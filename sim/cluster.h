@@ -57,6 +57,7 @@ struct sim_plan {
     uint32_t election_ticks;
     uint64_t segment_bytes, checkpoint_log_bytes, keep_log_bytes, append_bytes_max;
     uint64_t snapshot_chunk_bytes;
+    uint64_t scrub_period_ns;
     uint64_t command_timeout_ns, client_timeout_ns;
     uint64_t think_ns_max;
     uint64_t faults_from_ns, fault_gap_ns_max;

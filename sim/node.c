@@ -62,6 +62,7 @@ fill_options(struct sim_node *node, struct kv_node_options *options)
     options->replica.segment_bytes = plan->segment_bytes;
     options->replica.checkpoint_log_bytes = plan->checkpoint_log_bytes;
     options->replica.keep_log_bytes = plan->keep_log_bytes;
+    options->replica.scrub_period_ns = plan->scrub_period_ns;
     options->replica.snapshot_chunk_bytes = plan->snapshot_chunk_bytes;
     options->replica.append_bytes_max = plan->append_bytes_max;
     options->replica.lease_drift_ppm = SIM_DRIFT_PPM;

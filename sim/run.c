@@ -86,6 +86,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->segment_bytes = pick(random, segments, BASE_COUNT_OF(segments));
     plan->checkpoint_log_bytes = pick(random, checkpoints, BASE_COUNT_OF(checkpoints));
     plan->keep_log_bytes = pick(random, keeps, BASE_COUNT_OF(keeps));
+    plan->scrub_period_ns = 2 * SIM_SECOND;
     plan->append_bytes_max = pick(random, appends, BASE_COUNT_OF(appends));
     plan->command_timeout_ns = prng_range(random, 500, 3000) * SIM_MS;
     plan->client_timeout_ns = prng_range(random, 500, 4000) * SIM_MS;

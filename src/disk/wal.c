@@ -108,6 +108,15 @@ fibers_start(struct wal *wal, struct skein_scope *scope)
                         SKEIN_STACK_SMALL);
     wal->writer_done = rc < 0;
     skein_wake_all(&wal->keeper_q);
+    if (rc == 0 && wal->options.scrub_period_ns > 0) {
+        wal->scrubber_done = false;
+        int scrubs = skein_spawn(scope, "wal scrubber", wal_scrubber, wal, SKEIN_STACK_SMALL);
+        if (scrubs < 0) {
+            wal->scrubber_done = true;
+            obs_log(OBS_WARN, "wal", "the log is not scrubbed", "cause=%s",
+                    skein_error_name(scrubs));
+        }
+    }
     while (rc < 0 && !wal->keeper_done)
         skein_yield();
     return rc;
@@ -132,6 +141,8 @@ wal_new(const struct wal_options *options)
     list_init(&wal->compacts);
     wal->groups_max = wal_groups_max(options->segment_bytes);
     skein_waitq_init(&wal->writer_q);
+    skein_waitq_init(&wal->scrub_q);
+    wal->scrubber_done = true;
     skein_waitq_init(&wal->spare_q);
     skein_waitq_init(&wal->keeper_q);
     wal_metrics_open(wal);
@@ -248,6 +259,10 @@ segments_of(struct wal_scan *scan, uint32_t first_number)
         all.items[all.count - 1] = scan->segments.items[i];
     }
     wal_segments_deinit(&scan->segments);
+    for (size_t i = 0; i < all.count; i++)
+        all.items[i].used_blocks = UINT32_MAX; /* as many as the file has */
+    if (all.count > 0 && all.items[all.count - 1].number == scan->end.segment)
+        all.items[all.count - 1].used_blocks = scan->end.block;
     return all;
 }
 
@@ -358,6 +373,7 @@ wal_close(struct wal *wal)
     skein_assert(wal->magic == WAL_MAGIC);
     wal->closing = true;
     skein_wake_all(&wal->writer_q);
+    skein_wake_all(&wal->scrub_q);
 }
 
 void
@@ -367,6 +383,7 @@ wal_free(struct wal *wal)
         return;
     skein_assert(wal->writer_done);
     skein_assert(wal->keeper_done);
+    skein_assert(wal->scrubber_done);
     wal_metrics_close(wal);
     wal_move_free(wal);
     wal_segments_deinit(&wal->segments);

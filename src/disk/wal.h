@@ -64,6 +64,12 @@ struct wal_options {
      * refuses with a negative code. On the opening fiber. */
     int (*on_damage)(void *owner, const struct wal_damage *damage);
     void *owner;
+    /* 0: nothing is read again. Else all segments once in so long, evenly. */
+    uint64_t scrub_period_ns;
+    /* NULL, or called when a block was found damaged, for each group that has entries in its
+     * segment or in older ones: when they are covered by checkpoints (wal_compact), the segment
+     * goes. On the scrubber's fiber; must not suspend. */
+    void (*on_rot)(void *owner, uint32_t group);
     uint64_t queue_bytes_max; /* 256 MiB queued and not durable: wal_submit refuses beyond */
 };
 
@@ -141,6 +147,9 @@ struct wal_stats {
     uint64_t writes;      /* batches made durable */
     uint64_t write_bytes; /* with padding */
     uint64_t submits;
+    uint64_t scrub_bytes;    /* read again, and checked */
+    uint64_t scrub_passes;   /* times that all of it was */
+    uint64_t scrub_findings; /* damaged blocks */
     uint64_t fill_bytes;     /* zeros and headers of new segments */
     uint64_t recycled_count; /* new segments that were old ones */
     uint64_t moved_bytes;    /* of groups that write little, out of old segments into the newest */

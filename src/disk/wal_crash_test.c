@@ -58,7 +58,7 @@ struct world {
     uint64_t compacted[GROUPS]; /* the highest index given to wal_compact */
     uint64_t moved_bytes;
     uint64_t recycled_count;
-    bool thorough; /* write on until both are more than 0 */
+    bool thorough;             /* write on until both are more than 0 */
     struct state base[GROUPS]; /* before ops[0] */
     struct state scratch[GROUPS];
     struct wal *wal;

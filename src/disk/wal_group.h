@@ -52,7 +52,8 @@ struct wal_groups {
 /* ---- the segments there are ---- */
 struct wal_segment {
     uint32_t number;
-    uint64_t pin_count; /* groups that pin it */
+    uint64_t pin_count;   /* groups that pin it */
+    uint32_t used_blocks; /* when it is not the one that is written any more */
     bool unclean; /* a block in it is damaged, if only in what does not count: not used again */
 };
 

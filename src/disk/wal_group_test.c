@@ -462,8 +462,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_idle), cmocka_unit_test(test_limit),  cmocka_unit_test(test_many),     cmocka_unit_test(test_old),
-        cmocka_unit_test(test_random), cmocka_unit_test(test_thousand),
+        cmocka_unit_test(test_idle), cmocka_unit_test(test_limit),  cmocka_unit_test(test_many),
+        cmocka_unit_test(test_old),  cmocka_unit_test(test_random), cmocka_unit_test(test_thousand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

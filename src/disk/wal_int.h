@@ -98,6 +98,10 @@ struct wal {
     struct skein_list compacts; /* wal_group.compact_link */
     bool reads_only;            /* for looking: nothing is removed */
     bool keeps_tail;            /* the end lies before damage: what is behind it is evidence */
+    bool rotate_due;            /* the next batch begins a segment */
+    uint32_t first_own;         /* the first segment that this process wrote */
+    struct skein_waitq scrub_q;
+    bool scrubber_done;
     struct skein_waitq writer_q;
     bool closing;
     bool writer_done;
@@ -149,6 +153,8 @@ int wal_segment_prepare(struct wal *wal, uint32_t number) SKEIN_MUST_CHECK;
 /* wal_segment_advance - the spare becomes the active segment; waits for the keeper to make it. */
 int wal_segment_advance(struct wal *wal) SKEIN_MUST_CHECK;
 void wal_keeper(void *arg);
+/* wal_scrubber - a fiber: reads all that is durable once in options.scrub_period_ns. */
+void wal_scrubber(void *arg);
 
 /* wal_batch_begin, wal_batch_flush - a batch that holds only the carry, when nothing is put. */
 int wal_batch_begin(struct wal *wal) SKEIN_MUST_CHECK;

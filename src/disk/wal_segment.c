@@ -166,14 +166,19 @@ wal_segment_advance(struct wal *wal)
         if (wal->spare_handle < 0 && wal->spare_error < 0)
             return wal->spare_error;
     }
-    if (wal->handle >= 0)
+    if (wal->handle >= 0) {
         (void)skein_close(wal->handle);
+        wal->segments.items[wal->segments.count - 1].used_blocks = wal->next_block;
+    }
     wal->handle = wal->spare_handle;
     wal->segment_generation = wal->spare_generation;
     wal->segment_blocks = wal->spare_blocks;
     wal->segment =
         wal->segments.count ? wal->segments.items[wal->segments.count - 1].number + 1 : 1;
     wal->next_block = 1;
+    wal->rotate_due = false;
+    if (wal->first_own == 0)
+        wal->first_own = wal->segment;
     wal->spare_handle = -1;
     wal_segments_add(&wal->segments, wal->segment);
     skein_wake_all(&wal->keeper_q);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/prng.h"
@@ -408,6 +409,91 @@ test_latch(void **state)
     disk_test_run(latch_main, NULL);
 }
 
+/* ---- the disk forgets ---- */
+
+static void
+on_rot(void *owner, uint32_t group)
+{
+    struct test_log *log = owner;
+    assert_int_equal(group, 0);
+    test_log_compact(log, log->durable_last);
+}
+
+static void
+scrub_until(struct test_log *log, uint64_t findings, uint64_t passes)
+{
+    struct wal_stats stats;
+    for (int i = 0; i < 5000; i++) {
+        wal_stats(log->wal, &stats);
+        if (stats.scrub_findings >= findings && stats.scrub_passes >= passes)
+            return;
+        assert_int_equal(skein_sleep(skein_deadline_in(1000000)), 0);
+    }
+    fail_msg("%u findings, %u passes", (unsigned)stats.scrub_findings,
+             (unsigned)stats.scrub_passes);
+}
+
+/* A bit flips in a segment that is full, then in the one that is written: found, and the damaged
+ * segments go, since what they hold is covered. Whatever was acknowledged is there at the end. */
+static int
+scrub_main(void *arg)
+{
+    struct test_log log = {.term = 1};
+    char path[512];
+    struct wal_stats stats;
+    struct wal_options options = {.dir = dir,
+                                  .identity = {.cluster = "test cluster 16", .node = 7},
+                                  .segment_bytes = 1 << 16,
+                                  .queue_bytes_max = 1 << 20,
+                                  .scrub_period_ns = 5000000,
+                                  .on_rot = on_rot,
+                                  .owner = &log};
+    (void)arg;
+    assert_int_equal(test_log_wal_open(&log, &options), 0);
+    for (uint64_t i = 1; i <= 30; i++)
+        test_log_append(&log, 1, i, 1, 8000);
+    scrub_until(&log, 0, 2);
+    wal_stats(log.wal, &stats);
+    assert_int_equal(stats.scrub_findings, 0);
+    assert_in_range(stats.scrub_bytes, 30 * 8000, UINT64_MAX);
+    snprintf(path, sizeof(path), "%s/00000002.wal", dir);
+    disk_test_flip(path, 3 * WAL_BLOCK_BYTES + 99, 2);
+    scrub_until(&log, 1, 0);
+    test_log_append(&log, 1, 31, 1, 10);
+    test_log_settle(&log, 2);
+    wal_stats(log.wal, &stats);
+    uint64_t last = 31;
+    for (; stats.segment_count > 1; wal_stats(log.wal, &stats)) { /* alone in a segment */
+        test_log_append(&log, 1, ++last, 1, 8000);
+        test_log_compact(&log, last - 1);
+        assert_int_equal(skein_sleep(skein_deadline_in(1000000)), 0);
+        assert_in_range(last, 1, 400);
+    }
+    uint32_t active = 1;
+    for (bool there = false; !there; active += !there) {
+        snprintf(path, sizeof(path), "%s/%08u.wal", dir, active);
+        there = access(path, F_OK) == 0;
+    }
+    disk_test_flip(path, 1 * WAL_BLOCK_BYTES + 99, 2);
+    scrub_until(&log, stats.scrub_findings + 1, 0);
+    test_log_append(&log, 1, last + 1, 1, 10);
+    for (int i = 0; i < 2000 && access(path, F_OK) == 0; i++)
+        assert_int_equal(skein_sleep(skein_deadline_in(1000000)), 0);
+    assert_int_not_equal(access(path, F_OK), 0);
+    test_log_close(&log);
+    test_log_open(&log, dir, 1 << 16);
+    test_log_check(&log);
+    test_log_close(&log);
+    return 0;
+}
+
+static void
+test_scrub(void **state)
+{
+    (void)state;
+    disk_test_run(scrub_main, NULL);
+}
+
 static int
 half_write_main(void *arg)
 {
@@ -486,7 +572,7 @@ main(void)
         TEST(test_missing_segment), TEST(test_recover),      TEST(test_huge_entries),
         TEST(test_random),          TEST(test_group_commit), TEST(test_lazy_writes),
         TEST(test_queue_bound),     TEST(test_compact),      TEST(test_latch),
-        TEST(test_half_write),      TEST(test_full_disk),
+        TEST(test_scrub),           TEST(test_half_write),   TEST(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

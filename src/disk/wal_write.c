@@ -18,7 +18,7 @@ static int room(struct wal *wal);
 static bool
 round_due(const struct wal *wal)
 {
-    return wal->urgent_count > 0 || (wal->move && wal->move->ready) ||
+    return wal->urgent_count > 0 || (wal->move && wal->move->ready) || wal->rotate_due ||
            !list_is_empty(&wal->compacts) || wal->lazy_count > WAL_LAZY_COUNT_MAX ||
            (wal->lazy_count > 0 && (wal->lazy_due || wal->closing));
 }
@@ -57,7 +57,9 @@ wal_writer(void *arg)
 static int
 round_write(struct wal *wal)
 {
-    int rc = wal->move && wal->move->ready ? wal_move_put(wal) : 0;
+    int rc = wal->rotate_due ? wal_batch_begin(wal) : 0;
+    if (rc == 0 && wal->move && wal->move->ready)
+        rc = wal_move_put(wal);
     if (rc == 0)
         rc = wal_starts_put(wal);
     while (rc == 0 && !list_is_empty(&wal->queue)) {
@@ -337,7 +339,7 @@ int
 wal_batch_begin(struct wal *wal)
 {
     skein_assert(wal->batch_blocks == 0);
-    if (wal->segment == 0 || wal->next_block == wal->segment_blocks) {
+    if (wal->segment == 0 || wal->next_block == wal->segment_blocks || wal->rotate_due) {
         int rc = wal_segment_advance(wal);
         if (rc < 0)
             return rc;

@@ -42,6 +42,7 @@ kv_node_options_init(struct kv_node_options *options)
                     .segment_bytes = 64 * MIB,
                     .checkpoint_log_bytes = 64 * MIB,
                     .keep_log_bytes = 16 * MIB,
+                    .scrub_period_ns = 24 * 3600 * SECOND_NS,
                     .snapshot_sends_max = 2,
                     .pending_bytes_max = 64 * MIB,
                     .command_bytes_max = 16 * MIB},

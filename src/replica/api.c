@@ -186,6 +186,7 @@ open_inner(struct skein_replica *replica, const struct skein_replica_options *op
         .tick_ns = or_default(options->tick_ns, 50000000),
         .election_ticks = options->election_ticks ? options->election_ticks : 10,
         .segment_bytes = or_default(options->segment_bytes, 64 * MIB),
+        .scrub_period_ns = UINT64_C(86400000000000), /* a day */
         .checkpoint_log_bytes = or_default(options->checkpoint_log_bytes, 64 * MIB),
         .keep_log_bytes = or_default(options->keep_log_bytes, 16 * MIB),
         .pending_bytes_max = or_default(options->pending_bytes_max, 64 * MIB),

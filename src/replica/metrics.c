@@ -46,6 +46,8 @@ SUM_READER(forwarded, r->counters.forwarded)
 SUM_READER(checkpoints, r->counters.checkpoints_taken)
 SUM_READER(snapshots_sent, r->counters.snapshots_sent)
 SUM_READER(snapshots_installed, r->counters.snapshots_installed)
+SUM_READER(scrubbed_bytes, r->counters.scrubbed_bytes)
+SUM_READER(scrub_findings, r->counters.scrub_findings)
 SUM_READER(snapshots_resumed, r->counters.snapshots_resumed)
 
 static int64_t
@@ -121,6 +123,10 @@ static const struct skein_metric rows[] = {
      .read = read_forwarded},
     {"skein_replica_checkpoints_total", "Checkpoints written.", SKEIN_COUNTER,
      .read = read_checkpoints},
+    {"skein_replica_scrubbed_bytes_total", "Bytes of checkpoints that were read again and checked.",
+     SKEIN_COUNTER, .read = read_scrubbed_bytes},
+    {"skein_replica_scrub_findings_total", "Checkpoints that this found damaged.", SKEIN_COUNTER,
+     .read = read_scrub_findings},
     {"skein_replica_snapshots_sent_total", "Snapshots sent to other nodes.", SKEIN_COUNTER,
      .read = read_snapshots_sent},
     {"skein_replica_snapshots_installed_total", "Snapshots taken over from other nodes.",

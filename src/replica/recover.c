@@ -82,6 +82,8 @@ open_log(struct host *host, struct wal_recovery *out_recovery, char out_why[512]
                                   .segment_bytes = host->options.segment_bytes,
                                   .queue_bytes_max = UINT64_C(256) << 20,
                                   .on_damage = repair_on_damage,
+                                  .scrub_period_ns = host->options.scrub_period_ns,
+                                  .on_rot = scrub_on_rot,
                                   .owner = host->groups[0]};
     options.identity.node = host->raft_id;
     for (uint32_t i = 0; i < 16; i++)

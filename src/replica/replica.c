@@ -65,6 +65,9 @@ replica_start(struct replica *replica)
     if (rc == 0)
         rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "snapshot-in", snapshot_receive_run, replica,
                             SKEIN_STACK_LARGE);
+    if (rc == 0 && replica->host->options.scrub_period_ns > 0)
+        rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "scrub", scrub_run, replica,
+                            SKEIN_STACK_LARGE);
     return rc;
 }
 

@@ -61,6 +61,7 @@ struct replica_options {
     uint64_t segment_bytes;        /* of the log; 64 MiB */
     uint64_t checkpoint_log_bytes; /* 64 MiB: take a checkpoint when the log has grown by this since
                                       the last */
+    uint64_t scrub_period_ns;      /* log and checkpoint are read again once in so long; 0: never */
     uint64_t keep_log_bytes; /* 16 MiB of entries kept behind a checkpoint for slow followers */
     uint64_t
         snapshot_chunk_bytes; /* of a checkpoint file in one message; 0, and at most: 256 KiB */
@@ -187,6 +188,8 @@ struct replica_status {
     uint64_t checkpoint_index;
     uint64_t checkpoints_taken, snapshots_sent, snapshots_installed;
     uint64_t snapshot_bytes_sent;
+    uint64_t scrubbed_bytes;    /* of checkpoint files, read again and checked */
+    uint64_t scrub_findings;    /* checkpoint files found damaged */
     uint64_t snapshots_resumed; /* transfers that went on with what was here */
     bool repairing;             /* its log was damaged, and the peers are making it whole */
     uint64_t repairs;           /* damaged logs that the peers made whole again */

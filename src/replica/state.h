@@ -375,6 +375,11 @@ void members_note_removed(struct replica *replica);
 void checkpoint_run(void *arg);
 /* checkpoint_describe - the header of a checkpoint of now. */
 void checkpoint_describe(const struct replica *replica, struct checkpoint_info *out_info);
+/* ---- damage that is found while the node runs (scrub.c) ---- */
+/* scrub_on_rot - wal_options.on_rot; @owner: a replica of the host. */
+void scrub_on_rot(void *owner, uint32_t group);
+/* scrub_run - a fiber: reads the newest checkpoint file again and again. */
+void scrub_run(void *arg);
 /* checkpoint_note_applied - the log grew. */
 void checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes);
 

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Damage that is found while the node runs (docs/design/0014): whatever the disk has lost is in
+ * memory still, so a new checkpoint makes the lost bytes superfluous.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "obs/log.h"
+#include "replica/state.h"
+#include "skein/error.h"
+#include "skein/fiber.h"
+#include "skein/file.h"
+
+#define PIECE_BYTES ((size_t)64 << 10)
+
+void
+scrub_on_rot(void *owner, uint32_t group)
+{
+    const struct replica *any = owner;
+    struct replica *replica = host_group(any->host, group);
+    if (!replica)
+        return;
+    replica->checkpoint_wanted = true;
+    skein_wake_all(&replica->checkpoint_wake);
+}
+
+/* All of the newest file, evenly over the period. */
+static int
+file_check(struct replica *replica, uint64_t index, uint64_t *out_bytes)
+{
+    char path[4096], why[512] = "";
+    struct checkpoint_reader *reader;
+    struct checkpoint_info info;
+    struct skein_stat stat;
+    checkpoint_path(replica->host->data_dir, index, path, sizeof path);
+    int rc = skein_file_stat(path, &stat);
+    if (rc == 0)
+        rc = checkpoint_open(&reader, path, NULL, &info, why);
+    if (rc < 0)
+        return rc;
+    uint64_t pieces = stat.size_bytes / PIECE_BYTES + 2;
+    uint64_t pause_ns = replica->host->options.scrub_period_ns / pieces;
+    uint8_t *piece = mem_alloc(PIECE_BYTES);
+    size_t count;
+    for (rc = 0; rc == 0 && !replica->host->ending; *out_bytes += count) {
+        count = 0;
+        rc = checkpoint_read_some(reader, piece, PIECE_BYTES, &count);
+        if (rc == 0)
+            rc = skein_sleep(skein_deadline_in(pause_ns));
+    }
+    mem_free(piece);
+    checkpoint_close(reader);
+    return rc == -SKEIN_EEOF ? 0 : rc;
+}
+
+void
+scrub_run(void *arg)
+{
+    struct replica *replica = arg;
+    struct host *host = replica->host;
+    while (!host->ending && !skein_cancelled()) {
+        uint64_t index = replica->file_index, bytes = 0;
+        int rc = index > 0 && !replica->checkpoint_busy ? file_check(replica, index, &bytes) : 0;
+        replica->counters.scrubbed_bytes += bytes;
+        /* Another checkpoint may have taken its place meanwhile. */
+        bool lost = rc == -SKEIN_ECORRUPT || rc == -EIO || rc == -ENOENT;
+        if (lost && replica->file_index == index && !replica->checkpoint_busy) {
+            replica->counters.scrub_findings++;
+            obs_log(OBS_ERROR, "replica", "the checkpoint is damaged, another one is made",
+                    "node=%u group=%u index=%" PRIu64 " cause=%s", host->options.node,
+                    replica->group, index, skein_error_name(rc));
+            scrub_on_rot(replica, replica->group);
+        }
+        (void)!skein_sleep(skein_deadline_in(host->options.scrub_period_ns / 2 + 1));
+    }
+}
