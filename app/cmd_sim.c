@@ -231,10 +231,12 @@ print_json(uint64_t seed, const struct sim_run_result *result)
     printf("{\"seed\":%" PRIu64 ",\"verdict\":\"%s\",\"reason\":\"%s\",\"checked\":%" PRIu64
            ",\"failed\":%" PRIu64 ",\"unknown\":%" PRIu64 ",\"simulated_ns\":%" PRIu64
            ",\"events\":%" PRIu64 ",\"trace_hash\":\"%016" PRIx64 "\",\"crashes\":%" PRIu64
-           ",\"elections\":%" PRIu64 ",\"joins\":%" PRIu64 ",\"member_changes\":%" PRIu64 "}\n",
+           ",\"elections\":%" PRIu64 ",\"joins\":%" PRIu64 ",\"member_changes\":%" PRIu64
+           ",\"write_gap_ns\":%" PRIu64 "}\n",
            seed, verdict_name(result->verdict), reason, result->checked_ops, result->failed_ops,
            result->unknown_ops, result->simulated_ns, result->event_count, result->trace_hash,
-           result->crashes, result->elections, result->joins, result->member_changes);
+           result->crashes, result->elections, result->joins, result->member_changes,
+           result->write_gap_ns_max);
 }
 
 static void
@@ -334,9 +336,11 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            result.once_attempts);
     printf("  %" PRIu64 " crashes, %" PRIu64 " exits, %" PRIu64 " elections, %" PRIu64
            " disks joined, %" PRIu64 " logs repaired, %" PRIu64 " changes of members, %" PRIu64
-           " blocks lost, %" PRIu64 " MiB at most on a node\n",
+           " blocks lost, %" PRIu64 " MiB at most on a node; %" PRIu64
+           " ms at most without a write\n",
            result.crashes, result.exits, result.elections, result.joins, result.repairs,
-           result.member_changes, result.lost_blocks, result.memory_bytes_max >> 20);
+           result.member_changes, result.lost_blocks, result.memory_bytes_max >> 20,
+           (uint64_t)(result.write_gap_ns_max / SIM_MS));
     if (result.verdict != SIM_PASSED)
         print_replay(flags, run, flags->seed);
     return (int)result.verdict;

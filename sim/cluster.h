@@ -123,6 +123,7 @@ struct sim_cluster {
 
     struct sim_members *members; /* NULL: they stay */
     uint64_t member_changes;
+    uint64_t written_ns, write_gap_ns_max; /* oracle_progress.c; 0: nothing written yet */
     struct sim_oracle *oracle;
     enum sim_verdict verdict; /* the first that was found */
     char reason[768];
@@ -199,6 +200,8 @@ bool sim_oracle_converged(struct sim_cluster *cluster);
 /* sim_oracle_progress - every client got on since the mark, while the nodes of bits @majority were
  * healed. */
 void sim_oracle_progress(struct sim_cluster *cluster, uint32_t majority);
+/* sim_oracle_written - a client's write was acknowledged. */
+void sim_oracle_written(struct sim_cluster *cluster);
 /* sim_oracle_memory - @bytes_max: of the node that used most. */
 void sim_oracle_memory(struct sim_cluster *cluster, uint64_t bytes_max);
 /* sim_oracle_history - what the clients saw can be ordered, and was enough. @report: why not;

@@ -241,6 +241,7 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
     result->joins = cluster->joins;
     result->repairs = cluster->repairs;
     result->member_changes = cluster->member_changes;
+    result->write_gap_ns_max = cluster->write_gap_ns_max;
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *node = &cluster->nodes[i];
         result->crashes += node->crashes;

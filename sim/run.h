@@ -43,6 +43,7 @@ struct sim_run_result {
     uint64_t reads[4];                /* answered ones, by enum replica_level */
     uint64_t simulated_ns, event_count, trace_hash;
     uint64_t member_changes;
+    uint64_t write_gap_ns_max; /* the longest time without any write acknowledged */
     uint64_t crashes, exits, elections, joins, repairs, checkpoints, snapshots, forged_dropped,
         lost_blocks;
     uint64_t memory_bytes_max;

@@ -160,6 +160,28 @@ members_change(void **state)
     assert_true(changes >= 20);
 }
 
+/* A hundred changes under load with nothing broken: what a change does by itself may cost no more
+ * than one election, which takes a second at most at the longest ticks that are drawn. */
+static void
+a_hundred_changes_of_members(void **state)
+{
+    uint64_t changes = 0;
+    struct sim_run_options options = {
+        .seed = 2, .seconds = 120, .members = true, .client_count = 8};
+    assert_int_equal(sim_faults_parse("none", &options.faults_off), 0);
+    for (; changes < 100 && options.seed <= 4; options.seed++) {
+        struct sim_run_result result;
+        sim_run(&options, &result);
+        if (result.verdict != SIM_PASSED)
+            print_error("seed %d: %s\n", (int)options.seed, result.reason);
+        assert_int_equal(result.verdict, SIM_PASSED);
+        assert_true(result.write_gap_ns_max > 0);
+        assert_true(result.write_gap_ns_max <= SIM_SECOND);
+        changes += result.member_changes;
+    }
+    assert_true(changes >= 100);
+}
+
 /* All of the page is in it, and the data is what the run did. */
 static void
 a_run_is_drawn(void **state)
@@ -234,6 +256,7 @@ main(void)
         cmocka_unit_test(seeds_pass_and_much_happens),
         cmocka_unit_test(all_sizes_of_a_cluster_serve),
         cmocka_unit_test(members_change),
+        cmocka_unit_test(a_hundred_changes_of_members),
         cmocka_unit_test(known_bugs_are_seen),
         cmocka_unit_test(a_run_is_drawn),
         cmocka_unit_test(faults_are_named),

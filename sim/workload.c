@@ -102,6 +102,8 @@ end_op(struct sim_client *client, uint32_t slot, enum ending ending, bool has_ob
     if (ending == ENDED_OK && op->kind == SKEIN_LINEAR_READ)
         cluster->level_counts[client->level]++;
     struct mem_arena *previous = mem_arena_set_current(NULL);
+    if (ending == ENDED_OK && op->kind != SKEIN_LINEAR_READ)
+        sim_oracle_written(cluster);
     if (ending == ENDED_OK) {
         skein_linear_ok(cluster->history, op->number, has_observed, observed,
                         cluster->world.now_ns);

@@ -111,11 +111,12 @@ static void
 apply_config(struct replica *replica, const struct raft_entry *entry)
 {
     struct raft_status status;
+    const struct raft_config before = replica->config;
     int rc = raft_apply_config(replica->raft, entry);
     raft_status(replica->raft, &status);
     replica->config = status.config;
     if (rc == 0) {
-        members_apply_roster(replica, entry);
+        members_apply_roster(replica, entry, &before);
         members_sync_peers(replica->host);
     }
     obs_log(OBS_INFO, "replica", "configuration changed",

@@ -162,6 +162,9 @@ void membership_on_message(struct host *host, uint32_t from, struct bytes messag
 /* ---- members_peers.c ---- */
 /* members_sync_peers - talk to the nodes of the rosters and those that a change takes in. */
 void members_sync_peers(struct host *host);
+/* members_lonely - no leader for long: a learner, which asks nobody for votes, has to say something
+ * to hear that nobody knows it any more. */
+bool members_lonely(const struct replica *replica, uint64_t now_ns);
 /* members_tick - peers that are none any more; this node, when it is none any more. */
 void members_tick(struct host *host, uint64_t now_ns);
 void members_on_refused(void *owner, uint32_t node);

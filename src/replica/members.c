@@ -117,6 +117,18 @@ members_explain_silent(const struct replica *replica, const struct raft_config *
 
 /* ---- one configuration entry ---- */
 
+/* Those who go decide until the joint configuration is left, and are known for so long. */
+static void
+put_leaving(struct replica *replica, const struct raft_config *next, struct roster *roster)
+{
+    for (uint32_t i = 0; raft_config_joint(next) && i < next->count; i++) {
+        uint32_t node = replica_raft_node(next->ids[i]);
+        const struct replica_peer *known = roster_find(members_roster(replica), node);
+        if (known && !roster_find(roster, node))
+            (void)roster_put(roster, known); /* old and new ones together are within the limit */
+    }
+}
+
 /* 0: on its way, or to be tried again until the patience ends; else the change has failed. */
 static int
 propose(struct replica *replica, const struct raft_change *changes, uint32_t count,
@@ -140,7 +152,9 @@ propose(struct replica *replica, const struct raft_change *changes, uint32_t cou
              why); /* they may come back: this node may have been stopped itself */
         return 0;
     }
-    roster_encode(&out, roster);
+    struct roster all = *roster;
+    put_leaving(replica, &next.config, &all);
+    roster_encode(&out, &all);
     conf.context = bytes_borrow(out.data, out.count);
     int rc = raft_propose_config(replica->raft, &conf, &index, &term);
     wire_writer_deinit(&out);
@@ -256,32 +270,59 @@ list_changes(const struct replica *replica, struct raft_change *out_changes)
     return count;
 }
 
+/* The voter to hand leadership to: of those that stay and answer, the one that has most; one that
+ * is not sent the log just now would have to get it first, and nothing could be written for so
+ * long.
+ * @out_waits: there is only such a one. */
+static uint64_t
+find_heir(struct replica *replica, bool *out_waits)
+{
+    const struct member_change *change = &replica->change;
+    struct raft_status status;
+    uint64_t heir = RAFT_NONE, heir_match = 0;
+    *out_waits = false;
+    raft_status(replica->raft, &status);
+    for (uint32_t i = 0; i < status.peer_count; i++) {
+        const struct raft_peer_status *peer = &status.peers[i];
+        uint32_t node = replica_raft_node(peer->id);
+        const struct replica_peer *wanted = roster_find(&change->target, node);
+        if (!wanted || change->target_roles[wanted - change->target.peers] != RAFT_VOTER ||
+            peer->id == replica->host->raft_id || !members_answers(replica, node) ||
+            !raft_config_is(&replica->config, peer->id, RAFT_VOTER))
+            continue;
+        if (peer->state != RAFT_REPLICATE)
+            *out_waits = true;
+        else if (heir == RAFT_NONE || peer->match > heir_match) {
+            heir = peer->id;
+            heir_match = peer->match;
+        }
+    }
+    return heir;
+}
+
 /* A leader that is to go hands over first: whoever follows it carries out the rest at once, where
  * an election would take its time. */
 static bool
 hands_over(struct replica *replica, const struct raft_change *changes, uint32_t count)
 {
     struct member_change *change = &replica->change;
-    bool goes = false;
+    bool goes = false, waits;
     for (uint32_t i = 0; i < count; i++)
         goes |= changes[i].node == replica->host->raft_id;
     if (!goes)
         return false;
-    for (uint32_t i = 0; i < change->target.count; i++) {
-        uint32_t node = change->target.peers[i].node;
-        int at = members_find(replica, node);
-        if (change->target_roles[i] != RAFT_VOTER || at < 0 ||
-            node == replica->host->options.node || !(replica->config.roles[at] & RAFT_VOTER) ||
-            !members_answers(replica, node))
-            continue;
-        if (raft_transfer(replica->raft, replica->config.ids[at]) < 0)
-            continue;
-        replica_signal(replica);
-        note(change, "leadership is handed over to node %u, which is to be asked", node);
-        end(replica, -SKEIN_ENOTLEADER);
-        return true;
+    uint64_t heir = find_heir(replica, &waits);
+    if (heir == RAFT_NONE) {
+        note(change, "waits for a voter that is up to date and can lead");
+        return waits;
     }
-    return false;
+    if (raft_transfer(replica->raft, heir) < 0)
+        return false;
+    replica_signal(replica);
+    note(change, "leadership is handed over to node %u, which is to be asked",
+         replica_raft_node(heir));
+    end(replica, -SKEIN_ENOTLEADER);
+    return true;
 }
 
 static int

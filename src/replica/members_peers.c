@@ -79,23 +79,6 @@ take_peer(struct host *host, const struct replica_peer *wanted)
                 host->options.node, wanted->node, skein_error_name(rc));
 }
 
-/*
- * While a configuration is joint, those who go still decide, and the roster may not hold them any
- * more: they stay peers until they are out of the configuration, too.
- */
-static void
-keep_members(const struct replica *replica, struct roster *all)
-{
-    for (uint32_t i = 0; i < replica->config.count; i++) {
-        uint32_t node = replica_raft_node(replica->config.ids[i]);
-        const struct replica_peer *known = roster_find(&replica->host->known, node);
-        if (!known)
-            known = roster_find(&replica->host->configured, node);
-        if (known && !roster_find(all, node))
-            (void)roster_put(all, known);
-    }
-}
-
 static void
 put_all(struct roster *all, const struct roster *more)
 {
@@ -116,7 +99,6 @@ members_sync_peers(struct host *host)
         put_all(&all, members_roster(replica));
         if (replica->change.status.state == REPLICA_CHANGE_RUNNING)
             put_all(&all, &replica->change.target);
-        keep_members(replica, &all);
     }
     host->known = all;
     for (uint32_t i = 0; i < all.count; i++) {
@@ -132,11 +114,26 @@ members_sync_peers(struct host *host)
     }
 }
 
+/* The joint one's roster holds those who go, too: until it is left they decide with the others. */
+static void
+drop_gone(struct replica *replica, const struct raft_config *before)
+{
+    if (!raft_config_joint(before) || raft_config_joint(&replica->config))
+        return;
+    for (uint32_t i = 0; i < before->count; i++) {
+        uint32_t node = replica_raft_node(before->ids[i]);
+        if (members_find(replica, node) < 0)
+            roster_drop(&replica->roster, node);
+    }
+}
+
 void
-members_apply_roster(struct replica *replica, const struct raft_entry *entry)
+members_apply_roster(struct replica *replica, const struct raft_entry *entry,
+                     const struct raft_config *before)
 {
     struct raft_conf_change change;
     struct roster roster;
+    drop_gone(replica, before);
     if (raft_decode_conf_change(entry->type, entry->data, &change) < 0 || !change.context.count)
         return;
     if (roster_decode(change.context, &roster) < 0) {
@@ -162,15 +159,32 @@ members_note_removed(struct replica *replica)
         replica->removed_ns = skein_deadline_in(timeouts_ns(replica->host, LINGER_TIMEOUTS));
 }
 
+/* When there was a leader last. A learner stands for nothing, and keeps the one it had for ever. */
+static uint64_t
+leader_heard_ns(const struct replica *replica)
+{
+    uint64_t leader = raft_leader(replica->raft);
+    const struct peer *peer =
+        leader == RAFT_NONE ? NULL : host_peer(replica->host, replica_raft_node(leader));
+    uint64_t heard_ns = peer ? peer->heard_ns : 0;
+    return heard_ns > replica->leader_since_ns ? heard_ns : replica->leader_since_ns;
+}
+
+bool
+members_lonely(const struct replica *replica, uint64_t now_ns)
+{
+    return replica->raft && replica->phase == REPLICA_RUNNING && !replica_is_leader(replica) &&
+           now_ns - leader_heard_ns(replica) >= timeouts_ns(replica->host, LONELY_TIMEOUTS) / 2;
+}
+
 /* It missed its removal, and nobody is there who could tell it through the log. */
 static bool
 is_forgotten(const struct replica *replica, uint64_t now_ns)
 {
     uint64_t lonely_ns = timeouts_ns(replica->host, LONELY_TIMEOUTS);
     uint32_t others = 0, refused = 0;
-    /* Who goes in a joint change is not forgotten before that has ended. */
-    if (raft_config_joint(&replica->config) || replica->phase != REPLICA_RUNNING ||
-        raft_leader(replica->raft) != RAFT_NONE || now_ns - replica->leader_since_ns < lonely_ns)
+    if (replica->phase != REPLICA_RUNNING || replica_is_leader(replica) ||
+        now_ns - leader_heard_ns(replica) < lonely_ns)
         return false;
     for (uint32_t i = 0; i < replica->host->peer_count; i++) {
         const struct peer *peer = &replica->host->peers[i];

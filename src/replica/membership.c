@@ -110,7 +110,7 @@ membership_turn(struct host *host, uint64_t now_ns)
     bool unborn = host->genesis.state == GENESIS_UNBORN;
     bool joining = host->genesis.state == GENESIS_JOINING && replica->phase == REPLICA_JOINING &&
                    !replica->removed_ns;
-    if (!unborn && !joining) {
+    if (!unborn && !joining && !members_lonely(replica, now_ns)) {
         host->next_gossip_ns = SKEIN_NEVER;
         return;
     }

@@ -366,8 +366,10 @@ void members_turn(struct replica *replica, uint64_t now_ns);
 /* members_on_applicant - a disk asks to be let in. True: that is the change's business, or the node
  * is none of the cluster's. */
 bool members_on_applicant(struct replica *replica, uint64_t applicant);
-/* members_apply_roster - @entry changed the configuration: the roster that came with it counts. */
-void members_apply_roster(struct replica *replica, const struct raft_entry *entry);
+/* members_apply_roster - @entry changed the configuration, which was @before: the roster that came
+ * with it counts; whoever went when a joint one was left is not in it any more. */
+void members_apply_roster(struct replica *replica, const struct raft_entry *entry,
+                          const struct raft_config *before);
 /* members_note_removed - notice that this node was taken out of roster and configuration. */
 void members_note_removed(struct replica *replica);
 
