@@ -208,7 +208,10 @@ members_tick(struct host *host, uint64_t now_ns)
     if (!replica->raft)
         return;
     bool forgotten = is_forgotten(replica, now_ns);
-    if (forgotten || (replica->removed_ns && now_ns >= replica->removed_ns))
+    /* One that a leader still speaks to was taken in once more, and only has to catch up so far. */
+    bool removed = replica->removed_ns && now_ns >= replica->removed_ns &&
+                   now_ns - leader_heard_ns(replica) >= timeouts_ns(host, 1);
+    if (forgotten || removed)
         host_fail(host, -SKEIN_EREMOVED,
                   "node %u was removed from the cluster%s; to let it in again, empty its data "
                   "directory and add it as a new node",
