@@ -195,6 +195,7 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
         .keep_log_bytes = cluster->keep_log_bytes,
         .lease_drift_ppm = cluster->lease_drift_ppm,
         .snapshot_bytes_per_second = cluster->snapshot_bytes_per_second,
+        .scrub_period_ns = cluster->scrub_period_ns,
         .snapshot_sends_max = cluster->snapshot_sends_max,
         .pending_bytes_max = 64u << 20,
         .command_bytes_max = 16u << 20};

@@ -38,6 +38,7 @@ struct test_cluster {
     uint64_t checkpoint_log_bytes;
     uint64_t keep_log_bytes;
     uint32_t lease_drift_ppm;
+    uint64_t scrub_period_ns;
     uint64_t snapshot_bytes_per_second;
     uint32_t snapshot_sends_max;
     struct skein_waitq load_wake;
