@@ -227,6 +227,10 @@ serves_defaults_are_the_layers(void **state)
     assert_int_equal(node->replica.segment_bytes, layers.replica.segment_bytes);
     assert_int_equal(node->replica.checkpoint_log_bytes, layers.replica.checkpoint_log_bytes);
     assert_int_equal(node->replica.keep_log_bytes, layers.replica.keep_log_bytes);
+    assert_int_equal(node->replica.checkpoint_entries, layers.replica.checkpoint_entries);
+    assert_int_equal(node->replica.checkpoint_interval_ns, layers.replica.checkpoint_interval_ns);
+    assert_int_equal(node->replica.checkpoints_kept, layers.replica.checkpoints_kept);
+    assert_int_equal(node->replica.catchup_log_bytes, layers.replica.catchup_log_bytes);
     assert_int_equal(node->replica.snapshot_bytes_per_second,
                      layers.replica.snapshot_bytes_per_second);
     assert_int_equal(node->replica.scrub_period_ns, layers.replica.scrub_period_ns);

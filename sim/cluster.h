@@ -56,8 +56,9 @@ struct sim_plan {
     uint64_t tick_ns;
     uint32_t election_ticks;
     uint64_t segment_bytes, checkpoint_log_bytes, keep_log_bytes, append_bytes_max;
-    uint64_t snapshot_chunk_bytes;
     uint64_t scrub_period_ns;
+    uint64_t snapshot_chunk_bytes, catchup_log_bytes, checkpoint_entries, checkpoint_interval_ns;
+    uint32_t checkpoints_kept;
     uint64_t command_timeout_ns, client_timeout_ns;
     uint64_t think_ns_max;
     uint64_t faults_from_ns, fault_gap_ns_max;

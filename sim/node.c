@@ -63,6 +63,10 @@ fill_options(struct sim_node *node, struct kv_node_options *options)
     options->replica.checkpoint_log_bytes = plan->checkpoint_log_bytes;
     options->replica.keep_log_bytes = plan->keep_log_bytes;
     options->replica.scrub_period_ns = plan->scrub_period_ns;
+    options->replica.catchup_log_bytes = plan->catchup_log_bytes;
+    options->replica.checkpoint_entries = plan->checkpoint_entries;
+    options->replica.checkpoint_interval_ns = plan->checkpoint_interval_ns;
+    options->replica.checkpoints_kept = plan->checkpoints_kept;
     options->replica.snapshot_chunk_bytes = plan->snapshot_chunk_bytes;
     options->replica.append_bytes_max = plan->append_bytes_max;
     options->replica.lease_drift_ppm = SIM_DRIFT_PPM;

@@ -95,6 +95,12 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->fault_gap_ns_max = prng_range(random, 300, 2500) * SIM_MS;
     plan->safety_ns = seconds * SIM_SECOND;
     plan->liveness_ns = (seconds > PHASE_SECONDS ? seconds : PHASE_SECONDS) * SIM_SECOND;
+    static const uint64_t catchups[] = {0, 2 << 10, 64 << 10, 64 << 20};
+    plan->catchup_log_bytes = pick(random, catchups, BASE_COUNT_OF(catchups));
+    plan->checkpoint_entries = prng_chance(random, 1, 4) ? prng_range(random, 1, 50) : 0;
+    plan->checkpoint_interval_ns =
+        prng_chance(random, 1, 4) ? prng_range(random, 50, 2000) * SIM_MS : 0;
+    plan->checkpoints_kept = (uint32_t)prng_range(random, 1, 3);
     plan->snapshot_chunk_bytes = pick(random, chunks, BASE_COUNT_OF(chunks));
     static const uint64_t pieces[] = {100, 500, 65536, 65536};
     static const uint64_t shapes[] = {SIM_NET_UNIFORM, SIM_NET_UNIFORM,   SIM_NET_FIXED,

@@ -83,13 +83,19 @@ struct skein_replica_options {
     const char *data_dir; /* created when absent; its parent exists */
     const struct skein_machine_ops *machine;
     void *machine_config;
-    uint64_t tick_ns;              /* 0: 50 ms; a heartbeat each tick */
-    uint32_t election_ticks;       /* 0: 10; an election after 10 to 20 ticks without a leader */
-    uint64_t segment_bytes;        /* 0: 64 MiB; of the log */
-    uint64_t checkpoint_log_bytes; /* 0: 64 MiB; a checkpoint when the log has grown by that */
-    uint64_t keep_log_bytes;       /* 0: 16 MiB; kept behind a checkpoint for slow followers */
-    uint64_t pending_bytes_max;    /* 0: 64 MiB of commands that wait here */
-    uint64_t command_bytes_max;    /* 0: 16 MiB; at most 32 MiB */
+    uint64_t tick_ns;                /* 0: 50 ms; a heartbeat each tick */
+    uint32_t election_ticks;         /* 0: 10; an election after 10 to 20 ticks without a leader */
+    uint64_t segment_bytes;          /* 0: 64 MiB; of the log */
+    uint64_t checkpoint_log_bytes;   /* 0: 64 MiB; a checkpoint when the log has grown by that */
+    uint64_t checkpoint_entries;     /* or by so many entries; 0: however many */
+    uint64_t checkpoint_interval_ns; /* or the last is so old and the log has grown; 0: never */
+    uint32_t checkpoints_kept;       /* files; 0: 1 */
+    uint32_t snapshot_sends_max;     /* to other nodes at a time; 0: 2 */
+    uint64_t snapshot_bytes_per_second; /* sent by this node; 0: no limit */
+    uint64_t catchup_log_bytes;         /* 0: 256 MiB; kept for who is being sent a snapshot */
+    uint64_t keep_log_bytes;            /* 0: 16 MiB; kept behind a checkpoint for slow followers */
+    uint64_t pending_bytes_max;         /* 0: 64 MiB of commands that wait here */
+    uint64_t command_bytes_max;         /* 0: 16 MiB; at most 32 MiB */
     /* For SKEIN_READ_LEASE: by how much, in millionths, the clocks of two nodes may differ in
      * speed; at most 100,000. 0: no leases. Then tick_ns and election_ticks are the same on every
      * node. */

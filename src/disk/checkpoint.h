@@ -92,9 +92,10 @@ int checkpoint_find(const char *dir, char *out_path, size_t path_bytes,
                     uint64_t *out_index) SKEIN_MUST_CHECK;
 /* checkpoint_path - the final name for @index. */
 void checkpoint_path(const char *dir, uint64_t index, char *out_path, size_t path_bytes);
-/* checkpoint_prune - remove all but the newest @keep_count files (1 at least), and what was
- * received in part and is not newer than they are. */
-int checkpoint_prune(const char *dir, uint32_t keep_count);
+/* checkpoint_prune - remove all but the newest @keep_count files (0: 1), and what was received in
+ * part and is not newer than they are. @gently: freed in steps, so that syncs of other files come
+ * through; nobody may read them meanwhile. */
+int checkpoint_prune(const char *dir, uint32_t keep_count, bool gently);
 
 /*
  * ---- receiving one from a peer: the file's bytes in their order, verified and installed ----

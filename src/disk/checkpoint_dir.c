@@ -12,6 +12,8 @@
 static const char name_prefix[] = "checkpoint-";
 #define PREFIX_BYTES (sizeof(name_prefix) - 1)
 #define DIGITS 20u
+#define STEP_BYTES (UINT64_C(4) << 20)
+#define STEP_PAUSE_NS (2 * UINT64_C(1000000))
 
 void
 checkpoint_path(const char *dir, uint64_t index, char *out_path, size_t path_bytes)
@@ -64,6 +66,7 @@ struct keep {
     bool temporary;   /* a checkpoint is being written */
     const char *part; /* its path; NULL: the newest one, when it is newer than every whole file */
     bool parts_only;  /* whole files stay */
+    bool gently;
 };
 
 struct survey {
@@ -112,6 +115,27 @@ stays(const struct keep *keep, const struct survey *survey, const char *name, co
     return true;
 }
 
+/* The name goes at once. Freeing all blocks of a large file in one step would hold up whoever syncs
+ * meanwhile: they go in steps, and at once when that is cut off. */
+static int
+remove_gently(const char *path)
+{
+    uint64_t bytes = 0;
+    int handle = skein_file_open(path, SKEIN_FILE_RDWR, 0);
+    if (handle < 0)
+        return skein_file_unlink(path, 0);
+    int rc = skein_file_unlink(path, 0);
+    int step = rc < 0 ? rc : skein_file_size(handle, &bytes);
+    while (step == 0 && bytes > STEP_BYTES) {
+        bytes -= STEP_BYTES;
+        step = skein_file_truncate(handle, bytes);
+        if (step == 0)
+            step = skein_sleep(skein_deadline_in(STEP_PAUSE_NS));
+    }
+    (void)skein_close(handle);
+    return rc;
+}
+
 static int
 sweep(const char *dir, const struct keep *keep, uint64_t *out_newest)
 {
@@ -126,7 +150,7 @@ sweep(const char *dir, const struct keep *keep, uint64_t *out_newest)
         snprintf(path, sizeof(path), "%s/%s", dir, names.names[i]);
         if (stays(keep, &survey, names.names[i], path))
             continue;
-        rc = skein_file_unlink(path, 0);
+        rc = keep->gently ? remove_gently(path) : skein_file_unlink(path, 0);
         removed = true;
     }
     skein_names_deinit(&names);
@@ -152,10 +176,11 @@ checkpoint_find(const char *dir, char *out_path, size_t path_bytes, uint64_t *ou
 }
 
 int
-checkpoint_prune(const char *dir, uint32_t keep_count)
+checkpoint_prune(const char *dir, uint32_t keep_count, bool gently)
 {
     uint64_t newest = 0;
-    const struct keep keep = {.whole_count = keep_count ? keep_count : 1, .temporary = true};
+    const struct keep keep = {
+        .whole_count = keep_count ? keep_count : 1, .temporary = true, .gently = gently};
     return sweep(dir, &keep, &newest);
 }
 

@@ -323,7 +323,7 @@ other_main(void *arg)
     checkpoint_receive_close(receiver);
     assert_int_equal(checkpoint_find(dir, found, sizeof(found), &index), 0);
     assert_int_equal(index, 42);
-    assert_int_equal(checkpoint_prune(dir, 1), 0);
+    assert_int_equal(checkpoint_prune(dir, 1, true), 0);
     receiver = begin(&three, 266240);
     checkpoint_receive_discard(receiver);
     mem_free(one.data);

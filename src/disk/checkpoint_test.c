@@ -260,7 +260,7 @@ directory_main(void *arg)
     assert_int_equal(index, 43);
     checkpoint_path(dir, 43, path, sizeof(path));
     assert_string_equal(found, path);
-    assert_int_equal(checkpoint_prune(dir, 1), 0);
+    assert_int_equal(checkpoint_prune(dir, 1, true), 0);
     struct skein_stat stat;
     checkpoint_path(dir, 42, path, sizeof(path));
     assert_int_equal(skein_file_stat(path, &stat), -ENOENT);
@@ -292,7 +292,7 @@ kept_main(void *arg)
     static const uint32_t keeps[] = {12, 11, 3, 1, 0};
     for (size_t i = 0; i < BASE_COUNT_OF(keeps); i++) {
         uint64_t oldest = keeps[i] ? 13 - keeps[i] : 12;
-        assert_int_equal(checkpoint_prune(dir, keeps[i]), 0);
+        assert_int_equal(checkpoint_prune(dir, keeps[i], i % 2 == 0), 0);
         for (uint64_t index = 1; index <= 12; index++) {
             checkpoint_path(dir, index, path, sizeof(path));
             assert_int_equal(skein_file_stat(path, &stat), index < oldest ? -ENOENT : 0);

@@ -64,7 +64,7 @@ send_snapshot(struct kv_conn *conn)
     rc = conn_buffer_send(conn, skein_deadline_in(conn->face->options.send_timeout_ns));
     if (rc == 0)
         rc = send_file(conn, &file);
-    skein_close(file.handle);
+    replica_backup_close(conn->face->options.replica, &file);
     return rc;
 }
 

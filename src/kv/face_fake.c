@@ -224,6 +224,11 @@ replica_backup(struct replica *replica, uint64_t deadline_ns, struct replica_bac
     return -SKEIN_ENOTFOUND;
 }
 
+void
+replica_backup_close(struct replica *replica, struct replica_backup_file *file)
+{
+}
+
 int
 replica_backup_pause(struct replica *replica, uint64_t count)
 {

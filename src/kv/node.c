@@ -43,6 +43,8 @@ kv_node_options_init(struct kv_node_options *options)
                     .checkpoint_log_bytes = 64 * MIB,
                     .keep_log_bytes = 16 * MIB,
                     .scrub_period_ns = 24 * 3600 * SECOND_NS,
+                    .checkpoints_kept = 1,
+                    .catchup_log_bytes = 256 * MIB,
                     .snapshot_sends_max = 2,
                     .pending_bytes_max = 64 * MIB,
                     .command_bytes_max = 16 * MIB},

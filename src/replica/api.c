@@ -188,6 +188,12 @@ open_inner(struct skein_replica *replica, const struct skein_replica_options *op
         .segment_bytes = or_default(options->segment_bytes, 64 * MIB),
         .scrub_period_ns = UINT64_C(86400000000000), /* a day */
         .checkpoint_log_bytes = or_default(options->checkpoint_log_bytes, 64 * MIB),
+        .checkpoint_entries = options->checkpoint_entries,
+        .checkpoint_interval_ns = options->checkpoint_interval_ns,
+        .checkpoints_kept = options->checkpoints_kept,
+        .catchup_log_bytes = or_default(options->catchup_log_bytes, 256 * MIB),
+        .snapshot_bytes_per_second = options->snapshot_bytes_per_second,
+        .snapshot_sends_max = options->snapshot_sends_max,
         .keep_log_bytes = or_default(options->keep_log_bytes, 16 * MIB),
         .pending_bytes_max = or_default(options->pending_bytes_max, 64 * MIB),
         .command_bytes_max = or_default(options->command_bytes_max, 16 * MIB),

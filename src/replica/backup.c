@@ -28,6 +28,7 @@ open_newest(struct replica *replica, struct replica_backup_file *out_file)
         skein_close(handle);
         return rc;
     }
+    replica->host->backups_open++;
     *out_file = (struct replica_backup_file){handle, stat.size_bytes, replica->file_index};
     return 0;
 }
@@ -48,6 +49,13 @@ replica_backup(struct replica *replica, uint64_t deadline_ns, struct replica_bac
             return rc;
     }
     return open_newest(replica, out_file);
+}
+
+void
+replica_backup_close(struct replica *replica, struct replica_backup_file *file)
+{
+    skein_close(file->handle);
+    replica->host->backups_open--;
 }
 
 int

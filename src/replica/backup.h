@@ -16,7 +16,8 @@
 struct replica;
 
 struct replica_backup_file {
-    int handle; /* **Ownership**: skein_close; stays readable when a newer one replaces it */
+    int handle; /* **Ownership**: replica_backup_close; stays readable when a newer one replaces it
+                 */
     uint64_t bytes;
     uint64_t index; /* of the last entry in it */
 };
@@ -29,6 +30,7 @@ struct replica_backup_file {
 int replica_backup(struct replica *replica, uint64_t deadline_ns,
                    struct replica_backup_file *out_file) SKEIN_MUST_CHECK;
 
+void replica_backup_close(struct replica *replica, struct replica_backup_file *file);
 /* replica_backup_pause - before @count bytes of it are sent: a node sends so much of snapshots a
  * second, and no more. 0, -SKEIN_ECANCELED. **Runs on** as replica_backup. */
 int replica_backup_pause(struct replica *replica, uint64_t count) SKEIN_MUST_CHECK;

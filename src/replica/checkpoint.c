@@ -13,7 +13,6 @@
 
 /* A checkpoint leaves the shard and the disk to others after each of these. */
 #define PIECE_BYTES ((uint64_t)256 << 10)
-#define PIECE_PAUSE_NS (1 * UINT64_C(1000000))
 #define RETRY_NS (1000 * UINT64_C(1000000))
 
 struct save_sink {
@@ -22,6 +21,8 @@ struct save_sink {
     struct checkpoint_info info;
     struct checkpoint_writer *writer; /* created at the first byte: nothing suspends before */
     uint64_t since_pause_bytes;
+    uint64_t written_bytes, begun_log_bytes;
+    bool is_wanted; /* somebody waits for it */
 };
 
 static int
@@ -30,15 +31,6 @@ create(struct save_sink *save)
     return save->writer
                ? 0
                : checkpoint_create(&save->writer, save->replica->host->data_dir, &save->info);
-}
-
-/* The log has grown enough, or the machine's memory. */
-static bool
-is_time(const struct replica *replica)
-{
-    return replica->persist_wanted || (replica->applied_index > replica->checkpoint_index &&
-                                       replica->log_bytes - replica->checkpoint_log_bytes >=
-                                           replica->host->options.checkpoint_log_bytes);
 }
 
 static int
@@ -59,12 +51,15 @@ write_piece(struct replica_sink *sink, const void *data, size_t count)
     if (rc == 0)
         rc = checkpoint_write(save->writer, data, count);
     save->since_pause_bytes += count;
+    save->written_bytes += count;
     if (rc == 0 && save->since_pause_bytes >= PIECE_BYTES) {
         save->since_pause_bytes = 0;
-        (void)!skein_sleep(skein_deadline_in(PIECE_PAUSE_NS));
+        uint64_t pause_ns = checkpoint_pause_ns(save->replica, save->begun_log_bytes,
+                                                save->is_wanted ? 0 : save->written_bytes);
+        (void)!skein_sleep(skein_deadline_in(pause_ns));
     }
     /* A large file takes its time: what is applied meanwhile must not gather in memory. */
-    if (rc == 0 && persist_is_machines(save->replica) && is_time(save->replica))
+    if (rc == 0 && persist_is_machines(save->replica) && checkpoint_is_time(save->replica))
         rc = persist_now(save->replica, NULL);
     return rc == 0 && save->replica->host->ending ? -SKEIN_ECANCELED : rc;
 }
@@ -85,27 +80,6 @@ save(struct replica *replica, struct save_sink *save)
     return checkpoint_commit(save->writer);
 }
 
-/* The first index of the entries that stay for followers which are a little late. */
-static uint64_t
-keep_from(const struct replica *replica, uint64_t index, uint64_t bytes_at_index)
-{
-    uint64_t keep = replica->host->options.keep_log_bytes;
-    for (uint32_t i = 0; i < replica->mark_count; i++)
-        if (replica->marks[i].index <= index && replica->marks[i].bytes + keep >= bytes_at_index)
-            return replica->marks[i].index;
-    return index + 1;
-}
-
-static void
-forget_marks(struct replica *replica, uint64_t before)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < replica->mark_count; i++)
-        if (replica->marks[i].index >= before)
-            replica->marks[kept++] = replica->marks[i];
-    replica->mark_count = kept;
-}
-
 /* The machine's own state is newer: nobody needs the file. */
 static void
 drop_file(struct replica *replica)
@@ -121,7 +95,7 @@ drop_file(struct replica *replica)
 static void
 cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_bytes, bool is_file)
 {
-    uint64_t from = keep_from(replica, snapshot->index, log_bytes);
+    uint64_t from = checkpoint_keep_from(replica, snapshot->index, log_bytes);
     replica->checkpoint_index = snapshot->index;
     if (replica->checkpoint_log_bytes < log_bytes)
         replica->checkpoint_log_bytes = log_bytes;
@@ -129,15 +103,17 @@ cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_
     raft_compact(replica->raft, snapshot, from);
     replica_signal(replica);
     wal_compact(replica->host->wal, replica->group, snapshot->index, snapshot->term);
-    forget_marks(replica, from);
+    checkpoint_forget_marks(replica, from);
     if (!is_file) {
         drop_file(replica);
         return;
     }
     replica->file_index = snapshot->index;
     /* Files that are being sent are open, and last as long. */
+    struct host *host = replica->host;
+    bool is_read = host->sends_active > 0 || host->backups_open > 0;
     if (!replica->receive.receiver)
-        (void)!checkpoint_prune(replica->host->data_dir, 1);
+        (void)!checkpoint_prune(host->data_dir, host->options.checkpoints_kept, !is_read);
 }
 
 static void
@@ -168,13 +144,19 @@ checkpoint_describe(const struct replica *replica, struct checkpoint_info *out_i
 static int
 take_file(struct replica *replica, struct raft_snapshot *out_snapshot)
 {
-    struct save_sink sink = {.base.write = write_piece, .replica = replica};
+    struct save_sink sink = {.base.write = write_piece,
+                             .replica = replica,
+                             .begun_log_bytes = replica->log_bytes,
+                             .is_wanted = replica->checkpoint_wanted};
     checkpoint_describe(replica, &sink.info);
     replica->checkpoint_wanted = false;
     if (mutation_on(MUTATION_INDEX_WITHOUT_DATA))
-        (void)!skein_sleep(skein_deadline_in(20 * PIECE_PAUSE_NS));
+        (void)!skein_sleep(skein_deadline_in(20 * UINT64_C(1000000)));
     *out_snapshot = sink.info.snapshot;
-    return save(replica, &sink);
+    int rc = save(replica, &sink);
+    if (rc == 0)
+        replica->checkpoint_file_bytes = sink.written_bytes;
+    return rc;
 }
 
 /*
@@ -188,6 +170,7 @@ take(struct replica *replica)
     bool own = persist_is_machines(replica), is_file = !own || replica->checkpoint_wanted;
     struct raft_snapshot snapshot, persisted;
     uint64_t log_bytes = replica->log_bytes, begun_ns = skein_now_ns();
+    replica->checkpoint_ns = begun_ns;
     int rc = is_file ? take_file(replica, &snapshot) : 0;
     if (rc == 0 && own)
         rc = persist_now(replica, &persisted);
@@ -207,12 +190,16 @@ take(struct replica *replica)
 }
 
 static bool
+may_take(const struct replica *replica)
+{
+    return replica->raft && replica->phase != REPLICA_FAILED && replica->applied_index > 0 &&
+           !replica->load;
+}
+
+static bool
 due(const struct replica *replica)
 {
-    if (!replica->raft || replica->phase == REPLICA_FAILED || replica->applied_index == 0 ||
-        replica->load)
-        return false;
-    return replica->checkpoint_wanted || is_time(replica);
+    return may_take(replica) && (replica->checkpoint_wanted || checkpoint_is_time(replica));
 }
 
 void
@@ -221,7 +208,9 @@ checkpoint_run(void *arg)
     struct replica *replica = arg;
     while (!replica->host->ending && !skein_cancelled()) {
         if (!due(replica)) {
-            (void)!skein_wait(&replica->checkpoint_wake, SKEIN_NEVER);
+            (void)!skein_wait(&replica->checkpoint_wake, may_take(replica)
+                                                             ? checkpoint_interval_end_ns(replica)
+                                                             : SKEIN_NEVER);
             continue;
         }
         replica->checkpoint_busy = true;
@@ -240,15 +229,10 @@ checkpoint_run(void *arg)
 void
 checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes)
 {
-    uint64_t step = replica->host->options.keep_log_bytes / (REPLICA_MARKS / 2) + 1;
-    uint64_t last = replica->mark_count ? replica->marks[replica->mark_count - 1].bytes : 0;
-    if (replica->mark_count == 0 || replica->log_bytes - last >= step) {
-        if (replica->mark_count == REPLICA_MARKS)
-            forget_marks(replica, replica->marks[1].index);
-        replica->marks[replica->mark_count++] =
-            (struct log_mark){.index = index, .bytes = replica->log_bytes};
-    }
-    replica->log_bytes += bytes;
+    checkpoint_note_log(replica, index, bytes);
     if (due(replica))
         skein_wake_all(&replica->checkpoint_wake);
+    else if (replica->host->options.checkpoint_interval_ns &&
+             index == replica->checkpoint_index + 1)
+        skein_wake_all(&replica->checkpoint_wake); /* from now on there is something to wait for */
 }

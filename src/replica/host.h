@@ -113,6 +113,7 @@ struct host {
     /* snapshots of all groups */
     struct throttle snapshot_throttle;
     uint32_t sends_active;
+    uint32_t backups_open;
 
     struct replica_status counters; /* only its counts of messages */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One group's replica: made, started, ended. */
 #include "base/mem.h"
+#include "skein/shard.h"
 #include "replica/state.h"
 #include "skein/group.h"
 
@@ -60,6 +61,7 @@ int
 replica_start(struct replica *replica)
 {
     struct skein_scope *scope = &replica->host->scope;
+    replica->checkpoint_ns = skein_now_ns();
     int rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "checkpoint", checkpoint_run, replica,
                             SKEIN_STACK_LARGE);
     if (rc == 0)

@@ -62,7 +62,12 @@ struct replica_options {
     uint64_t checkpoint_log_bytes; /* 64 MiB: take a checkpoint when the log has grown by this since
                                       the last */
     uint64_t scrub_period_ns;      /* log and checkpoint are read again once in so long; 0: never */
-    uint64_t keep_log_bytes; /* 16 MiB of entries kept behind a checkpoint for slow followers */
+    uint64_t checkpoint_entries;   /* or by so many entries; 0: however many */
+    uint64_t checkpoint_interval_ns; /* or is so old, and the log has grown at all; 0: never */
+    uint32_t checkpoints_kept;       /* files, the newest among them; 0: 1 */
+    uint64_t catchup_log_bytes; /* entries kept while a snapshot is sent to who needs them behind
+                                   it; 256 MiB */
+    uint64_t keep_log_bytes;    /* 16 MiB of entries kept behind a checkpoint for slow followers */
     uint64_t
         snapshot_chunk_bytes; /* of a checkpoint file in one message; 0, and at most: 256 KiB */
     uint64_t snapshot_bytes_per_second; /* sent by this node, backups included; 0: no limit */

@@ -39,6 +39,9 @@ struct test_cluster {
     uint64_t keep_log_bytes;
     uint32_t lease_drift_ppm;
     uint64_t scrub_period_ns;
+    uint64_t checkpoint_entries, checkpoint_interval_ns;
+    uint32_t checkpoints_kept;
+    uint64_t catchup_log_bytes;
     uint64_t snapshot_bytes_per_second;
     uint32_t snapshot_sends_max;
     struct skein_waitq load_wake;

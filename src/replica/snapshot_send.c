@@ -27,6 +27,8 @@
 /* Chunks on the way at a time. */
 #define WINDOW_CHUNKS 4u
 #define SENDS_MAX 2u
+/* Who was sent one gets the entries behind it within so long. */
+#define CATCHUP_NS (30000 * MS_NS)
 
 struct snapshot_send {
     struct replica *replica;
@@ -39,10 +41,12 @@ struct snapshot_send {
     bool begun;           /* the receiver said where to begin */
     uint64_t resumed;     /* it began there */
     uint64_t acked, sent; /* bytes of the file */
-    uint64_t told; /* what the receiver had when it was last heard */
+    uint64_t told;        /* what the receiver had when it was last heard */
     uint64_t heard_ns;
     enum envelope_ack_state state; /* MORE, until it is over */
     bool done;
+    uint64_t log_bytes; /* where the snapshot stands in the log */
+    uint64_t whole_ns;  /* when it was done with success */
     struct skein_waitq wake;
 };
 
@@ -235,6 +239,7 @@ run(void *arg)
         raft_report_snapshot(replica->raft, send->message.to, rc == 0);
     replica->host->sends_active--;
     send->done = true;
+    send->whole_ns = rc == 0 ? skein_now_ns() : 0;
     replica_signal(replica);
 }
 
@@ -270,6 +275,7 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
         .message = *message,
         .snapshot = *message->snapshot,
         .transfer = skein_random() | 1,
+        .log_bytes = replica->checkpoint_log_bytes,
     };
     send->message.snapshot = &send->snapshot;
     skein_scope_init(&send->scope);
@@ -282,6 +288,21 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
     }
     view->send = send;
     replica->host->sends_active++;
+}
+
+uint64_t
+snapshot_send_keeps(const struct replica *replica)
+{
+    uint64_t from = UINT64_MAX, now_ns = skein_now_ns();
+    for (uint32_t i = 0; i < replica->host->peer_count; i++) {
+        const struct snapshot_send *send = replica->views[i].send;
+        if (!send || (send->done && (!send->whole_ns || now_ns - send->whole_ns > CATCHUP_NS)))
+            continue;
+        uint64_t grown = replica->log_bytes - send->log_bytes;
+        if (grown <= replica->host->options.catchup_log_bytes && send->snapshot.index + 1 < from)
+            from = send->snapshot.index + 1;
+    }
+    return from;
 }
 
 static void

@@ -11,12 +11,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "disk/checkpoint.h"
 #include "replica/replica_test_cluster.h"
 #include "replica/state.h"
 #include "skein/error.h"
+#include "skein/file.h"
 #include "skein/shard.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -228,6 +230,113 @@ one_at_a_time(struct test_cluster *cluster)
     test_wait(cluster, has_caught_up, two);
 }
 
+/* The leader takes checkpoint after checkpoint while one is sent. Who keeps the log behind it needs
+ * one transfer; who does not needs the next. */
+static void
+behind(struct test_cluster *cluster, uint64_t catchup_log_bytes, bool once)
+{
+    cluster->catchup_log_bytes = catchup_log_bytes;
+    cluster->snapshot_bytes_per_second = 200000;
+    cluster->checkpoint_entries = 5;
+    uint32_t lost = empty_one(cluster), leader = test_leader(cluster);
+    uint64_t before = test_status(cluster, leader).checkpoints_taken;
+    start(cluster, lost);
+    uint32_t written = 0;
+    for (; !has_installed(cluster, lost); written++)
+        write_ids(cluster, leader, 4000 + written, 4001 + written);
+    test_wait(cluster, has_caught_up, lost);
+    skein_assert(test_status(cluster, leader).checkpoints_taken > before + 1);
+    uint64_t sent = test_status(cluster, leader).snapshots_sent;
+    skein_assert(once ? sent == 1 : sent > 1);
+    expect_once(cluster, lost, 4000, 4000 + written);
+}
+
+static void
+behind_with_log(struct test_cluster *cluster)
+{
+    behind(cluster, 64u << 20, true);
+}
+
+static void
+behind_without_log(struct test_cluster *cluster)
+{
+    behind(cluster, 0, false);
+}
+
+static uint64_t
+taken(struct test_cluster *cluster)
+{
+    return test_status(cluster, 1).checkpoints_taken;
+}
+
+static void
+by_entries(struct test_cluster *cluster)
+{
+    cluster->checkpoint_entries = 20;
+    test_start_all(cluster);
+    uint32_t id = 0;
+    write_ids(cluster, 1, id, id + 1);
+    while (test_status(cluster, 1).raft.applied < 19) {
+        skein_assert(taken(cluster) == 0);
+        id++;
+        write_ids(cluster, 1, id, id + 1);
+    }
+    int rc = skein_sleep(skein_deadline_in(SECOND_NS / 10));
+    skein_assert(rc == 0 && taken(cluster) == 0);
+    write_ids(cluster, 1, id + 1, id + 2);
+    test_wait(cluster, took_checkpoint, 1);
+    skein_assert(test_status(cluster, 1).checkpoint_index == 20);
+}
+
+static bool
+took_two(struct test_cluster *cluster, uint64_t node)
+{
+    return test_status(cluster, (uint32_t)node).checkpoints_taken == 2;
+}
+
+static void
+by_time(struct test_cluster *cluster)
+{
+    cluster->checkpoint_interval_ns = SECOND_NS / 5;
+    uint64_t begun_ns = skein_now_ns();
+    test_start_all(cluster);
+    write_ids(cluster, 1, 0, 1);
+    test_wait(cluster, took_checkpoint, 1);
+    skein_assert(skein_now_ns() - begun_ns >= SECOND_NS / 5);
+    /* Nothing new: none, however long. */
+    int rc = skein_sleep(skein_deadline_in(SECOND_NS / 2));
+    skein_assert(rc == 0 && taken(cluster) == 1);
+    write_ids(cluster, 1, 1, 2);
+    test_wait(cluster, took_two, 1);
+}
+
+static bool
+three_files(struct test_cluster *cluster, uint64_t node)
+{
+    struct skein_names names;
+    uint32_t count = 0;
+    int rc = skein_file_list(cluster->nodes[node - 1].dir, &names);
+    skein_assert(rc == 0);
+    for (size_t i = 0; i < names.count; i++)
+        count += strncmp(names.names[i], "checkpoint-", 11) == 0;
+    skein_names_deinit(&names);
+    return count == 3;
+}
+
+static void
+kept(struct test_cluster *cluster)
+{
+    cluster->checkpoint_entries = 3;
+    cluster->checkpoints_kept = 3;
+    test_start_all(cluster);
+    write_ids(cluster, 1, 0, 60);
+    test_wait(cluster, three_files, 1);
+    skein_assert(taken(cluster) > 3);
+    test_stop(cluster, 1);
+    test_start_all(cluster);
+    expect_once(cluster, 1, 0, 60);
+}
+
 #define CASE(name, count)                 \
     static void test_##name(void **state) \
     {                                     \
@@ -239,14 +348,26 @@ CASE(throttled, 3)
 CASE(loads_beside, 3)
 CASE(load_cut_off, 3)
 CASE(one_at_a_time, 5)
+CASE(behind_with_log, 3)
+CASE(behind_without_log, 3)
+CASE(by_entries, 1)
+CASE(by_time, 1)
+CASE(kept, 1)
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_receiver_goes), cmocka_unit_test(test_throttled),
-        cmocka_unit_test(test_loads_beside),  cmocka_unit_test(test_load_cut_off),
+        cmocka_unit_test(test_receiver_goes),
+        cmocka_unit_test(test_throttled),
+        cmocka_unit_test(test_loads_beside),
+        cmocka_unit_test(test_load_cut_off),
         cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_behind_with_log),
+        cmocka_unit_test(test_behind_without_log),
+        cmocka_unit_test(test_by_entries),
+        cmocka_unit_test(test_by_time),
+        cmocka_unit_test(test_kept),
     };
     test_prepare();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,8 @@ struct replica {
 
     /* checkpoints */
     uint64_t checkpoint_index;
+    uint64_t checkpoint_ns;         /* when the last one was begun, or the replica started */
+    uint64_t checkpoint_file_bytes; /* of the last one's content; 0: none yet */
     uint64_t log_bytes, checkpoint_log_bytes;
     struct log_mark marks[REPLICA_MARKS];
     uint32_t mark_count;
@@ -382,10 +384,31 @@ void checkpoint_describe(const struct replica *replica, struct checkpoint_info *
 void scrub_on_rot(void *owner, uint32_t group);
 /* scrub_run - a fiber: reads the newest checkpoint file again and again. */
 void scrub_run(void *arg);
-/* checkpoint_note_applied - the log grew. */
+/* checkpoint_note_applied - the log grew: @bytes at @index. */
 void checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes);
 
+/* ---- checkpoint_policy.c ---- */
+/* checkpoint_is_time - the log has grown enough, in bytes or entries, or is old enough, or the
+ * machine's memory wants it. */
+bool checkpoint_is_time(const struct replica *replica);
+/* checkpoint_interval_end_ns - when one is due by time alone, or SKEIN_NEVER. */
+uint64_t checkpoint_interval_end_ns(const struct replica *replica);
+/* checkpoint_pause_ns - after a piece of a file that was begun when the log had @begun_log_bytes
+ * and has @written_bytes now; 0: somebody waits for it. */
+uint64_t checkpoint_pause_ns(const struct replica *replica, uint64_t begun_log_bytes,
+                             uint64_t written_bytes);
+/* checkpoint_keep_from - where the log begins behind a checkpoint at @index, when it had
+ * @bytes_at_index; up to @index + 1. */
+uint64_t checkpoint_keep_from(const struct replica *replica, uint64_t index,
+                              uint64_t bytes_at_index);
+void checkpoint_forget_marks(struct replica *replica, uint64_t before);
+/* checkpoint_note_log - count @bytes of the entry at @index. */
+void checkpoint_note_log(struct replica *replica, uint64_t index, uint64_t bytes);
+
 /* ---- snapshot_send.c, snapshot_receive.c ---- */
+/* snapshot_send_keeps - the first index that followers go on with whom a snapshot is being sent to,
+ * or just was; UINT64_MAX: none. */
+uint64_t snapshot_send_keeps(const struct replica *replica);
 /* snapshot_throttle - wait until @count bytes more of a snapshot may leave this node. 0,
  * -SKEIN_ECANCELED. */
 int snapshot_throttle(struct host *host, uint64_t count) SKEIN_MUST_CHECK;
