@@ -51,7 +51,8 @@ draw_weights(struct sim_plan *plan, struct prng *random)
     plan->aimed_per_mille = (uint32_t)pick(random, aimed, BASE_COUNT_OF(aimed));
     static const uint64_t torn[] = {0, 0, 300, 800};
     plan->always.torn = (uint32_t)pick(random, torn, BASE_COUNT_OF(torn));
-    plan->aimed_write_per_mille = plan->always.torn / 150;
+    static const uint64_t aimed_writes[] = {0, 0, 3, 10};
+    plan->aimed_write_per_mille = (uint32_t)pick(random, aimed_writes, BASE_COUNT_OF(aimed_writes));
 }
 
 /* Nodes come and go: disks that lose what was synced are another run's trouble, since how many may

@@ -28,7 +28,8 @@ typedef int (*table_stream_check_fn)(void *context, struct bytes key, struct byt
 
 /*
  * table_stream_save - write all of @snapshot, which the caller keeps until this returns; the table
- * may be changed meanwhile. **Runs on**: a fiber; suspends only inside @write, and while a table on disk reads ahead. **Returns** 0 or
+ * may be changed meanwhile. **Runs on**: a fiber; suspends only inside @write, and while a table on
+ * disk reads ahead. **Returns** 0 or
  * @write's code; the cursor's; -SKEIN_ECORRUPT: there were fewer or more keys than the table knows.
  */
 int table_stream_save(struct store_table *table, struct store_snapshot *snapshot,
