@@ -70,10 +70,12 @@ work(void *arg)
 int
 main(void)
 {
-    static struct worker workers[CONTEXT_COUNT];
+    struct worker *workers = calloc(CONTEXT_COUNT, sizeof(*workers));
     struct context scheduler;
     double kept = 1.25, kept_more = 2.5;
     unsigned failed_count = 0;
+    if (!workers)
+        return 1;
     context_init_self(&scheduler);
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         struct worker *worker = &workers[i];
@@ -100,6 +102,7 @@ main(void)
         context_deinit(&workers[i].context);
         free(workers[i].stack);
     }
+    free(workers);
     failed_count += kept < 4.9 || kept > 5.1;
     printf("%d switches each way, %u wrong\n", (ROUNDS + 1) * CONTEXT_COUNT, failed_count);
     return failed_count > 0;

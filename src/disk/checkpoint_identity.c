@@ -37,7 +37,7 @@ checkpoint_identify(int handle, struct checkpoint_identity *out_identity)
         rc = unit_read(handle, identity.file_bytes - CHECKPOINT_UNIT_BYTES, unit);
     if (rc == 0)
         rc = checkpoint_footer_decode(unit, identity.header_crc, &identity.chain);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     identity.index = info.snapshot.index;
     *out_identity = identity;

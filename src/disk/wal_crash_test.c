@@ -282,7 +282,7 @@ static void
 round_run(struct world *world, uint64_t acked, uint64_t ops)
 {
     struct skein_scope scope;
-    struct recovered recovery;
+    struct recovered recovery = {0};
     char why[512];
     disk_model_store(&world->disk, world->dir);
     disk_test_record_clear();
@@ -397,7 +397,7 @@ every_point_main(void *arg)
     struct world *world = mem_alloc(sizeof(*world));
     struct world *fork = mem_alloc(sizeof(*fork));
     struct skein_scope scope;
-    struct recovered recovery;
+    struct recovered recovery = {0};
     char why[512];
     world_init(world, *(uint64_t *)arg);
     world->thorough = true;
@@ -442,7 +442,7 @@ flips_main(void *arg)
 {
     struct world *world = mem_alloc(sizeof(*world));
     struct skein_scope scope;
-    struct recovered recovery;
+    struct recovered recovery = {0};
     char why[512];
     uint64_t refused = 0;
     world_init(world, *(uint64_t *)arg);
