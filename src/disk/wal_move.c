@@ -22,6 +22,10 @@ wal_move_due(struct wal *wal)
 {
     if (wal->move || wal->move_tried == wal->carried || wal->segments.count < MOVE_SEGMENTS_MIN)
         return false;
+    /* One alone pins only itself, and its checkpoint comes; a log in order can be repaired (0007).
+     */
+    if (wal->groups.count < 2)
+        return false;
     const struct wal_segment *oldest = &wal->segments.items[0];
     if (oldest->pin_count == 0 || wal->carried <= oldest->number ||
         (wal->frame_left_bytes > 0 && wal->frame_home <= oldest->number))

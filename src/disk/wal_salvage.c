@@ -35,9 +35,10 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
     }
     switch (wal_block_judge(raw, at, generation, &block, &reason)) {
     case WAL_VERDICT_BLANK:
+        survey->ended = !survey->bad_after;
         return;
     case WAL_VERDICT_BAD:
-        survey->bad_after = true;
+        survey->bad_after = !survey->ended;
         survey->bad_blocks++;
         return;
     case WAL_VERDICT_GOOD:
@@ -45,7 +46,7 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
         if (survey->generation_max < generation)
             survey->generation_max = generation;
         survey->good_blocks++;
-        survey->bad_after = false;
+        survey->bad_after = survey->ended = false;
         survey->unmarked = block.layout == WAL_LAYOUT_BARE;
         survey->mark = block.mark;
         survey->at = at;

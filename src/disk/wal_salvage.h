@@ -14,9 +14,14 @@
  * is certain, and the log stays closed.
  */
 struct wal_survey {
-    bool seen;      /* a whole block */
-    bool bad_after; /* and an unreadable one behind the last of them */
-    bool unmarked;  /* the last one is of version 1 and says nothing */
+    bool seen; /* a whole block */
+    /*
+     * An unreadable one behind the last of them, and none between that is blank. Batches follow
+     * each other without a gap, each when the one before is durable: behind a blank block none was.
+     */
+    bool bad_after;
+    bool ended;    /* the block behind the last whole one is blank */
+    bool unmarked; /* the last one is of version 1 and says nothing */
     struct wal_mark mark;
     struct wal_position at; /* of the block with the mark */
     uint64_t generation_max;

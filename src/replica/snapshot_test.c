@@ -329,12 +329,14 @@ kept(struct test_cluster *cluster)
     cluster->checkpoint_entries = 3;
     cluster->checkpoints_kept = 3;
     test_start_all(cluster);
-    write_ids(cluster, 1, 0, 60);
-    test_wait(cluster, three_files, 1);
+    uint32_t id = 0;
+    for (; taken(cluster) <= 3 && id < 10000; id += 20)
+        write_ids(cluster, 1, id, id + 20);
     skein_assert(taken(cluster) > 3);
+    test_wait(cluster, three_files, 1);
     test_stop(cluster, 1);
     test_start_all(cluster);
-    expect_once(cluster, 1, 0, 60);
+    expect_once(cluster, 1, 0, id);
 }
 
 #define CASE(name, count)                 \

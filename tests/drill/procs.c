@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/nodes.h"
+#include "base/wire.h"
 #include "skein/shard.h"
 
 static bool
@@ -149,9 +150,19 @@ is_zero(const char *data, size_t count)
     return data[0] == 0 && memcmp(data, data + 1, count - 1) == 0;
 }
 
-/* Visits the log's blocks that were written, in order: with @at, flips a bit in the given ones. */
+/* A block says in which segment it is: in a file that was used before, older ones say another. */
+static bool
+is_live(const char block[BLOCK_BYTES], uint32_t number)
+{
+    return wire_load(block + 16, 4) == number;
+}
+
+/*
+ * Visits the log's blocks that were ever written, in order. Without @last: finds the last one that
+ * counts. With it: flips a bit in one of @one_in, but for the last, which nobody else knows of.
+ */
 static int
-walk_log(const char *folder, uint32_t last, uint32_t one_in, struct prng *prng, uint32_t *out_count)
+walk_log(const char *folder, uint32_t last, uint32_t one_in, struct prng *prng, uint32_t *out_last)
 {
     char path[400], block[BLOCK_BYTES];
     uint32_t seen = 0;
@@ -167,7 +178,9 @@ walk_log(const char *folder, uint32_t last, uint32_t one_in, struct prng *prng, 
             if (is_zero(block, sizeof(block)))
                 continue;
             seen += at > 0; /* a header says nothing of what was promised */
-            bool chosen = last && seen < last &&
+            if (at > 0 && is_live(block, number))
+                *out_last = seen;
+            bool chosen = last && seen != last &&
                           (prng_below(prng, one_in) == 0 || (hit == 0 && seen == last / 2));
             if (!chosen)
                 continue;
@@ -177,7 +190,6 @@ walk_log(const char *folder, uint32_t last, uint32_t one_in, struct prng *prng, 
         }
         close(fd);
     }
-    *out_count = seen;
     return hit;
 }
 
@@ -185,11 +197,11 @@ int
 procs_damage(const struct procs *procs, uint32_t n, uint32_t one_in, struct prng *prng)
 {
     char folder[300];
-    uint32_t count;
+    uint32_t last = 0, again = 0;
     skein_assert(procs->pid[n] == 0);
     snprintf(folder, sizeof(folder), "%s/node-%u/wal", procs->folder, n);
-    (void)walk_log(folder, 0, one_in, prng, &count);
-    int hit = count > 2 ? walk_log(folder, count, one_in, prng, &count) : 0;
+    (void)walk_log(folder, 0, one_in, prng, &last);
+    int hit = last > 2 ? walk_log(folder, last, one_in, prng, &again) : 0;
     return hit > 0 ? hit : -ENOENT;
 }
 
