@@ -100,6 +100,13 @@ struct skein_replica_options {
      * speed; at most 100,000. 0: no leases. Then tick_ns and election_ticks are the same on every
      * node. */
     uint32_t lease_drift_ppm;
+    /* 0: 1. So many groups, each with a machine, a leader and an order of its own, on one log and
+     * one link (skein_replica_group). Fixed when the directory is made, the same on all nodes; at
+     * most 4096. What is allowed above is for all of them together. */
+    uint32_t group_count;
+    /* 0: never. Ticks without anything to do until a group sleeps: it costs nothing then, and a
+     * dead node is noticed by the others' host, an election timeout later than awake. */
+    uint32_t quiesce_ticks;
 };
 
 struct skein_replica;
@@ -116,6 +123,13 @@ struct skein_replica;
 int skein_replica_open(struct skein_replica **out_replica,
                        const struct skein_replica_options *options,
                        char out_why[SKEIN_REPLICA_WHY_BYTES]) SKEIN_MUST_CHECK;
+
+/*
+ * skein_replica_group - the group of this number, 0 to group_count - 1, in the same node; NULL:
+ * there are not so many. @replica itself is group 0. For all calls but stop, which is @replica's
+ * and ends all; the handle is good until then. Nothing is ordered between two groups.
+ */
+struct skein_replica *skein_replica_group(struct skein_replica *replica, uint32_t group);
 
 /*
  * skein_replica_write, skein_replica_read - carry out one command on whichever node leads.

@@ -20,6 +20,7 @@ struct skein_replica {
     struct skein_scope scope;
     const struct skein_machine_ops *ops;
     void *config;
+    struct skein_replica *groups; /* handles of the groups behind the first; its own */
 };
 
 /* The inner machine: whose it is, and the user's. */
@@ -181,6 +182,8 @@ open_inner(struct skein_replica *replica, const struct skein_replica_options *op
         .peers = peers->list,
         .peer_count = peers->count,
         .data_dir = options->data_dir,
+        .group_count = options->group_count,
+        .quiesce_ticks = options->quiesce_ticks,
         .machine_ops = &adapter_ops,
         .machine_config = replica,
         .tick_ns = or_default(options->tick_ns, 50000000),
@@ -206,6 +209,16 @@ open_inner(struct skein_replica *replica, const struct skein_replica_options *op
     return replica_open(&replica->replica, &inner, &replica->scope, out_why);
 }
 
+static struct skein_replica *
+with_groups(struct skein_replica *replica)
+{
+    uint32_t count = replica_group_count(replica->replica);
+    replica->groups = count > 1 ? mem_zalloc((count - 1) * sizeof *replica) : NULL;
+    for (uint32_t i = 1; i < count; i++)
+        replica->groups[i - 1].replica = replica_group(replica->replica, i);
+    return replica;
+}
+
 int
 skein_replica_open(struct skein_replica **out_replica, const struct skein_replica_options *options,
                    char out_why[SKEIN_REPLICA_WHY_BYTES])
@@ -228,8 +241,16 @@ skein_replica_open(struct skein_replica **out_replica, const struct skein_replic
     if (rc < 0)
         mem_free(replica);
     else
-        *out_replica = replica;
+        *out_replica = with_groups(replica);
     return rc;
+}
+
+struct skein_replica *
+skein_replica_group(struct skein_replica *replica, uint32_t group)
+{
+    if (group >= replica_group_count(replica->replica))
+        return NULL;
+    return group == 0 ? replica : &replica->groups[group - 1];
 }
 
 static ssize_t
@@ -341,5 +362,6 @@ skein_replica_stop(struct skein_replica *replica, uint64_t deadline_ns)
         return;
     replica_stop(replica->replica, deadline_ns);
     skein_scope_join(&replica->scope);
+    mem_free(replica->groups);
     mem_free(replica);
 }

@@ -19,7 +19,7 @@ open_newest(struct replica *replica, struct replica_backup_file *out_file)
 {
     char path[4096];
     struct skein_stat stat;
-    checkpoint_path(replica->host->data_dir, replica->file_index, path, sizeof path);
+    checkpoint_path(replica->dir, replica->file_index, path, sizeof path);
     int handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
     if (handle < 0)
         return handle;
@@ -43,7 +43,7 @@ replica_backup(struct replica *replica, uint64_t deadline_ns, struct replica_bac
         if (replica->host->ending || replica->phase == REPLICA_FAILED)
             return -SKEIN_ECLOSED;
         replica->checkpoint_wanted = true;
-        skein_wake_all(&replica->checkpoint_wake);
+        checkpoint_signal(replica);
         int rc = skein_wait(&replica->progress_wake, deadline_ns);
         if (rc < 0)
             return rc;

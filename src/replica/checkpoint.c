@@ -28,9 +28,7 @@ struct save_sink {
 static int
 create(struct save_sink *save)
 {
-    return save->writer
-               ? 0
-               : checkpoint_create(&save->writer, save->replica->host->data_dir, &save->info);
+    return save->writer ? 0 : checkpoint_create(&save->writer, save->replica->dir, &save->info);
 }
 
 static int
@@ -87,7 +85,7 @@ drop_file(struct replica *replica)
     char path[4096];
     if (replica->file_index == 0)
         return;
-    checkpoint_path(replica->host->data_dir, replica->file_index, path, sizeof path);
+    checkpoint_path(replica->dir, replica->file_index, path, sizeof path);
     replica->file_index = 0;
     (void)!skein_file_unlink(path, 0);
 }
@@ -113,7 +111,7 @@ cut(struct replica *replica, const struct raft_snapshot *snapshot, uint64_t log_
     struct host *host = replica->host;
     bool is_read = host->sends_active > 0 || host->backups_open > 0;
     if (!replica->receive.receiver)
-        (void)!checkpoint_prune(host->data_dir, host->options.checkpoints_kept, !is_read);
+        (void)!checkpoint_prune(replica->dir, host->options.checkpoints_kept, !is_read);
 }
 
 static void
@@ -203,26 +201,61 @@ due(const struct replica *replica)
 }
 
 void
+checkpoint_signal(struct replica *replica)
+{
+    struct host *host = replica->host;
+    if (replica->checkpoint_busy || list_is_linked(&replica->checkpoint_link))
+        return;
+    list_push_back(&host->checkpoints, &replica->checkpoint_link);
+    skein_wake_one(&host->checkpoint_wake);
+}
+
+static void
+take_turn(struct replica *replica)
+{
+    replica->checkpoint_busy = true;
+    int rc = take(replica);
+    if (rc < 0 && !replica->host->ending) {
+        /* The log still holds everything: serving goes on, and it is tried again. */
+        obs_log(OBS_ERROR, "replica", "checkpoint failed", "node=%u group=%u error=%s",
+                replica->host->options.node, replica->group, skein_error_name(rc));
+        (void)!skein_sleep(skein_deadline_in(RETRY_NS));
+    }
+    replica->checkpoint_busy = false;
+    skein_wake_all(&replica->progress_wake);
+    if (due(replica))
+        checkpoint_signal(replica);
+}
+
+/* Until a group is signalled, or the time of one is up. */
+static void
+wait_for_work(struct host *host)
+{
+    uint64_t until_ns = SKEIN_NEVER;
+    for (uint32_t i = 0; i < host->group_count && host->options.checkpoint_interval_ns; i++) {
+        const struct replica *replica = host->groups[i];
+        uint64_t end_ns = may_take(replica) && !replica->checkpoint_busy
+                              ? checkpoint_interval_end_ns(replica)
+                              : SKEIN_NEVER;
+        until_ns = end_ns < until_ns ? end_ns : until_ns;
+    }
+    (void)!skein_wait(&host->checkpoint_wake, until_ns);
+    for (uint32_t i = 0; i < host->group_count && host->options.checkpoint_interval_ns; i++)
+        if (due(host->groups[i]))
+            checkpoint_signal(host->groups[i]);
+}
+
+void
 checkpoint_run(void *arg)
 {
-    struct replica *replica = arg;
-    while (!replica->host->ending && !skein_cancelled()) {
-        if (!due(replica)) {
-            (void)!skein_wait(&replica->checkpoint_wake, may_take(replica)
-                                                             ? checkpoint_interval_end_ns(replica)
-                                                             : SKEIN_NEVER);
-            continue;
-        }
-        replica->checkpoint_busy = true;
-        int rc = take(replica);
-        replica->checkpoint_busy = false;
-        skein_wake_all(&replica->progress_wake);
-        if (rc == 0 || replica->host->ending)
-            continue;
-        /* The log still holds everything: serving goes on, and it is tried again. */
-        obs_log(OBS_ERROR, "replica", "checkpoint failed", "node=%u error=%s",
-                replica->host->options.node, skein_error_name(rc));
-        (void)!skein_sleep(skein_deadline_in(RETRY_NS));
+    struct host *host = arg;
+    while (!host->ending && !skein_cancelled()) {
+        struct skein_list *first = list_pop_front(&host->checkpoints);
+        struct replica *replica = first ? LIST_ENTRY(first, struct replica, checkpoint_link) : NULL;
+        if (!replica)
+            wait_for_work(host);
+        else if (due(replica))
+            take_turn(replica);
     }
 }
 
@@ -231,8 +264,8 @@ checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes)
 {
     checkpoint_note_log(replica, index, bytes);
     if (due(replica))
-        skein_wake_all(&replica->checkpoint_wake);
+        checkpoint_signal(replica);
     else if (replica->host->options.checkpoint_interval_ns &&
              index == replica->checkpoint_index + 1)
-        skein_wake_all(&replica->checkpoint_wake); /* from now on there is something to wait for */
+        skein_wake_one(&replica->host->checkpoint_wake); /* there is a time to wait for, now */
 }

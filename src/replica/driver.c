@@ -21,7 +21,7 @@ note_wanted_checkpoint(struct replica *replica)
         !raft_wants_checkpoint(replica->raft))
         return;
     replica->checkpoint_wanted = true;
-    skein_wake_all(&replica->checkpoint_wake);
+    checkpoint_signal(replica);
 }
 
 /* Nobody waits here, and its core needs no ticks. */
@@ -31,7 +31,7 @@ may_sleep(const struct replica *replica)
     return (!replica->raft || raft_asleep(replica->raft)) && !replica->ready &&
            list_is_empty(&replica->queue) && list_is_empty(&replica->reads) &&
            list_is_empty(&replica->forwarded) && list_is_empty(&replica->remotes) &&
-           replica->change.status.state != REPLICA_CHANGE_RUNNING;
+           replica->change.status.state != REPLICA_CHANGE_RUNNING && !replica->load;
 }
 
 static void
@@ -49,6 +49,8 @@ tick_replica(struct replica *replica, uint64_t now_ns)
         note_wanted_checkpoint(replica);
         forward_give_up(replica, now_ns);
         members_turn(replica, now_ns);
+        if (load_wanted(replica))
+            snapshot_receive_signal(replica);
     }
     request_expire(replica, now_ns);
     bool more = replica->raft && raft_has_ready(replica->raft);
@@ -73,6 +75,7 @@ tick(struct host *host, uint64_t now_ns)
     list_for_each_safe (link, &host->awake)
         tick_replica(LIST_ENTRY(link, struct replica, awake_link), now_ns);
     members_tick(host, now_ns);
+    beat_tick(host, now_ns);
 }
 
 static void
@@ -82,7 +85,8 @@ report_lost_to(struct replica *replica, uint32_t node)
     for (uint32_t v = 0; replica->raft && v < replica->config.count; v++)
         if (replica_raft_node(replica->config.ids[v]) == node)
             raft_report_unreachable(replica->raft, replica->config.ids[v]);
-    if (replica->raft && raft_has_ready(replica->raft))
+    /* It may have been woken by that. */
+    if (replica->raft && (raft_has_ready(replica->raft) || !raft_asleep(replica->raft)))
         replica_signal(replica);
 }
 

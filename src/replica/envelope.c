@@ -279,6 +279,8 @@ envelope_check(struct bytes frame)
         return envelope_get_ack(frame, &ack);
     case ENVELOPE_GENESIS:
         return genesis_decode(&in, &genesis);
+    case ENVELOPE_BEAT:
+        return wire_done(&in) ? 0 : -SKEIN_EPROTO;
     }
     return -SKEIN_EPROTO;
 }

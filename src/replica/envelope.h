@@ -22,7 +22,8 @@ enum envelope_kind {
     ENVELOPE_FORWARD_REPLY,
     ENVELOPE_SNAP_CHUNK,
     ENVELOPE_SNAP_ACK,
-    ENVELOPE_GENESIS
+    ENVELOPE_GENESIS,
+    ENVELOPE_BEAT /* nothing but: I am here; when all groups sleep */
 };
 
 /*

@@ -37,6 +37,7 @@ genesis_init(struct genesis *genesis, const char *name, uint32_t node, uint64_t 
     skein_assert(incarnation != 0 && incarnation >> 48 == 0);
     *genesis = (struct genesis){.node = node, .incarnation = incarnation, .peer_count = node_count};
     memcpy(genesis->name, name, name_bytes);
+    genesis->group_count = 1;
     for (uint32_t i = 0; i < node_count; i++) {
         skein_assert(i == 0 || nodes[i - 1] < nodes[i]);
         genesis->peers[i].node = nodes[i];
@@ -61,7 +62,7 @@ genesis_map_has(const struct genesis_map *map, uint64_t raft_id)
 static bool
 same_cluster(const struct genesis *genesis, const struct genesis_message *message)
 {
-    if (strcmp(genesis->name, message->name) != 0)
+    if (strcmp(genesis->name, message->name) != 0 || genesis->group_count != message->group_count)
         return false;
     if (genesis->state != GENESIS_UNBORN || message->state != GENESIS_UNBORN)
         return true;
@@ -190,6 +191,7 @@ genesis_compose(const struct genesis *genesis, uint32_t to, bool join,
         .incarnation = genesis->incarnation,
         .node_count = genesis->peer_count};
     memcpy(out_message->name, genesis->name, sizeof out_message->name);
+    out_message->group_count = genesis->group_count;
     for (uint32_t i = 0; i < genesis->peer_count; i++) {
         const struct genesis_peer *peer = &genesis->peers[i];
         out_message->nodes[i] = peer->node;

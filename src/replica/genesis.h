@@ -25,9 +25,10 @@
  * has heard last. Only a message that names ours counts, so whatever a former disk of this node
  * provoked counts for nothing.
  *
- * Two nodes without a first membership have to be configured with the same nodes, or they do not
- * listen to each other. A node that is to be added later names itself beside the members, who are
- * born: it hears of their membership from them and waits to be let in.
+ * Nodes with another number of groups do not listen to each other. Two nodes without a first
+ * membership have to be configured with the same nodes, or they do not listen to each other. A node
+ * that is to be added later names itself beside the members, who are born: it hears of their
+ * membership from them and waits to be let in.
  */
 
 enum genesis_state { GENESIS_UNBORN, GENESIS_MEMBER, GENESIS_JOINING };
@@ -52,6 +53,7 @@ struct genesis_message {
     char name[GENESIS_NAME_BYTES_MAX + 1];
     uint32_t nodes[REPLICA_NODES_MAX]; /* as configured at the sender, ascending */
     uint32_t node_count;
+    uint32_t group_count;
     struct genesis_map map; /* unless unborn */
 };
 
@@ -77,7 +79,8 @@ struct genesis {
     bool join_only; /* founds no cluster: while unborn it says join, and counts for nobody */
     uint64_t incarnation;
     char name[GENESIS_NAME_BYTES_MAX + 1];
-    struct genesis_map map;                       /* unless unborn */
+    uint32_t group_count;   /* 1; another number may be set after genesis_init */
+    struct genesis_map map; /* unless unborn */
     struct genesis_peer peers[REPLICA_NODES_MAX]; /* ascending, this node included */
     uint32_t peer_count;
 };

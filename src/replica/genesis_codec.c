@@ -6,7 +6,7 @@
 #include "skein/error.h"
 
 /* docs/design/0003-peer-protocol.md, "genesis". */
-#define GENESIS_VERSION 1
+#define GENESIS_VERSION 2 /* 1: no groups */
 
 void
 genesis_encode_map(struct wire_writer *out, const struct genesis_map *map)
@@ -55,6 +55,7 @@ genesis_encode(struct wire_writer *out, const struct genesis_message *message)
     wire_put_u8(out, (uint8_t)message->node_count);
     for (uint32_t i = 0; i < message->node_count; i++)
         wire_put_u32(out, message->nodes[i]);
+    wire_put_u32(out, message->group_count);
     if (message->state != GENESIS_UNBORN)
         genesis_encode_map(out, &message->map);
 }
@@ -96,6 +97,9 @@ genesis_decode(struct wire_reader *in, struct genesis_message *out_message)
     message.state = state;
     message.join = join;
     if (decode_nodes(in, &message) < 0)
+        return -SKEIN_EPROTO;
+    message.group_count = wire_get_u32(in);
+    if (message.group_count == 0)
         return -SKEIN_EPROTO;
     if (state != GENESIS_UNBORN && genesis_decode_map(in, &message.map) < 0)
         return -SKEIN_EPROTO;

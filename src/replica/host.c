@@ -12,10 +12,13 @@
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/shard.h"
+#include "disk/wal_group.h"
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
 #include "skein/group.h"
+
+#define GROUP_LOG_BYTES_MIN (UINT64_C(256) << 10)
 
 struct peer *
 host_peer(struct host *host, uint32_t node)
@@ -53,6 +56,15 @@ host_fail(struct host *host, int code, const char *format, ...)
     driver_signal(host);
 }
 
+/* What a host may have is shared out to its groups, down to a size that is worth a file. */
+static uint64_t
+share_of(uint64_t bytes, uint32_t group_count)
+{
+    uint64_t share = bytes / group_count;
+    uint64_t least = bytes < GROUP_LOG_BYTES_MIN ? bytes : GROUP_LOG_BYTES_MIN;
+    return share > least ? share : least;
+}
+
 static void
 init_state(struct host *host, const struct replica_options *options)
 {
@@ -73,6 +85,8 @@ init_state(struct host *host, const struct replica_options *options)
     skein_waitq_init(&host->driver_wake);
     skein_waitq_init(&host->idle_wake);
     throttle_init(&host->snapshot_throttle, options->snapshot_bytes_per_second, skein_now_ns());
+    list_init(&host->checkpoints);
+    skein_waitq_init(&host->checkpoint_wake);
     list_init(&host->ready);
     list_init(&host->awake);
     list_init(&host->held);
@@ -86,7 +100,10 @@ init_state(struct host *host, const struct replica_options *options)
     host->options.peers = NULL;
     host->options.cluster_name = NULL;
     host->options.data_dir = host->data_dir;
-    host->group_count = 1;
+    host->group_count = options->group_count ? options->group_count : 1;
+    host->options.group_count = host->group_count;
+    host->options.checkpoint_log_bytes = share_of(options->checkpoint_log_bytes, host->group_count);
+    host->options.keep_log_bytes = options->keep_log_bytes / host->group_count;
     host->groups = mem_alloc(host->group_count * sizeof(host->groups[0]));
     for (uint32_t i = 0; i < host->group_count; i++)
         host->groups[i] = replica_create(host, i);
@@ -104,6 +121,18 @@ check_options(const struct replica_options *options, uint32_t nodes[REPLICA_NODE
                  "a cluster has a name of 1 to %d bytes and 1 to %d nodes; this one has %zu bytes "
                  "and %u nodes",
                  GENESIS_NAME_BYTES_MAX, REPLICA_NODES_MAX, name_bytes, options->peer_count);
+        return -SKEIN_EINVALID;
+    }
+    if (options->group_count > REPLICA_GROUPS_MAX ||
+        options->group_count > wal_groups_max(options->segment_bytes)) {
+        snprintf(out_why, 512,
+                 "%u groups are too many: at most %u, and %u with segments of %" PRIu64 " bytes",
+                 options->group_count, REPLICA_GROUPS_MAX,
+                 (unsigned)wal_groups_max(options->segment_bytes), options->segment_bytes);
+        return -SKEIN_EINVALID;
+    }
+    if (options->group_count > 1 && options->machine_ops->persist) {
+        snprintf(out_why, 512, "a machine that keeps its state on disk itself has one group");
         return -SKEIN_EINVALID;
     }
     for (uint32_t i = 0; i < options->peer_count; i++) {
@@ -193,7 +222,8 @@ check_new(struct host *host, char out_why[512])
         return rc;
     }
     for (size_t i = 0; i < names.count && rc == 0; i++)
-        if (strcmp(names.names[i], "wal") == 0 || strncmp(names.names[i], "checkpoint-", 11) == 0)
+        if (strcmp(names.names[i], "wal") == 0 || strcmp(names.names[i], "groups") == 0 ||
+            strncmp(names.names[i], "checkpoint-", 11) == 0)
             rc = -SKEIN_ECORRUPT;
     skein_names_deinit(&names);
     if (rc < 0)
@@ -214,6 +244,7 @@ load_identity(struct host *host, const char *name, uint32_t node, char out_why[5
         if (rc < 0)
             return rc;
         identity_draw(identity, name, node);
+        identity->group_count = host->group_count;
         rc = identity_write(host->data_dir, identity);
         if (rc < 0)
             snprintf(out_why, 512, "%.400s/identity: cannot be written: %s", host->data_dir,
@@ -222,6 +253,13 @@ load_identity(struct host *host, const char *name, uint32_t node, char out_why[5
     }
     if (rc < 0)
         return rc;
+    if (identity->group_count != host->group_count) {
+        snprintf(out_why, 512,
+                 "%.200s: was founded with %u groups, and that cannot be changed; start it with "
+                 "%u groups, not with %u",
+                 host->data_dir, identity->group_count, identity->group_count, host->group_count);
+        return -SKEIN_EIDENTITY;
+    }
     if (strcmp(identity->name, name) == 0 && identity->node == node)
         return 0;
     snprintf(out_why, 512,
@@ -256,6 +294,9 @@ start_fibers(struct host *host, char out_why[512])
 {
     host->next_tick_ns = skein_deadline_in(host->options.tick_ns);
     int rc = skein_spawn_at(SKEIN_PRIORITY_CRITICAL, &host->scope, "driver", driver_run, host,
+                            SKEIN_STACK_LARGE);
+    for (uint32_t i = 0; i < REPLICA_CHECKPOINTERS && i < host->group_count && rc == 0; i++)
+        rc = skein_spawn_at(SKEIN_PRIORITY_LOW, &host->scope, "checkpoint", checkpoint_run, host,
                             SKEIN_STACK_LARGE);
     for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
         rc = replica_start(host->groups[i]);

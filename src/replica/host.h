@@ -22,6 +22,8 @@
  *   log, link, driver   +-- ...
  */
 
+/* Checkpoints that are written at once, each of another group. */
+#define REPLICA_CHECKPOINTERS 2u
 #define REPLICA_MAGIC 0x6e69656b53ull
 #define REPLICA_FORWARD_BUCKETS 1024u
 /* Sessions of one origin that a leader remembers (its restarts). */
@@ -48,9 +50,11 @@ struct peer {
     uint64_t heard_ns;   /* its last message; 0: none */
     uint64_t refused_ns; /* it said last that it does not know this node; 0: never */
     bool lost;
-    uint64_t token;              /* as an origin: what its process gave us; 0: none */
-    struct wire_writer rafts;    /* what the cores say to it, under construction */
-    bool rafts_append;           /* with entries */
+    bool silent;              /* not heard for an election timeout: the groups it led were woken */
+    uint64_t sent_ns;         /* the last message to it */
+    uint64_t token;           /* as an origin: what its process gave us; 0: none */
+    struct wire_writer rafts; /* what the cores say to it, under construction */
+    bool rafts_append;        /* with entries */
     struct wire_writer forwards; /* a FORWARD under construction */
     struct wire_writer replies;  /* a FORWARD_REPLY under construction */
     uint64_t replies_session;
@@ -89,6 +93,9 @@ struct host {
 
     struct replica **groups; /* by number */
     uint32_t group_count;
+
+    struct skein_list checkpoints; /* groups whose checkpoint may be due, in turn */
+    struct skein_waitq checkpoint_wake;
 
     /* the driver */
     struct skein_waitq driver_wake;
@@ -133,6 +140,11 @@ void host_peer_deinit(struct peer *peer);
 /* host_metrics_open / close - in the shard's registry. */
 void host_metrics_open(struct host *host);
 void host_metrics_close(struct host *host);
+
+/* ---- beat.c ---- */
+/* beat_tick - tell peers to whom nothing was said that this node is there; wake the groups that
+ * sleep under a leader on a node which fell silent. Nothing, unless groups may sleep. */
+void beat_tick(struct host *host, uint64_t now_ns);
 
 /* ---- driver.c ---- */
 void driver_run(void *arg);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "replica/replica.h"
 #include "skein/shard.h"
 #include "disk/smallfile.h"
 #include "skein/error.h"
@@ -27,8 +28,10 @@ identity_write(const char *dir, const struct identity *identity)
     wire_put_u8(&out, identity->log_begun);
     if (identity->state != GENESIS_UNBORN)
         genesis_encode_map(&out, &identity->map);
-    if (identity->let_in_index)
+    if (identity->let_in_index || identity->group_count > 1)
         wire_put_u64(&out, identity->let_in_index);
+    if (identity->group_count > 1)
+        wire_put_u32(&out, identity->group_count);
     int rc = smallfile_write(dir, IDENTITY_NAME, magic, IDENTITY_VERSION, out.data, out.count);
     wire_writer_deinit(&out);
     return rc;
@@ -55,6 +58,9 @@ decode(struct wire_reader *in, struct identity *out_identity)
         return -SKEIN_ECORRUPT;
     if (wire_left(in) > 0)
         id.let_in_index = wire_get_u64(in);
+    id.group_count = wire_left(in) > 0 ? wire_get_u32(in) : 1;
+    if (id.group_count == 0 || id.group_count > REPLICA_GROUPS_MAX)
+        return -SKEIN_ECORRUPT;
     if (!wire_done(in))
         return -SKEIN_ECORRUPT;
     *out_identity = id;
@@ -83,7 +89,7 @@ identity_read(const char *dir, struct identity *out_identity, char out_why[512])
 void
 identity_draw(struct identity *identity, const char *name, uint32_t node)
 {
-    *identity = (struct identity){.node = node};
+    *identity = (struct identity){.node = node, .group_count = 1};
     snprintf(identity->name, sizeof identity->name, "%s", name);
     while (identity->incarnation == 0)
         identity->incarnation = skein_random() & ((UINT64_C(1) << 48) - 1);

@@ -11,7 +11,8 @@
  * The file `identity` of a data directory (a smallfile): who this disk is.
  *
  *   u8 name bytes | name | u32 node | u64 incarnation | u8 state | u8 log_begun
- *   | [map, unless unborn] | [u64 let_in_index, unless 0]
+ *   | [map, unless unborn] | [u64 let_in_index, unless 0 and one group]
+ *   | [u32 group_count, unless 1]
  *
  * log_begun is set once the log exists, before the first vote can leave: a directory that says so
  * and has no log has lost its memory, and is refused.
@@ -22,6 +23,7 @@ struct identity {
     uint64_t incarnation;
     enum genesis_state state;
     bool log_begun;
+    uint32_t group_count; /* 1 to REPLICA_GROUPS_MAX */
     struct genesis_map map;
     uint64_t let_in_index; /* JOINING: at the latest here the log took this disk in; 0: not yet */
 };

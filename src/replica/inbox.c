@@ -43,6 +43,9 @@ int
 inbox_send_writer(struct host *host, uint32_t node, struct wire_writer *out)
 {
     struct bytes message = bytes_copy(out->data, out->count);
+    struct peer *peer = host_peer(host, node);
+    if (peer)
+        peer->sent_ns = skein_now_ns();
     out->count = 0;
     if (out->capacity > ENVELOPE_FORWARD_BYTES_MAX * 2)
         wire_writer_deinit(out);
@@ -180,6 +183,8 @@ dispatch(struct host *host, uint32_t from, struct bytes data)
     case ENVELOPE_GENESIS:
         membership_on_message(host, from, data);
         return;
+    case ENVELOPE_BEAT:
+        return; /* that it was heard is all */
     }
     host->counters.undecodable_dropped++;
 }

@@ -145,7 +145,7 @@ load_begin(struct replica *replica, const struct raft_snapshot *snapshot)
     load->done = false;
     note_checkpoint(replica, snapshot->index);
     replica->file_index = snapshot->index;
-    skein_wake_all(&replica->receive.wake);
+    snapshot_receive_signal(replica);
 }
 
 bool
@@ -163,7 +163,7 @@ load_run(struct replica *replica)
     while (replica->checkpoint_busy && !replica->host->ending)
         if (skein_wait(&replica->progress_wake, SKEIN_NEVER) < 0)
             return;
-    checkpoint_path(replica->host->data_dir, snapshot.index, path, sizeof path);
+    checkpoint_path(replica->dir, snapshot.index, path, sizeof path);
     int rc = read_file(replica, path, &load->loaded, load->why);
     if (rc == 0 && persist_is_machines(replica))
         rc = persist_take(replica, &load->loaded.info);
@@ -214,5 +214,5 @@ load_complete(struct replica *replica)
     drop_entries(load);
     mem_free(load->entries);
     mem_free(load);
-    skein_wake_all(&replica->checkpoint_wake);
+    checkpoint_signal(replica);
 }

@@ -147,6 +147,8 @@ members_apply_roster(struct replica *replica, const struct raft_entry *entry,
 void
 members_note_removed(struct replica *replica)
 {
+    if (replica->group != 0)
+        return; /* a node is removed when its first group says so */
     bool member = raft_config_find(&replica->config, replica->host->raft_id) >= 0;
     uint64_t let_in_index = replica->host->identity.let_in_index;
     replica->was_member |= member || replica->host->identity.state == GENESIS_MEMBER ||

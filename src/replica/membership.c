@@ -91,6 +91,15 @@ note_let_in(struct replica *replica)
     host->identity.let_in_index = next.let_in_index;
 }
 
+static bool
+waits_for_a_group(const struct host *host)
+{
+    for (uint32_t i = 0; i < host->group_count; i++)
+        if (host->groups[i]->phase == REPLICA_JOINING)
+            return true;
+    return false;
+}
+
 void
 membership_turn(struct host *host, uint64_t now_ns)
 {
@@ -108,8 +117,8 @@ membership_turn(struct host *host, uint64_t now_ns)
         !host->identity.let_in_index && replica->applied_index)
         note_let_in(replica);
     bool unborn = host->genesis.state == GENESIS_UNBORN;
-    bool joining = host->genesis.state == GENESIS_JOINING && replica->phase == REPLICA_JOINING &&
-                   !replica->removed_ns;
+    bool joining =
+        host->genesis.state == GENESIS_JOINING && waits_for_a_group(host) && !replica->removed_ns;
     if (!unborn && !joining && !members_lonely(replica, now_ns)) {
         host->next_gossip_ns = SKEIN_NEVER;
         return;
@@ -161,7 +170,8 @@ membership_on_message(struct host *host, uint32_t from, struct bytes data)
     genesis_step(&host->genesis, from, &message, skein_random(), &outcome);
     if (outcome.refused)
         obs_log(OBS_ERROR, "replica", "peer is configured differently",
-                "node=%u from=%u why=\"its cluster name or its list of nodes is another one\"",
+                "node=%u from=%u why=\"its cluster name, its list of nodes or its number of groups "
+                "is another one\"",
                 host->options.node, from);
     if (outcome.adopt)
         be_born(host, GENESIS_MEMBER, &outcome.map);

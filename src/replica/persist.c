@@ -162,7 +162,7 @@ prepare(struct replica *replica, struct commands *commands)
     const struct replica_machine_ops *ops = replica->host->options.machine_ops;
     if (commands->count > 0 && ops->prepare(replica->machine, commands->list, commands->count)) {
         replica->persist_wanted = true;
-        skein_wake_all(&replica->checkpoint_wake);
+        checkpoint_signal(replica);
     }
     for (size_t i = 0; i < commands->count; i++)
         bytes_unref(&commands->list[i]);

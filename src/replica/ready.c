@@ -158,8 +158,8 @@ announce(struct replica *replica)
     replica->leader_since_ns = skein_now_ns();
     replica->leader_changes++;
     obs_log(OBS_INFO, "raft", raft_role_name(raft_role(replica->raft)),
-            "node=%u term=%" PRIu64 " leader=%u", replica->host->options.node,
-            raft_term(replica->raft), replica_raft_node(leader));
+            "node=%u group=%u term=%" PRIu64 " leader=%u", replica->host->options.node,
+            replica->group, raft_term(replica->raft), replica_raft_node(leader));
     forward_retry_reads(replica, replica_raft_node(leader));
     if (!list_is_empty(&replica->queue))
         replica_signal(replica);

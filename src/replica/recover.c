@@ -9,6 +9,9 @@
 #include "replica/repair.h"
 #include "skein/error.h"
 
+#include "disk/explain.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +25,7 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
     int own = persist_load(replica, &info, out_why);
     if (own < 0 && own != -SKEIN_ENOTFOUND)
         return own;
-    int rc = checkpoint_find(replica->host->data_dir, path, sizeof path, &index);
+    int rc = checkpoint_find(replica->dir, path, sizeof path, &index);
     /* A file that is newer than the machine's own state came in, and was not loaded to its end. */
     if (own == 0 && (rc == -SKEIN_ENOTFOUND || (rc == 0 && index <= info.snapshot.index))) {
         *out_snapshot = info.snapshot;
@@ -35,8 +38,7 @@ load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, cha
         return 0;
     }
     if (rc < 0) {
-        snprintf(out_why, 512, "%.400s: cannot be listed (%s)", replica->host->data_dir,
-                 skein_error_name(rc));
+        snprintf(out_why, 512, "%.400s: cannot be listed (%s)", replica->dir, skein_error_name(rc));
         return rc;
     }
     rc = load_at_start(replica, path, &info, out_why);
@@ -73,7 +75,9 @@ check_log_exists(struct host *host, char out_why[512])
 static int
 open_log(struct host *host, struct wal_recovery *out_recovery, char out_why[512])
 {
-    int rc = repair_load(host->groups[0], out_why);
+    int rc = 0;
+    for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
+        rc = repair_load(host->groups[i], out_why);
     if (rc == 0)
         rc = check_log_exists(host, out_why);
     if (rc < 0)
@@ -84,7 +88,7 @@ open_log(struct host *host, struct wal_recovery *out_recovery, char out_why[512]
                                   .on_damage = repair_on_damage,
                                   .scrub_period_ns = host->options.scrub_period_ns,
                                   .on_rot = scrub_on_rot,
-                                  .owner = host->groups[0]};
+                                  .owner = host};
     options.identity.node = host->raft_id;
     for (uint32_t i = 0; i < 16; i++)
         options.identity.cluster[i] = host->identity.map.cluster[i];
@@ -178,6 +182,13 @@ lease_ns(const struct replica_options *options)
     return options->lease_drift_ppm ? (options->election_ticks - 2) * options->tick_ns : 0;
 }
 
+static uint64_t
+uncommitted_bytes_max(const struct host *host)
+{
+    uint64_t share = (UINT64_C(64) << 20) / host->group_count;
+    return share > 1u << 20 ? share : 1u << 20;
+}
+
 static int
 open_raft(struct replica *replica, struct wal_group_recovery *log,
           const struct raft_snapshot *snapshot, char out_why[512])
@@ -220,12 +231,13 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
                                    .seed = skein_random(),
                                    .election_ticks = replica->host->options.election_ticks,
                                    .heartbeat_ticks = 1,
+                                   .quiesce_ticks = replica->host->options.quiesce_ticks,
                                    .append_bytes_max = replica->host->options.append_bytes_max
                                                            ? replica->host->options.append_bytes_max
                                                            : 1u << 20,
                                    .inflight_count_max = 256,
                                    .inflight_bytes_max = 16u << 20,
-                                   .uncommitted_bytes_max = 64u << 20,
+                                   .uncommitted_bytes_max = uncommitted_bytes_max(replica->host),
                                    .read_count_max = 65536,
                                    .pre_vote = true,
                                    .check_quorum = true,
@@ -258,8 +270,8 @@ start_replica(struct replica *replica, struct wal_group_recovery *recovery,
     if (rc < 0)
         return rc;
     obs_log(OBS_INFO, "replica", "directory read",
-            "node=%u term=%" PRIu64 " checkpoint=%" PRIu64 " entries=%zu",
-            replica->host->options.node, recovery->hard_state.term, snapshot->index,
+            "node=%u group=%u term=%" PRIu64 " checkpoint=%" PRIu64 " entries=%zu",
+            replica->host->options.node, replica->group, recovery->hard_state.term, snapshot->index,
             recovery->entry_count);
     replica->phase = REPLICA_FORMING;
     membership_refresh(replica);
@@ -268,23 +280,55 @@ start_replica(struct replica *replica, struct wal_group_recovery *recovery,
     return 0;
 }
 
+/* The directories of the groups behind the first. */
+static int
+make_directories(struct host *host, char out_why[512])
+{
+    char path[4200];
+    int rc = 0;
+    if (host->group_count == 1)
+        return 0;
+    snprintf(path, sizeof path, "%s/groups", host->data_dir);
+    rc = skein_file_mkdir(path, 0755);
+    for (uint32_t i = 1; i < host->group_count && (rc == 0 || rc == -EEXIST); i++)
+        rc = skein_file_mkdir(host->groups[i]->dir, 0755);
+    if (rc == 0 || rc == -EEXIST)
+        rc = skein_file_sync_directory(path);
+    if (rc == 0)
+        rc = skein_file_sync_directory(host->data_dir);
+    return rc < 0 ? disk_explain(rc, "cannot make the groups' directories in", path, out_why) : 0;
+}
+
+static int
+start_all(struct host *host, struct wal_recovery *recovery, const struct raft_snapshot *snapshots,
+          char out_why[512])
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < host->group_count && rc == 0; i++) {
+        struct replica *replica = host->groups[i];
+        struct wal_group_recovery own = wal_recovery_take(recovery, i);
+        rc = start_replica(replica, &own, &snapshots[i], out_why);
+        wal_group_recovery_deinit(&own);
+        if (rc == 0)
+            replica_signal(replica);
+    }
+    return rc;
+}
+
 int
 recover_start(struct host *host, char out_why[512])
 {
-    struct replica *replica = host->groups[0];
-    struct raft_snapshot snapshot = {0};
     struct wal_recovery recovery = {0};
+    struct raft_snapshot *snapshots = mem_zalloc(host->group_count * sizeof *snapshots);
     host->raft_id = genesis_raft_id(host->options.node, host->identity.incarnation);
-    int rc = load_checkpoint(replica, &snapshot, out_why);
-    if (rc < 0)
-        return rc;
-    rc = open_log(host, &recovery, out_why);
-    struct wal_group_recovery own = wal_recovery_take(&recovery, replica->group);
+    int rc = make_directories(host, out_why);
+    for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
+        rc = load_checkpoint(host->groups[i], &snapshots[i], out_why);
     if (rc == 0)
-        rc = start_replica(replica, &own, &snapshot, out_why);
-    wal_group_recovery_deinit(&own);
+        rc = open_log(host, &recovery, out_why);
+    if (rc == 0)
+        rc = start_all(host, &recovery, snapshots, out_why);
     wal_recovery_deinit(&recovery);
-    if (rc == 0)
-        replica_signal(replica);
+    mem_free(snapshots);
     return rc;
 }

@@ -20,8 +20,8 @@ int
 repair_load(struct replica *replica, char out_why[512])
 {
     struct bytes data = {0};
-    int rc = smallfile_read(replica->host->data_dir, REPAIR_NAME, magic, REPAIR_VERSION,
-                            REPAIR_BYTES, &data, out_why);
+    int rc = smallfile_read(replica->dir, REPAIR_NAME, magic, REPAIR_VERSION, REPAIR_BYTES, &data,
+                            out_why);
     if (rc == -ENOENT)
         return 0;
     if (rc < 0)
@@ -37,7 +37,7 @@ repair_load(struct replica *replica, char out_why[512])
         snprintf(out_why, 512,
                  "%.300s/" REPAIR_NAME ": too short; empty the directory to let this node join "
                  "again with a new disk",
-                 replica->host->data_dir);
+                 replica->dir);
         rc = -SKEIN_ECORRUPT;
     }
     bytes_unref(&data);
@@ -59,8 +59,7 @@ promise_write(const struct replica *replica)
     wire_put_u64(&out, promise->start_index);
     wire_put_u64(&out, promise->last_index);
     wire_put_u64(&out, promise->last_term);
-    int rc = smallfile_write(replica->host->data_dir, REPAIR_NAME, magic, REPAIR_VERSION, out.data,
-                             out.count);
+    int rc = smallfile_write(replica->dir, REPAIR_NAME, magic, REPAIR_VERSION, out.data, out.count);
     wire_writer_deinit(&out);
     return rc;
 }
@@ -76,8 +75,8 @@ is_longer(const struct wal_damage *a, const struct wal_damage *b)
 int
 repair_on_damage(void *owner, const struct wal_damage *damage)
 {
-    struct replica *replica = owner;
-    if (raft_config_count(&replica->config, RAFT_VOTER | RAFT_OUTGOING) < 2)
+    struct replica *replica = host_group(owner, damage->group);
+    if (!replica || raft_config_count(&replica->config, RAFT_VOTER | RAFT_OUTGOING) < 2)
         return -SKEIN_ECORRUPT;
     struct wal_damage before = replica->promise;
     bool again = replica->repairing;
@@ -116,6 +115,17 @@ repair_merge(const struct replica *replica, struct raft_hard_state *hard_state)
     return true;
 }
 
+/* The damaged segments stay while another group needs repair. */
+static bool
+others_repair(const struct replica *replica)
+{
+    const struct host *host = replica->host;
+    for (uint32_t i = 0; i < host->group_count; i++)
+        if (host->groups[i] != replica && host->groups[i]->repairing)
+            return true;
+    return false;
+}
+
 void
 repair_turn(struct replica *replica)
 {
@@ -123,12 +133,12 @@ repair_turn(struct replica *replica)
         replica->held)
         return;
     char path[4096];
-    snprintf(path, sizeof path, "%s/" REPAIR_NAME, replica->host->data_dir);
+    snprintf(path, sizeof path, "%s/" REPAIR_NAME, replica->dir);
     int rc = skein_file_unlink(path, 0);
     if (rc == 0 || rc == -ENOENT)
-        rc = skein_file_sync_directory(replica->host->data_dir);
+        rc = skein_file_sync_directory(replica->dir);
     if (rc == 0)
-        rc = wal_forget_damaged(replica->host->wal_dir);
+        rc = others_repair(replica) ? 0 : wal_forget_damaged(replica->host->wal_dir);
     if (rc < 0) {
         host_fail(replica->host, rc, "%s: cannot be removed after the repair (%s)", path,
                   skein_error_name(rc));

@@ -22,7 +22,7 @@
 /* repair_load - the promise of an earlier start, if there is one. **Returns** 0, also when there
  * is none; as smallfile_read otherwise. */
 int repair_load(struct replica *replica, char out_why[512]) SKEIN_MUST_CHECK;
-/* repair_on_damage - wal_options.on_damage; @owner: the replica. Refuses where there are no peers.
+/* repair_on_damage - wal_options.on_damage; @owner: the host. Refuses where there are no peers.
  */
 int repair_on_damage(void *owner, const struct wal_damage *damage);
 /* repair_merge - what was promised is in @hard_state, at least. Returns whether it changed. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One group's replica: made, started, ended. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "skein/shard.h"
 #include "replica/state.h"
@@ -37,7 +41,11 @@ replica_create(struct host *host, uint32_t group)
     replica->host = host;
     replica->group = group;
     replica->next_context = skein_random() >> 8;
-    skein_waitq_init(&replica->checkpoint_wake);
+    replica->dir = mem_alloc(strlen(host->data_dir) + 32);
+    if (group == 0)
+        sprintf(replica->dir, "%s", host->data_dir);
+    else
+        sprintf(replica->dir, "%s/groups/%" PRIu32, host->data_dir, group);
     skein_waitq_init(&replica->progress_wake);
     skein_waitq_init(&replica->receive.wake);
     list_init(&replica->durable);
@@ -60,17 +68,12 @@ replica_open_machine(struct replica *replica)
 int
 replica_start(struct replica *replica)
 {
-    struct skein_scope *scope = &replica->host->scope;
+    struct host *host = replica->host;
     replica->checkpoint_ns = skein_now_ns();
-    int rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "checkpoint", checkpoint_run, replica,
-                            SKEIN_STACK_LARGE);
-    if (rc == 0)
-        rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "snapshot-in", snapshot_receive_run, replica,
-                            SKEIN_STACK_LARGE);
-    if (rc == 0 && replica->host->options.scrub_period_ns > 0)
-        rc = skein_spawn_at(SKEIN_PRIORITY_LOW, scope, "scrub", scrub_run, replica,
-                            SKEIN_STACK_LARGE);
-    return rc;
+    return host->options.scrub_period_ns == 0
+               ? 0
+               : skein_spawn_at(SKEIN_PRIORITY_LOW, &host->scope, "scrub", scrub_run, replica,
+                                SKEIN_STACK_LARGE);
 }
 
 void
@@ -82,5 +85,6 @@ replica_destroy(struct replica *replica)
     if (replica->machine)
         replica->host->options.machine_ops->close(replica->machine);
     sessions_close(replica->sessions);
+    mem_free(replica->dir);
     mem_free(replica);
 }

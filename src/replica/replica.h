@@ -42,6 +42,7 @@ replica_raft_node(uint64_t raft_id)
 }
 
 #define REPLICA_DRIFT_PPM_MAX 100000u
+#define REPLICA_GROUPS_MAX 4096u
 
 struct replica;
 
@@ -51,14 +52,18 @@ struct replica_options {
     const struct replica_peer *peers; /* every node of the cluster, this one included */
     uint32_t peer_count;              /* 1 to REPLICA_NODES_MAX */
     bool join; /* a new directory waits to be let in, and founds no cluster with others */
-    const char *data_dir;      /* created when absent; its parent must exist */
+    const char *data_dir; /* created when absent; its parent must exist */
+    /* 0: 1. Groups, each with a machine and a leader of its own, on one log and one link; fixed
+     * when the directory is made, and the same on all nodes. At most REPLICA_GROUPS_MAX. */
+    uint32_t group_count;
     struct replica_link *link; /* not started; the replica starts and stops (and so frees) it */
     const struct replica_machine_ops *machine_ops;
     void *machine_config;
 
-    uint64_t tick_ns;              /* 50 ms; a heartbeat each tick, an election after 10 to 20 */
-    uint32_t election_ticks;       /* 10 */
-    uint64_t segment_bytes;        /* of the log; 64 MiB */
+    uint64_t tick_ns;        /* 50 ms; a heartbeat each tick, an election after 10 to 20 */
+    uint32_t election_ticks; /* 10 */
+    uint32_t quiesce_ticks;  /* 0: never; idle for so long, a group sleeps: no beats, no timer */
+    uint64_t segment_bytes;  /* of the log; 64 MiB */
     uint64_t checkpoint_log_bytes; /* 64 MiB: take a checkpoint when the log has grown by this since
                                       the last */
     uint64_t scrub_period_ns;      /* log and checkpoint are read again once in so long; 0: never */
@@ -90,6 +95,12 @@ struct replica_options {
  */
 int replica_open(struct replica **out_replica, const struct replica_options *options,
                  struct skein_scope *scope, char out_why[512]) SKEIN_MUST_CHECK;
+
+/* replica_group - the replica of @group in the same process; NULL: there are not so many. The one
+ * that replica_open gives is group 0's, and stands for all where the whole node is meant (stop,
+ * failure). */
+struct replica *replica_group(struct replica *any, uint32_t group);
+uint32_t replica_group_count(const struct replica *any);
 
 enum replica_kind {
     REPLICA_WRITE, /* goes through the log */

@@ -185,6 +185,8 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
         .peer_count = peer_count,
         .data_dir = n->dir,
         .link = link,
+        .group_count = cluster->group_count,
+        .quiesce_ticks = cluster->quiesce_ticks,
         .machine_ops = &test_machine_ops,
         .machine_config = cluster,
         .tick_ns = SECOND_NS / 50,

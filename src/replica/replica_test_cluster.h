@@ -35,6 +35,8 @@ struct test_cluster {
     uint32_t count;
     uint32_t founder_count; /* the first members; 0: all. The others are started with all in their
                                list */
+    uint32_t group_count;   /* 0: 1 */
+    uint32_t quiesce_ticks; /* 0: never */
     uint64_t checkpoint_log_bytes;
     uint64_t keep_log_bytes;
     uint32_t lease_drift_ppm;

@@ -19,12 +19,11 @@
 void
 scrub_on_rot(void *owner, uint32_t group)
 {
-    const struct replica *any = owner;
-    struct replica *replica = host_group(any->host, group);
+    struct replica *replica = host_group(owner, group);
     if (!replica)
         return;
     replica->checkpoint_wanted = true;
-    skein_wake_all(&replica->checkpoint_wake);
+    checkpoint_signal(replica);
 }
 
 /* All of the newest file, evenly over the period. */
@@ -35,7 +34,7 @@ file_check(struct replica *replica, uint64_t index, uint64_t *out_bytes)
     struct checkpoint_reader *reader;
     struct checkpoint_info info;
     struct skein_stat stat;
-    checkpoint_path(replica->host->data_dir, index, path, sizeof path);
+    checkpoint_path(replica->dir, index, path, sizeof path);
     int rc = skein_file_stat(path, &stat);
     if (rc == 0)
         rc = checkpoint_open(&reader, path, NULL, &info, why);
@@ -72,7 +71,7 @@ scrub_run(void *arg)
             obs_log(OBS_ERROR, "replica", "the checkpoint is damaged, another one is made",
                     "node=%u group=%u index=%" PRIu64 " cause=%s", host->options.node,
                     replica->group, index, skein_error_name(rc));
-            scrub_on_rot(replica, replica->group);
+            scrub_on_rot(host, replica->group);
         }
         (void)!skein_sleep(skein_deadline_in(host->options.scrub_period_ns / 2 + 1));
     }

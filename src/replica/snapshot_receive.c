@@ -7,6 +7,7 @@
 #include "obs/log.h"
 #include "replica/state.h"
 #include "skein/error.h"
+#include "skein/group.h"
 #include "skein/shard.h"
 
 #include <inttypes.h>
@@ -93,7 +94,7 @@ snapshot_receive_on_chunk(struct host *host, uint32_t from, struct bytes data)
     }
     receive->pending[receive->pending_count++] =
         (struct inbox_message){.from = from, .data = bytes_ref(data)};
-    skein_wake_all(&receive->wake);
+    snapshot_receive_signal(replica);
 }
 
 static int
@@ -102,7 +103,7 @@ begin(struct replica *replica, uint32_t from, const struct envelope_chunk *chunk
     struct snapshot_receive *receive = &replica->receive;
     end_transfer(receive, true);
     receive->busy = true;
-    int rc = checkpoint_receive_begin(&receive->receiver, replica->host->data_dir, &chunk->file);
+    int rc = checkpoint_receive_begin(&receive->receiver, replica->dir, &chunk->file);
     receive->busy = false;
     if (rc < 0)
         return rc;
@@ -199,8 +200,8 @@ next_pending(struct snapshot_receive *receive)
     return first;
 }
 
-void
-snapshot_receive_run(void *arg)
+static void
+run(void *arg)
 {
     struct replica *replica = arg;
     struct snapshot_receive *receive = &replica->receive;
@@ -214,7 +215,8 @@ snapshot_receive_run(void *arg)
             continue;
         }
         if (receive->pending_count == 0) {
-            if (skein_wait(&receive->wake, SKEIN_NEVER) == -SKEIN_ECANCELED)
+            if (receive->transfer == 0 ||
+                skein_wait(&receive->wake, SKEIN_NEVER) == -SKEIN_ECANCELED)
                 break;
             continue;
         }
@@ -229,4 +231,18 @@ snapshot_receive_run(void *arg)
         struct inbox_message next = next_pending(receive);
         bytes_unref(&next.data);
     }
+    receive->running = false;
+}
+
+void
+snapshot_receive_signal(struct replica *replica)
+{
+    struct snapshot_receive *receive = &replica->receive;
+    if (receive->running) {
+        skein_wake_all(&receive->wake);
+        return;
+    }
+    /* No room for a fiber: the next chunk, or the next tick, tries again. */
+    receive->running = skein_spawn_at(SKEIN_PRIORITY_LOW, &replica->host->scope, "snapshot-in", run,
+                                      replica, SKEIN_STACK_LARGE) == 0;
 }

@@ -165,7 +165,7 @@ static int
 send_file(struct snapshot_send *send)
 {
     char path[4096];
-    checkpoint_path(send->replica->host->data_dir, send->snapshot.index, path, sizeof path);
+    checkpoint_path(send->replica->dir, send->snapshot.index, path, sizeof path);
     int handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
     if (handle < 0)
         return handle;
@@ -197,7 +197,7 @@ check_own_file(struct snapshot_send *send)
     struct checkpoint_reader *reader;
     struct checkpoint_info info;
     char path[4096], why[512] = "", quoted[600];
-    checkpoint_path(replica->host->data_dir, send->snapshot.index, path, sizeof path);
+    checkpoint_path(replica->dir, send->snapshot.index, path, sizeof path);
     int rc = checkpoint_open(&reader, path, NULL, &info, why);
     if (rc == 0) {
         rc = checkpoint_verify(reader);
@@ -214,7 +214,7 @@ check_own_file(struct snapshot_send *send)
                 obs_quote(quoted, sizeof quoted, why, strlen(why)));
     /* The core is told of it when the next one is taken. */
     replica->checkpoint_wanted = true;
-    skein_wake_all(&replica->checkpoint_wake);
+    checkpoint_signal(replica);
 }
 
 static void

@@ -169,7 +169,7 @@ loads_beside(struct test_cluster *cluster)
     /* Nobody reads what is half there, and nobody writes it into a file. */
     skein_assert(test_machine(cluster, lost)->total < 440);
     replica->checkpoint_wanted = true;
-    skein_wake_all(&replica->checkpoint_wake);
+    checkpoint_signal(replica);
     int rc = skein_sleep(skein_deadline_in(SECOND_NS / 10));
     skein_assert(rc == 0 && test_status(cluster, lost).checkpoints_taken == 0);
     cluster->load_held = false;

@@ -120,7 +120,8 @@ struct snapshot_receive {
     struct checkpoint_identity file;
     struct raft_snapshot snapshot;
     struct checkpoint_receiver *receiver;
-    bool busy; /* it reads or syncs what came */
+    bool running; /* it has a fiber: while there is something to do */
+    bool busy;    /* it reads or syncs what came */
     struct inbox_message pending[REPLICA_CHUNKS_PENDING];
     uint32_t pending_count;
     uint64_t ended[8]; /* transfers that are over */
@@ -154,6 +155,7 @@ struct peer_view {
 struct replica {
     struct host *host;
     uint32_t group;
+    char *dir; /* of its checkpoints: the host's; beyond group 0 one below it */
     enum replica_phase phase;
 
     struct raft *raft;
@@ -204,10 +206,10 @@ struct replica {
     uint32_t mark_count;
     uint64_t file_index; /* of the newest checkpoint file; 0: there is none */
     bool checkpoint_busy;
-    bool checkpoint_wanted; /* a file, by somebody */
-    bool persist_wanted;    /* by a machine that persists itself */
-    struct skein_waitq checkpoint_wake;
-    struct skein_waitq progress_wake; /* a checkpoint ended */
+    bool checkpoint_wanted;            /* a file, by somebody */
+    bool persist_wanted;               /* by a machine that persists itself */
+    struct skein_list checkpoint_link; /* host.checkpoints */
+    struct skein_waitq progress_wake;  /* a checkpoint ended */
     struct snapshot_receive receive;
     struct load *load; /* a snapshot on its way into the machine, or NULL */
 
@@ -220,7 +222,8 @@ struct replica {
 struct replica *replica_create(struct host *host, uint32_t group);
 /* replica_open_machine - it and the sessions beside it, empty. */
 int replica_open_machine(struct replica *replica) SKEIN_MUST_CHECK;
-/* replica_start - its fibers, in the host's scope. 0, or what starting a fiber gives. */
+/* replica_start - its clock begins, and the fiber that scrubs its checkpoint, when that is wanted.
+ * 0, or what starting a fiber gives. */
 int replica_start(struct replica *replica) SKEIN_MUST_CHECK;
 /* replica_destroy - its fibers have ended and nobody waits. */
 void replica_destroy(struct replica *replica);
@@ -376,11 +379,14 @@ void members_apply_roster(struct replica *replica, const struct raft_entry *entr
 void members_note_removed(struct replica *replica);
 
 /* ---- checkpoint.c ---- */
+/* checkpoint_run - one of the fibers that take the checkpoints of all groups, in turn. */
 void checkpoint_run(void *arg);
+/* checkpoint_signal - one may be due. */
+void checkpoint_signal(struct replica *replica);
 /* checkpoint_describe - the header of a checkpoint of now. */
 void checkpoint_describe(const struct replica *replica, struct checkpoint_info *out_info);
 /* ---- damage that is found while the node runs (scrub.c) ---- */
-/* scrub_on_rot - wal_options.on_rot; @owner: a replica of the host. */
+/* scrub_on_rot - wal_options.on_rot; @owner: the host. */
 void scrub_on_rot(void *owner, uint32_t group);
 /* scrub_run - a fiber: reads the newest checkpoint file again and again. */
 void scrub_run(void *arg);
@@ -417,7 +423,8 @@ int snapshot_throttle(struct host *host, uint64_t count) SKEIN_MUST_CHECK;
 void snapshot_send_begin(struct replica *replica, const struct raft_message *message);
 void snapshot_send_on_ack(struct host *host, uint32_t from, struct bytes message);
 void snapshot_send_end_all(struct replica *replica);
-void snapshot_receive_run(void *arg);
+/* snapshot_receive_signal - chunks or a file to load wait: its fiber runs, or is started. */
+void snapshot_receive_signal(struct replica *replica);
 void snapshot_receive_on_chunk(struct host *host, uint32_t from, struct bytes message);
 /* snapshot_receive_may_step - the file that a RAFT_SNAPSHOT needs is here, or the message is stale
  * anyway. */

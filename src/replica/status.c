@@ -69,6 +69,18 @@ replica_status(struct replica *replica, struct replica_status *out_status)
                             sizeof out_status->waiting_for);
 }
 
+struct replica *
+replica_group(struct replica *any, uint32_t group)
+{
+    return host_group(any->host, group);
+}
+
+uint32_t
+replica_group_count(const struct replica *any)
+{
+    return any->host->group_count;
+}
+
 bool
 replica_leads(const struct replica *replica)
 {
