@@ -36,8 +36,9 @@ file_check(struct replica *replica, uint64_t index, uint64_t *out_bytes)
     struct skein_stat stat;
     checkpoint_path(replica->dir, index, path, sizeof path);
     int rc = skein_file_stat(path, &stat);
-    if (rc == 0)
-        rc = checkpoint_open(&reader, path, NULL, &info, why);
+    if (rc < 0)
+        return rc;
+    rc = checkpoint_open(&reader, path, NULL, &info, why);
     if (rc < 0)
         return rc;
     uint64_t pieces = stat.size_bytes / PIECE_BYTES + 2;

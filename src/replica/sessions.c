@@ -173,8 +173,9 @@ make_room(struct sessions *sessions, uint64_t time_ms)
     if (sessions->stats.count < SESSIONS_COUNT_MAX)
         return 0;
     bool found = first_to_go(sessions, &expiry_ms, &id);
+    skein_assert(found);
     int rc = look_up(sessions, id, &value);
-    skein_assert(found && rc == 0);
+    skein_assert(rc == 0);
     bool idle = is_idle(&sessions->record, time_ms);
     bytes_unref(&value);
     if (!idle)

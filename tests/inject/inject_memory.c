@@ -146,8 +146,9 @@ hosts(void)
         skein_close(file);
     options.resolv_conf_path = NULL;
     options.hosts_path = "/case/hosts";
-    if (rc == 0)
-        rc = skein_dns_open(&dns, &options);
+    if (rc < 0)
+        return rc;
+    rc = skein_dns_open(&dns, &options);
     if (rc < 0)
         return rc;
     rc = skein_dns_lookup(dns, "there", SKEIN_DNS_V4, &addresses, soon());
