@@ -22,6 +22,14 @@ status_of(const struct replica *replica)
     return status;
 }
 
+static struct sessions_stats
+session_stats_of(const struct replica *replica)
+{
+    struct sessions_stats stats;
+    sessions_stats(replica->sessions, &stats);
+    return stats;
+}
+
 #define SUM_READER(NAME, EXPRESSION)                  \
     static int64_t NAME##_of(const struct replica *r) \
     {                                                 \
@@ -42,6 +50,11 @@ SUM_READER(leader_changes, r->leader_changes)
 SUM_READER(entries_applied, r->entries_applied)
 SUM_READER(proposals, r->counters.proposals)
 SUM_READER(reads, r->counters.reads)
+SUM_READER(lease_reads, r->counters.lease_reads)
+SUM_READER(stale_reads, r->counters.stale_reads)
+SUM_READER(sessions, session_stats_of(r).count)
+SUM_READER(session_reply_bytes, session_stats_of(r).reply_bytes)
+SUM_READER(sessions_expired, session_stats_of(r).expired)
 SUM_READER(forwarded, r->counters.forwarded)
 SUM_READER(checkpoints, r->counters.checkpoints_taken)
 SUM_READER(snapshots_sent, r->counters.snapshots_sent)
@@ -119,6 +132,16 @@ static const struct skein_metric rows[] = {
      .read = read_proposals},
     {"skein_replica_reads_total", "Linearizable reads answered by this leader.", SKEIN_COUNTER,
      .read = read_reads},
+    {"skein_replica_lease_reads_total", "Reads answered by the leader's lease, asking nobody.",
+     SKEIN_COUNTER, .read = read_lease_reads},
+    {"skein_replica_stale_reads_total", "Reads with a bound on their age, asking nobody.",
+     SKEIN_COUNTER, .read = read_stale_reads},
+    {"skein_replica_sessions", "Client sessions that are open.", SKEIN_GAUGE,
+     .read = read_sessions},
+    {"skein_replica_session_reply_bytes", "Replies kept for commands that may come again.",
+     SKEIN_GAUGE, .read = read_session_reply_bytes},
+    {"skein_replica_sessions_expired_total", "Client sessions ended because nobody used them.",
+     SKEIN_COUNTER, .read = read_sessions_expired},
     {"skein_replica_forwarded_total", "Requests handed to the leader.", SKEIN_COUNTER,
      .read = read_forwarded},
     {"skein_replica_checkpoints_total", "Checkpoints written.", SKEIN_COUNTER,

@@ -5,11 +5,10 @@
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/shard.h"
+#include "disk/explain.h"
 #include "obs/log.h"
 #include "replica/repair.h"
 #include "skein/error.h"
-
-#include "disk/explain.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -189,9 +188,10 @@ uncommitted_bytes_max(const struct host *host)
     return share > 1u << 20 ? share : 1u << 20;
 }
 
+/* The log begins where the checkpoint ends, or before. */
 static int
-open_raft(struct replica *replica, struct wal_group_recovery *log,
-          const struct raft_snapshot *snapshot, char out_why[512])
+check_start(const struct replica *replica, const struct wal_group_recovery *log,
+            const struct raft_snapshot *snapshot, char out_why[512])
 {
     if (log->start_index > snapshot->index) {
         snprintf(out_why, 512,
@@ -209,6 +209,16 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
                  replica->host->wal_dir, replica->promise.start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }
+    return 0;
+}
+
+static int
+open_raft(struct replica *replica, struct wal_group_recovery *log,
+          const struct raft_snapshot *snapshot, char out_why[512])
+{
+    int rc = check_start(replica, log, snapshot, out_why);
+    if (rc < 0)
+        return rc;
     if (mutation_on(MUTATION_VOTE_FORGOTTEN))
         log->hard_state.vote = RAFT_NONE;
     bool promised = repair_merge(replica, &log->hard_state);
@@ -220,7 +230,7 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
         log->hard_state.commit = snapshot->index;
     }
     if (promised || !continues) {
-        int rc = write_state(replica, continues ? NULL : snapshot, &log->hard_state);
+        rc = write_state(replica, continues ? NULL : snapshot, &log->hard_state);
         if (rc < 0) {
             snprintf(out_why, 512, "%.400s: cannot be written to (%s)", replica->host->wal_dir,
                      skein_error_name(rc));
@@ -251,7 +261,7 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
                                    .entry_count = entry_count,
                                    .promised_index = replica->promise.last_index,
                                    .promised_term = replica->promise.last_term};
-    int rc = raft_open(&replica->raft, &options);
+    rc = raft_open(&replica->raft, &options);
     if (rc < 0)
         snprintf(out_why, 512,
                  "%.300s: log and checkpoint contradict each other (%s): start %" PRIu64
