@@ -5,6 +5,7 @@
 #include "kv/exec.h"
 
 #define ONE 1, 1, 1
+#define TWO 1, 2, 1
 #define ALL 1, -1, 1
 #define PAIRS 1, -1, 2
 #define NO_KEYS 0, 0, 0
@@ -16,6 +17,8 @@
 /* clang-format off */
 const struct kv_command kv_data_commands[] = {
     ROW("append", 3, KV_WRITE, "write denyoom fast", ONE, append),
+    ROW("bitcount", -2, KV_READ, "readonly", ONE, bitcount),
+    ROW("copy", -3, KV_WRITE, "write denyoom", TWO, copy),
     ROW("dbsize", 1, KV_READ, "readonly fast", NO_KEYS, dbsize),
     ROW("decr", 2, KV_WRITE, "write denyoom fast", ONE, decr),
     ROW("decrby", 3, KV_WRITE, "write denyoom fast", ONE, decrby),
@@ -27,12 +30,14 @@ const struct kv_command kv_data_commands[] = {
     ROW("flushall", -1, KV_WRITE, "write", NO_KEYS, flushall),
     ROW("flushdb", -1, KV_WRITE, "write", NO_KEYS, flushall),
     ROW("get", 2, KV_READ, "readonly fast", ONE, get),
+    ROW("getbit", 3, KV_READ, "readonly fast", ONE, getbit),
     ROW("getdel", 2, KV_WRITE, "write fast", ONE, getdel),
     ROW("getex", -2, KV_WRITE, "write fast", ONE, getex),
     ROW("getrange", 4, KV_READ, "readonly", ONE, getrange),
     ROW("getset", 3, KV_WRITE, "write denyoom fast", ONE, getset),
     ROW("incr", 2, KV_WRITE, "write denyoom fast", ONE, incr),
     ROW("incrby", 3, KV_WRITE, "write denyoom fast", ONE, incrby),
+    ROW("incrbyfloat", 3, KV_WRITE, "write denyoom fast", ONE, incrbyfloat),
     ROW("keys", 2, KV_READ, "readonly", NO_KEYS, keys),
     ROW("mget", -2, KV_READ, "readonly fast", ALL, mget),
     ROW("mset", -3, KV_WRITE, "write denyoom", PAIRS, mset),
@@ -43,12 +48,16 @@ const struct kv_command kv_data_commands[] = {
     ROW("pexpiretime", 2, KV_READ, "readonly fast", ONE, pexpiretime),
     ROW("psetex", 4, KV_WRITE, "write denyoom", ONE, psetex),
     ROW("pttl", 2, KV_READ, "readonly fast", ONE, pttl),
+    ROW("rename", 3, KV_WRITE, "write", TWO, rename),
+    ROW("renamenx", 3, KV_WRITE, "write fast", TWO, renamenx),
     ROW("scan", -2, KV_READ, "readonly", NO_KEYS, scan),
     ROW("set", -3, KV_WRITE, "write denyoom", ONE, set),
+    ROW("setbit", 4, KV_WRITE, "write denyoom", ONE, setbit),
     ROW("setex", 4, KV_WRITE, "write denyoom", ONE, setex),
     ROW("setnx", 3, KV_WRITE, "write denyoom fast", ONE, setnx),
     ROW("setrange", 4, KV_WRITE, "write denyoom", ONE, setrange),
     ROW("strlen", 2, KV_READ, "readonly fast", ONE, strlen),
+    ROW("substr", 4, KV_READ, "readonly", ONE, getrange),
     ROW("touch", -2, KV_READ, "readonly fast", ALL, exists),
     ROW("ttl", 2, KV_READ, "readonly fast", ONE, ttl),
     ROW("type", 2, KV_READ, "readonly fast", ONE, type),

@@ -70,11 +70,13 @@ bool kv_exec_expiry(struct kv_exec *exec, const struct kv_expiry_arg *arg, int64
 /* kv_exec_is_past - at or before log time: the key is gone at once. */
 bool kv_exec_is_past(const struct kv_exec *exec, int64_t expiry_ms);
 
-/* The commands: kv/exec_string.c, exec_set.c, exec_number.c, exec_key.c, exec_expire.c,
+/* The commands: kv/exec_string.c, exec_set.c, exec_bit.c, exec_float.c, exec_key.c, exec_expire.c,
  * exec_scan.c. */
 #define KV_EXEC_COMMAND(name) \
     void kv_exec_cmd_##name(struct kv_exec *exec, const struct kv_arg *argv, uint32_t argc)
 KV_EXEC_COMMAND(append);
+KV_EXEC_COMMAND(bitcount);
+KV_EXEC_COMMAND(copy);
 KV_EXEC_COMMAND(dbsize);
 KV_EXEC_COMMAND(decr);
 KV_EXEC_COMMAND(decrby);
@@ -85,12 +87,14 @@ KV_EXEC_COMMAND(expireat);
 KV_EXEC_COMMAND(expiretime);
 KV_EXEC_COMMAND(flushall);
 KV_EXEC_COMMAND(get);
+KV_EXEC_COMMAND(getbit);
 KV_EXEC_COMMAND(getdel);
 KV_EXEC_COMMAND(getex);
 KV_EXEC_COMMAND(getrange);
 KV_EXEC_COMMAND(getset);
 KV_EXEC_COMMAND(incr);
 KV_EXEC_COMMAND(incrby);
+KV_EXEC_COMMAND(incrbyfloat);
 KV_EXEC_COMMAND(keys);
 KV_EXEC_COMMAND(mget);
 KV_EXEC_COMMAND(mset);
@@ -101,8 +105,11 @@ KV_EXEC_COMMAND(pexpireat);
 KV_EXEC_COMMAND(pexpiretime);
 KV_EXEC_COMMAND(psetex);
 KV_EXEC_COMMAND(pttl);
+KV_EXEC_COMMAND(rename);
+KV_EXEC_COMMAND(renamenx);
 KV_EXEC_COMMAND(scan);
 KV_EXEC_COMMAND(set);
+KV_EXEC_COMMAND(setbit);
 KV_EXEC_COMMAND(setex);
 KV_EXEC_COMMAND(setnx);
 KV_EXEC_COMMAND(setrange);
