@@ -37,8 +37,8 @@ answer_all(struct kv_conn *conn, const struct turn *turn, int rc)
         kv_conn_error(conn_buffer_out(conn), rc, turn->reads[i / 64] >> (i % 64) & 1, timeout_ns);
 }
 
-static int
-submit(struct kv_conn *conn, bool write, struct bytes command, struct bytes *out_reply)
+int
+kv_conn_submit(struct kv_conn *conn, bool write, struct bytes command, struct bytes *out_reply)
 {
     struct kv_face *face = conn->face;
     uint64_t begun_ns = skein_coarse_now_ns();
@@ -71,7 +71,7 @@ flush_batch(struct kv_conn *conn, struct turn *turn)
         wire_writer_deinit(&face->batch);
     int rc = buf ? -SKEIN_EBUSY : -SKEIN_ENOMEM;
     if (buf && face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
-        rc = submit(conn, sent.write, command, &reply);
+        rc = kv_conn_submit(conn, sent.write, command, &reply);
     bytes_unref(&command);
     face->stats.batches++;
     if (rc < 0)
@@ -117,11 +117,17 @@ handle_command(struct kv_conn *conn, struct turn *turn)
     conn->commands++;
     kv_face_count_command(conn->face, conn->active_ns);
     kv_face_metrics_command(conn->face, command);
-    if (arity_ok && command->kind != KV_LOCAL)
+    if (arity_ok && command->kind != KV_LOCAL && !conn->multi.open)
         return add_to_batch(conn, turn, command->kind);
     int rc = flush_batch(conn, turn);
     if (rc < 0)
         return rc;
+    if (kv_conn_multi_queue(conn, command, arity_ok, parser->argv, parser->argc))
+        return 0;
+    if (arity_ok && kv_conn_is_exec(conn, command)) {
+        kv_conn_exec(conn);
+        return conn_buffer_pending(conn) > SEND_BYTES_SOON ? send_pending(conn) : 0;
+    }
     if (arity_ok && kv_conn_is_snapshot(parser->argv, parser->argc))
         return kv_conn_send_snapshot(conn);
     if (arity_ok && kv_conn_is_session(parser->argv, parser->argc)) {
@@ -234,6 +240,7 @@ conn_main(void *arg)
     if (rc == 0 && n > 0)
         linger(conn);
     skein_close(conn->handle);
+    kv_conn_multi_reset(conn);
     conn_buffer_deinit(conn);
     kv_resp_deinit(&conn->parser);
     face->conn_count--;

@@ -3,6 +3,7 @@
 #define KV_CONN_H
 
 #include "base/bytes.h"
+#include "kv/command.h"
 #include "kv/face.h"
 #include "kv/resp.h"
 
@@ -42,6 +43,20 @@
 #define KV_CONN_IDLE_BYTES ((size_t)16 << 10)
 #define KV_CONN_NAME_BYTES_MAX 128
 
+/*
+ * A transaction: between MULTI and EXEC the commands are kept as a batch, which EXEC submits as
+ * one. So it is one entry of the log, and all of it is carried out, or nothing, with nothing in
+ * between. A command that cannot be kept (unknown, LOCAL, too much) spoils it, and EXEC refuses.
+ * Its bytes count as query_bytes of the face.
+ */
+#define KV_CONN_MULTI_COMMANDS 65536u
+struct kv_conn_multi {
+    bool open, spoilt;
+    bool write; /* there is a WRITE among the commands */
+    uint32_t count;
+    struct wire_writer batch;
+};
+
 struct kv_conn {
     struct skein_list link; /* face->conns, then face->done */
     struct skein_scope scope;
@@ -55,6 +70,7 @@ struct kv_conn {
     bool closing;             /* close when the replies are sent */
     enum replica_level level; /* of its reads: SKEIN READ */
     uint64_t stale_ns;
+    struct kv_conn_multi multi;
     char name[KV_CONN_NAME_BYTES_MAX + 1];
     char lib_name[KV_CONN_NAME_BYTES_MAX + 1];
     char lib_version[KV_CONN_NAME_BYTES_MAX + 1];
@@ -66,6 +82,11 @@ struct kv_conn {
     struct bytes reply;
     struct wire_writer out;
 };
+
+/* kv_conn_submit - a batch to the replica, within the command's time (conn.c). Suspends. Returns as
+ * replica_submit and replica_read. */
+int kv_conn_submit(struct kv_conn *conn, bool write, struct bytes command,
+                   struct bytes *out_reply) SKEIN_MUST_CHECK;
 
 /* kv_conn_open - a connection on @handle, with its fiber. **Ownership**: takes @handle on success.
  * **Returns** as skein_spawn. */
@@ -95,6 +116,18 @@ bool kv_conn_is_session(const struct kv_arg *argv, uint32_t argc);
 void kv_conn_session(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc);
 
 /* The buffers (conn_buffer.c). */
+/* Transactions (conn_multi.c). kv_conn_multi_queue - take a command of an open transaction, and
+ * reply; false: there is none open, or the command is carried out at once. An EXEC that is wrong
+ * ends the transaction. @command: NULL: unknown. */
+bool kv_conn_multi_queue(struct kv_conn *conn, const struct kv_command *command, bool arity_ok,
+                         const struct kv_arg *argv, uint32_t argc);
+/* kv_conn_is_exec - EXEC of a transaction with commands, for kv_conn_exec. */
+bool kv_conn_is_exec(const struct kv_conn *conn, const struct kv_command *command);
+/* kv_conn_exec - one reply into the buffer. Suspends. */
+void kv_conn_exec(struct kv_conn *conn);
+/* kv_conn_multi_reset - no transaction. */
+void kv_conn_multi_reset(struct kv_conn *conn);
+
 /* conn_buffer_room - room for at least one byte behind in_end. -SKEIN_ENOMEM: the limit of all
  * connections together is reached. */
 int conn_buffer_room(struct kv_conn *conn) SKEIN_MUST_CHECK;

@@ -11,7 +11,8 @@
 /*
  * The commands that the face answers itself, on the node the client is connected to.
  *
- *   local_session.c   PING ECHO HELLO AUTH SELECT QUIT
+ *   local_session.c   PING ECHO TIME HELLO AUTH SELECT RESET QUIT
+ *   conn_multi.c      MULTI EXEC DISCARD
  *   local_client.c    CLIENT ...
  *   local_command.c   COMMAND ...
  *   local_config.c    CONFIG GET
@@ -40,6 +41,11 @@ void kv_local_client(struct kv_local *local, const struct kv_arg *argv, uint32_t
 void kv_local_command(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
 void kv_local_config(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
 void kv_local_info(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
+void kv_local_time(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
+void kv_local_reset(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
+void kv_local_multi(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
+void kv_local_exec(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
+void kv_local_discard(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
 void kv_local_skein(struct kv_local *local, const struct kv_arg *argv, uint32_t argc);
 
 /* What the handlers share (local_session.c). */

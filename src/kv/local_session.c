@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "kv/local.h"
+#include "skein/shard.h"
 
 #define SHOWN_BYTES_MAX 128
 
@@ -87,6 +88,30 @@ void
 kv_local_echo(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
 {
     kv_reply_bulk(local->out, argv[1].data, argv[1].count);
+}
+
+void
+kv_local_time(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
+{
+    char text[24];
+    uint64_t now_us = skein_wall_ns() / 1000;
+    kv_reply_array(local->out, 2);
+    int bytes = snprintf(text, sizeof(text), "%" PRIu64, now_us / 1000000);
+    kv_reply_bulk(local->out, text, (size_t)bytes);
+    bytes = snprintf(text, sizeof(text), "%" PRIu64, now_us % 1000000);
+    kv_reply_bulk(local->out, text, (size_t)bytes);
+}
+
+/* As a connection is when it has been opened; what the client said of its library stays. */
+void
+kv_local_reset(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
+{
+    struct kv_conn *conn = local->conn;
+    kv_conn_multi_reset(conn);
+    conn->name[0] = 0;
+    conn->level = REPLICA_LINEARIZABLE;
+    conn->stale_ns = 0;
+    kv_reply_simple(local->out, "RESET");
 }
 
 void

@@ -29,8 +29,13 @@ session_body(struct fake *fake)
     fake_exchange(fake, "auth x\r\n",
                   "-ERR AUTH <password> called without any password configured for the default "
                   "user. Are you sure your configuration is correct?\r\n");
-    fake_exchange(fake, "multi\r\n",
-                  "-ERR unknown command 'multi', with args beginning with: \r\n");
+    fake_exchange(fake, "watch k\r\n",
+                  "-ERR unknown command 'watch', with args beginning with: 'k' \r\n");
+    fake_exchange(fake,
+                  "client setname me\r\nskein read stale 5\r\nreset\r\nclient getname\r\nget k\r\n",
+                  "+OK\r\n+OK\r\n+RESET\r\n$-1\r\n$1\r\nk\r\n");
+    CHECK(&fake->check, fake->level == REPLICA_LINEARIZABLE && fake->stale_ns == 0);
+    fake_exchange(fake, "time x\r\n", "-ERR wrong number of arguments for 'time' command\r\n");
 }
 
 static void
@@ -132,7 +137,7 @@ command_body(struct fake *fake)
 {
     fake_exchange(fake, "command foo\r\n", "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n");
     fake_exchange(fake, "command count\r\ncommand docs\r\ncommand docs get\r\n",
-                  ":15\r\n*0\r\n*0\r\n");
+                  ":20\r\n*0\r\n*0\r\n");
     fake_exchange(fake, "command info get nothing\r\n",
                   "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"
                   "*0\r\n*0\r\n*0\r\n*0\r\n*-1\r\n");
@@ -141,13 +146,13 @@ command_body(struct fake *fake)
     static const char *const all[] = {"COMMAND"};
     struct kv_reply reply = {0};
     CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 2, list) == 0);
-    CHECK(&fake->check, reply.element_count == 15);
+    CHECK(&fake->check, reply.element_count == 20);
     for (size_t i = 1; i < reply.element_count; i++)
         CHECK(&fake->check, strncmp((const char *)reply.elements[i - 1].text.data,
                                     (const char *)reply.elements[i].text.data, 3) < 0);
     kv_reply_deinit(&reply);
     CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 1, all) == 0);
-    CHECK(&fake->check, reply.element_count == 15);
+    CHECK(&fake->check, reply.element_count == 20);
     kv_reply_deinit(&reply);
     kv_client_close(client);
 }
