@@ -16,9 +16,9 @@
 #include "skein/error.h"
 
 struct sim_flags {
-    uint64_t seed, seeds, start, nodes, seconds, clients, fault_steps, jobs;
+    uint64_t seed, seeds, start, nodes, groups, seconds, clients, fault_steps, jobs;
     const char *trace, *history, *html, *faults, *set, *plan, *mutation;
-    bool json, log, first, shuffle, shrink, members;
+    bool json, log, first, shuffle, shrink, members, quiesce;
     enum kv_store store;
 };
 
@@ -54,6 +54,18 @@ static const struct flags_row rows[] = {
      FLAGS_FIELD(struct sim_flags, nodes),
      .min = 0,
      .max = 7},
+    {.name = "groups",
+     .value = "N",
+     .fallback = "0",
+     .help = "Raft groups on each node; 0: by seed, mostly 1",
+     .parse = flags_parse_number,
+     FLAGS_FIELD(struct sim_flags, groups),
+     .min = 0,
+     .max = SIM_GROUPS_MAX},
+    {.name = "quiesce",
+     .help = "idle groups sleep; without it only where the seed says so",
+     .parse = flags_parse_switch,
+     FLAGS_FIELD(struct sim_flags, quiesce)},
     {.name = "store",
      .value = "NAME",
      .fallback = "memory",
@@ -189,10 +201,12 @@ verdict_name(enum sim_verdict verdict)
 static void
 print_replay(const struct sim_flags *flags, const struct sim_run_options *run, uint64_t seed)
 {
-    printf("  replay: skein sim%s%s --seed %" PRIu64, flags->shuffle ? " --shuffle" : "",
-           flags->members ? " --members" : "", seed);
+    printf("  replay: skein sim%s%s%s --seed %" PRIu64, flags->shuffle ? " --shuffle" : "",
+           flags->members ? " --members" : "", flags->quiesce ? " --quiesce" : "", seed);
     if (run->node_count)
         printf(" --nodes %" PRIu32, run->node_count);
+    if (run->group_count)
+        printf(" --groups %" PRIu32, run->group_count);
     if (run->seconds != 30)
         printf(" --seconds %" PRIu64, run->seconds);
     if (run->client_count)
@@ -232,11 +246,11 @@ print_json(uint64_t seed, const struct sim_run_result *result)
            ",\"failed\":%" PRIu64 ",\"unknown\":%" PRIu64 ",\"simulated_ns\":%" PRIu64
            ",\"events\":%" PRIu64 ",\"trace_hash\":\"%016" PRIx64 "\",\"crashes\":%" PRIu64
            ",\"elections\":%" PRIu64 ",\"joins\":%" PRIu64 ",\"member_changes\":%" PRIu64
-           ",\"write_gap_ns\":%" PRIu64 "}\n",
+           ",\"write_gap_ns\":%" PRIu64 ",\"groups\":%" PRIu32 ",\"slept\":%" PRIu64 "}\n",
            seed, verdict_name(result->verdict), reason, result->checked_ops, result->failed_ops,
            result->unknown_ops, result->simulated_ns, result->event_count, result->trace_hash,
            result->crashes, result->elections, result->joins, result->member_changes,
-           result->write_gap_ns_max);
+           result->write_gap_ns_max, result->group_count, result->slept);
 }
 
 static void
@@ -329,6 +343,7 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            " simulated seconds, %" PRIu64 " events, trace %016" PRIx64 "\n",
            result.checked_ops, result.failed_ops, result.unknown_ops,
            (uint64_t)(result.simulated_ns / SIM_SECOND), result.event_count, result.trace_hash);
+    printf("  %" PRIu32 " groups, asleep at %" PRIu64 " looks\n", result.group_count, result.slept);
     printf("  reads: %" PRIu64 " linearizable, %" PRIu64 " lease, %" PRIu64 " follower, %" PRIu64
            " stale; %" PRIu64 " writes in sessions, sent %" PRIu64 " times\n",
            result.reads[REPLICA_LINEARIZABLE], result.reads[REPLICA_LEASE],
@@ -499,6 +514,8 @@ cmd_sim(int argc, char **argv)
                                   .seconds = flags.seconds,
                                   .shuffle = flags.shuffle,
                                   .members = flags.members,
+                                  .group_count = (uint32_t)flags.groups,
+                                  .quiesce = flags.quiesce,
                                   .client_count = (uint32_t)flags.clients,
                                   .fault_steps_max = (uint32_t)flags.fault_steps};
     if (flags.faults && sim_faults_parse(flags.faults, &run.faults_off) < 0) {

@@ -16,6 +16,7 @@
  *
  *   faults.c    crashes, partitions, disks --> the nodes
  *   node.c      one process a node, started again when it ends
+ *   groups.c    the ports of the groups behind the first
  *   workload.c  RESP over simulated TCP --> the nodes; the history --> skein_linear_check
  *   members.c   an operator who changes the members, where that is asked for
  *   oracle.c    looks at every node, often: one leader a term, equal states at equal indices ...
@@ -24,6 +25,7 @@
 
 #define SIM_CLIENT_PORT 7000
 #define SIM_PEER_PORT 7100
+#define SIM_GROUPS_MAX 16u /* one port for the clients of each */
 #define SIM_CLIENTS_MAX 8
 #define SIM_EPOCHS_MAX 1024
 #define SIM_FAULTS_MAX 24
@@ -52,6 +54,8 @@ struct sim_plan {
     uint64_t seed;
     uint32_t node_count, client_count;
     uint32_t founder_count; /* of node_count; fewer: the members change (members.c) */
+    uint32_t group_count;   /* of each node; 1 to SIM_GROUPS_MAX */
+    uint32_t quiesce_ticks; /* a group that was idle for so long sleeps; 0: none does */
     bool link_tcp;          /* the real link over simulated sockets */
     uint64_t tick_ns;
     uint32_t election_ticks;
@@ -74,6 +78,7 @@ struct sim_plan {
 };
 
 struct sim_cluster;
+struct sim_groups;
 
 struct sim_node {
     struct sim_cluster *cluster;
@@ -89,7 +94,7 @@ struct sim_node {
     bool late;      /* its disk is not one of the founders' (members.c) */
     bool spare;     /* no member, its disk empty: waits to be added (members.c) */
     bool replaced;  /* its disk was wiped, and the cluster has not taken the new one in yet */
-    uint64_t last_log_time_ms, last_boot;
+    uint64_t last_boot;
     uint64_t exits, crashes, refusals;
     char data_dir[16];
     struct replica_peer peers[REPLICA_NODES_MAX];
@@ -124,6 +129,7 @@ struct sim_cluster {
 
     struct sim_members *members; /* NULL: they stay */
     uint64_t member_changes;
+    uint64_t slept; /* groups that were seen asleep, at each look */
     uint64_t written_ns, write_gap_ns_max; /* oracle_progress.c; 0: nothing written yet */
     struct sim_oracle *oracle;
     enum sim_verdict verdict; /* the first that was found */
@@ -144,8 +150,21 @@ void sim_node_stop(struct sim_node *node);
 /* sim_node_replace_disk - of a node that is down. */
 void sim_node_replace_disk(struct sim_node *node);
 bool sim_node_up(const struct sim_node *node);
-/* sim_node_repairing - its log was damaged and its peers are making it whole. */
+/* sim_node_group - its replica of @group; NULL: it is not up, or does not serve yet. */
+struct replica *sim_node_group(const struct sim_node *node, uint32_t group);
+/* sim_node_repairing - its log was damaged and its peers are making it whole, in any group. */
 bool sim_node_repairing(const struct sim_node *node);
+
+/* ---- groups.c ---- */
+/* sim_groups_serve - the clients' ports of the groups behind the first, each as kv_node_open makes
+ * the first one's. @out_groups: **Ownership**: sim_groups_stop, or the process ends. **Runs on**
+ * the node, suspends. **Returns** as kv_node_open. */
+int sim_groups_serve(struct sim_groups **out_groups, const struct kv_node_options *options,
+                     struct replica *replica, char out_why[512]) SKEIN_MUST_CHECK;
+/* sim_groups_stop - as kv_node_stop, before it. */
+void sim_groups_stop(struct sim_groups *groups);
+/* sim_group_addr - where clients of @group reach node @number. */
+struct skein_addr sim_group_addr(uint32_t number, uint32_t group);
 
 /* ---- faults_disk.c ---- */
 /* sim_faults_may_lose - whether @node's disk may lose what was synced now (sim/faults.h). */

@@ -49,12 +49,21 @@ draw_node(struct sim_cluster *cluster)
     return &cluster->nodes[sim_draw(&cluster->world, 0, cluster->plan.node_count - 1)];
 }
 
+/* Where there are several, each fault is for the leader of one. */
+static uint32_t
+draw_group(struct sim_cluster *cluster)
+{
+    uint32_t count = cluster->plan.group_count;
+    return count > 1 ? (uint32_t)sim_draw(&cluster->world, 0, count - 1) : 0;
+}
+
 static struct sim_node *
-leader_of(struct sim_cluster *cluster)
+leader_of(struct sim_cluster *cluster, uint32_t group)
 {
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *node = &cluster->nodes[i];
-        if (sim_node_up(node) && node->kv && replica_leads(kv_node_replica(node->kv)))
+        const struct replica *replica = sim_node_group(node, group);
+        if (replica && replica_leads(replica))
             return node;
     }
     return NULL;
@@ -142,9 +151,9 @@ crash_one(struct sim_cluster *cluster, struct sim_node *leader, struct sim_node 
 
 /* The old leader hands over; half the time it hears nothing of what comes of it. */
 static bool
-transfer(struct sim_cluster *cluster, struct sim_node *leader)
+transfer(struct sim_cluster *cluster, struct sim_node *leader, uint32_t group)
 {
-    struct replica *replica = kv_node_replica(leader->kv);
+    struct replica *replica = sim_node_group(leader, group);
     if (sim_host_paused(leader->host) || replica->phase != REPLICA_RUNNING)
         return false;
     struct sim_context context = sim_host_enter(leader->host);
@@ -179,7 +188,9 @@ static bool
 begin(struct sim_cluster *cluster, enum sim_fault fault)
 {
     struct sim_world *world = &cluster->world;
-    struct sim_node *node = draw_node(cluster), *leader = leader_of(cluster);
+    struct sim_node *node = draw_node(cluster);
+    uint32_t group = draw_group(cluster);
+    struct sim_node *leader = leader_of(cluster, group);
     uint32_t number = node->host->number;
     switch (fault) {
     case SIM_FAULT_CRASH:
@@ -229,7 +240,7 @@ begin(struct sim_cluster *cluster, enum sim_fault fault)
     case SIM_FAULT_CLOG:
         return clog_paths(cluster, number);
     case SIM_FAULT_TRANSFER:
-        return leader && transfer(cluster, leader);
+        return leader && transfer(cluster, leader, group);
     case SIM_FAULT_COUNT:
         break;
     }

@@ -30,12 +30,21 @@ sim_node_up(const struct sim_node *node)
     return node->host->state == SIM_HOST_UP;
 }
 
+struct replica *
+sim_node_group(const struct sim_node *node, uint32_t group)
+{
+    return sim_node_up(node) && node->kv ? replica_group(kv_node_replica(node->kv), group) : NULL;
+}
+
 bool
 sim_node_repairing(const struct sim_node *node)
 {
-    const struct replica *replica =
-        sim_node_up(node) && node->kv ? kv_node_replica(node->kv) : NULL;
-    return replica && replica->repairing;
+    bool repairing = false;
+    for (uint32_t group = 0; group < node->cluster->plan.group_count; group++) {
+        const struct replica *replica = sim_node_group(node, group);
+        repairing = repairing || (replica && replica->repairing);
+    }
+    return repairing;
 }
 
 /* A founder knows the founders; whoever comes later knows all, and does not found anything. */
@@ -56,6 +65,8 @@ fill_options(struct sim_node *node, struct kv_node_options *options)
     options->replica.peers = node->peers;
     options->replica.peer_count = peer_count(node);
     options->replica.join = node->late;
+    options->replica.group_count = plan->group_count;
+    options->replica.quiesce_ticks = plan->quiesce_ticks;
     options->replica.data_dir = node->data_dir;
     options->replica.tick_ns = plan->tick_ns;
     options->replica.election_ticks = plan->election_ticks;
@@ -120,10 +131,13 @@ node_main(void *arg)
     struct sim_node *node = arg;
     struct kv_node_options options;
     struct kv_node *kv = NULL;
+    struct sim_groups *groups = NULL;
     fill_options(node, &options);
     int rc = open_link(node, &options.replica.link);
     if (rc == 0)
         rc = kv_node_open(&kv, &options, node->why);
+    if (rc == 0)
+        rc = sim_groups_serve(&groups, &options, kv_node_replica(kv), node->why);
     if (rc < 0)
         return die(node, rc);
     node->kv = kv;
@@ -138,6 +152,7 @@ node_main(void *arg)
     skein_scope_cancel(&scope);
     skein_scope_join(&scope);
     node->kv = NULL;
+    sim_groups_stop(groups);
     kv_node_stop(kv);
     return 0;
 }

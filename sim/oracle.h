@@ -23,7 +23,8 @@
  *   oracle_memory.c        a node's memory is bounded
  *   oracle_progress.c      no client is stuck while a majority is healed
  *
- * oracle.c looks at each node every few simulated milliseconds and asks them in this order.
+ * oracle.c looks at each group of each node every few simulated milliseconds and asks them in this
+ * order. What is known is known of a group: no oracle compares two of them.
  */
 
 #define ORACLE_NUMBER_MAX (1u << 24)
@@ -51,7 +52,8 @@ struct before {
     uint64_t term[ORACLE_TERMS], previous[ORACLE_TERMS];
 };
 
-struct sim_oracle {
+/* What is known of one group. */
+struct oracle_group {
     struct reign reigns[REPLICA_NODES_MAX];
     struct promise promises[REPLICA_NODES_MAX];
     uint32_t *leaders; /* by term; 0: none seen */
@@ -63,15 +65,22 @@ struct sim_oracle {
     uint64_t checked[REPLICA_NODES_MAX]; /* applied entries of the present life looked at */
     uint64_t matched[REPLICA_NODES_MAX]; /* log_matching: up to here, in the present life */
     uint64_t matched_term[REPLICA_NODES_MAX], matched_first[REPLICA_NODES_MAX];
-    uint64_t forged[REPLICA_NODES_MAX];      /* delivered to the present life, and for it */
+    uint64_t log_time_ms[REPLICA_NODES_MAX]; /* of the present life */
     uint64_t state_terms[REPLICA_NODES_MAX]; /* role and term, as the trace has them */
+};
+
+struct sim_oracle {
+    struct oracle_group groups[SIM_GROUPS_MAX];
+    uint64_t forged[REPLICA_NODES_MAX]; /* delivered to the present life, and for it */
     uint64_t sample_count;
 };
 
-/* A node at this instant. */
+/* One group of a node at this instant. */
 struct oracle_view {
     struct sim_cluster *cluster;
     struct sim_oracle *oracle;
+    struct oracle_group *known; /* of the group */
+    uint32_t group;
     struct sim_node *node;
     uint32_t number;
     struct replica *replica;
@@ -79,6 +88,10 @@ struct oracle_view {
     struct reign reign; /* as it was before; zero unless it led in this life and term */
     bool loading;       /* a snapshot is being loaded: the machine is between two states */
 };
+
+/* oracle_violation - sim_violation of safety, which names the group where there are several. */
+void oracle_violation(const struct oracle_view *view, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 void oracle_election(const struct oracle_view *view);
 void oracle_append_only(const struct oracle_view *view);
@@ -92,6 +105,6 @@ void oracle_forgery(const struct oracle_view *view);
 /* oracle_forgery_note - a forged message reaches node @to; fits sim_links.on_forged. */
 void oracle_forgery_note(void *owner, uint32_t to, struct bytes message);
 /* oracle_seen_at - what is known of an index, growing the table. */
-struct seen *oracle_seen_at(struct sim_oracle *oracle, uint64_t index);
+struct seen *oracle_seen_at(struct oracle_group *known, uint64_t index);
 
 #endif

@@ -10,7 +10,7 @@ oracle_append_only(const struct oracle_view *view)
         return;
     uint64_t term = raft_entry_term(view->replica->raft, reign->last_index);
     if (view->status.last_index < reign->last_index || (term != 0 && term != reign->last_term))
-        sim_violation(view->cluster, SIM_SAFETY,
-                      "node %u leads in term %" PRIu64 " and has changed its log at index %" PRIu64,
-                      view->number, reign->term, reign->last_index);
+        oracle_violation(
+            view, "node %u leads in term %" PRIu64 " and has changed its log at index %" PRIu64,
+            view->number, reign->term, reign->last_index);
 }

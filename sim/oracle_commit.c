@@ -11,8 +11,8 @@ oracle_commit(const struct oracle_view *view)
         return;
     uint64_t entry_term = raft_entry_term(view->replica->raft, commit);
     if (commit > reign->commit && entry_term != 0 && entry_term != term)
-        sim_violation(view->cluster, SIM_SAFETY,
-                      "node %u leads in term %" PRIu64 " and committed index %" PRIu64
-                      " of term %" PRIu64 " by counting",
-                      view->number, term, commit, entry_term);
+        oracle_violation(view,
+                         "node %u leads in term %" PRIu64 " and committed index %" PRIu64
+                         " of term %" PRIu64 " by counting",
+                         view->number, term, commit, entry_term);
 }

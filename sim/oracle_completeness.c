@@ -8,21 +8,21 @@
 void
 oracle_completeness(const struct oracle_view *view)
 {
-    const struct sim_oracle *oracle = view->oracle;
+    const struct oracle_group *known = view->known;
     bool begins = view->status.role == RAFT_LEADER && view->reign.term == 0;
     if (!begins)
         return;
-    for (uint64_t index = oracle->applied_count; index-- > view->status.first_index;) {
-        const struct seen *seen = &oracle->applied[index];
+    for (uint64_t index = known->applied_count; index-- > view->status.first_index;) {
+        const struct seen *seen = &known->applied[index];
         if (seen->node == 0 || seen->term >= view->status.hard_state.term)
             continue;
         uint64_t term = raft_entry_term(view->replica->raft, index);
         if (index > view->status.last_index || (term != 0 && term != seen->term)) {
-            sim_violation(view->cluster, SIM_SAFETY,
-                          "node %u leads in term %" PRIu64 " without index %" PRIu64
-                          " of term %" PRIu64 ", which node %u has applied",
-                          view->number, view->status.hard_state.term, index, seen->term,
-                          seen->node);
+            oracle_violation(view,
+                             "node %u leads in term %" PRIu64 " without index %" PRIu64
+                             " of term %" PRIu64 ", which node %u has applied",
+                             view->number, view->status.hard_state.term, index, seen->term,
+                             seen->node);
             return;
         }
     }

@@ -11,21 +11,21 @@
 void
 oracle_durability(const struct oracle_view *view)
 {
-    const struct sim_oracle *oracle = view->oracle;
+    const struct oracle_group *known = view->known;
     const struct replica *replica = view->replica;
-    const struct promise *promise = &oracle->promises[view->number - 1];
+    const struct promise *promise = &known->promises[view->number - 1];
     /* A damaged log that its peers repair has forgotten, and knows it: it keeps the promise by how
      * it votes until it holds the entry again. */
     if (view->loading || replica->repairing || promise->raft_id != replica->host->raft_id ||
-        promise->index >= oracle->applied_count || oracle->applied[promise->index].node == 0 ||
-        oracle->applied[promise->index].term != promise->term)
+        promise->index >= known->applied_count || known->applied[promise->index].node == 0 ||
+        known->applied[promise->index].term != promise->term)
         return;
     uint64_t term = raft_entry_term(replica->raft, promise->index);
     if (view->status.last_index < promise->index || (term != 0 && term != promise->term))
-        sim_violation(view->cluster, SIM_SAFETY,
-                      "node %u has forgotten index %" PRIu64 " of term %" PRIu64
-                      ", which it had acknowledged and which was committed",
-                      view->number, promise->index, promise->term);
+        oracle_violation(view,
+                         "node %u has forgotten index %" PRIu64 " of term %" PRIu64
+                         ", which it had acknowledged and which was committed",
+                         view->number, promise->index, promise->term);
 }
 
 void
@@ -33,9 +33,9 @@ sim_oracle_on_sent(struct sim_cluster *cluster, uint32_t from, uint32_t group, s
 {
     struct sim_oracle *oracle = cluster->oracle;
     struct raft_message decoded = {0};
-    if (group != 0 || !oracle || raft_decode_message(body, &decoded) < 0)
+    if (group >= cluster->plan.group_count || !oracle || raft_decode_message(body, &decoded) < 0)
         return;
-    struct promise *promise = &oracle->promises[from - 1];
+    struct promise *promise = &oracle->groups[group].promises[from - 1];
     if (decoded.type == RAFT_APPEND_RESPONSE && !decoded.reject && decoded.index < (1u << 24)) {
         bool is_newer = promise->raft_id != decoded.from || promise->term < decoded.term ||
                         (promise->term == decoded.term && promise->index < decoded.index);

@@ -5,19 +5,19 @@
 void
 oracle_election(const struct oracle_view *view)
 {
-    struct sim_oracle *oracle = view->oracle;
+    struct oracle_group *known = view->known;
     uint64_t term = view->status.hard_state.term;
     if (view->status.role != RAFT_LEADER || term > ORACLE_NUMBER_MAX)
         return;
-    while (oracle->leader_count <= term) {
-        mem_grow(&oracle->leaders, &oracle->leader_capacity, oracle->leader_count,
-                 sizeof(oracle->leaders[0]));
-        oracle->leaders[oracle->leader_count++] = 0;
+    while (known->leader_count <= term) {
+        mem_grow(&known->leaders, &known->leader_capacity, known->leader_count,
+                 sizeof(known->leaders[0]));
+        known->leaders[known->leader_count++] = 0;
     }
-    if (oracle->leaders[term] == 0)
+    if (known->leaders[term] == 0)
         view->cluster->elections++;
-    if (oracle->leaders[term] != 0 && oracle->leaders[term] != view->number)
-        sim_violation(view->cluster, SIM_SAFETY, "nodes %u and %u both lead in term %" PRIu64,
-                      oracle->leaders[term], view->number, term);
-    oracle->leaders[term] = view->number;
+    if (known->leaders[term] != 0 && known->leaders[term] != view->number)
+        oracle_violation(view, "nodes %u and %u both lead in term %" PRIu64, known->leaders[term],
+                         view->number, term);
+    known->leaders[term] = view->number;
 }

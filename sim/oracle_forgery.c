@@ -41,7 +41,7 @@ oracle_forgery(const struct oracle_view *view)
     /* What arrives while a snapshot is loaded waits to be looked at. */
     if (!view->loading && forged >= FORGED_ENOUGH &&
         view->replica->host->counters.forged_dropped == 0 && !sim_host_paused(view->node->host))
-        sim_violation(view->cluster, SIM_SAFETY,
-                      "node %u got %" PRIu64 " messages of forged senders and counted none",
-                      view->number, forged);
+        oracle_violation(view,
+                         "node %u got %" PRIu64 " messages of forged senders and counted none",
+                         view->number, forged);
 }

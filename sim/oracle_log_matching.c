@@ -5,21 +5,21 @@
 #define ENTRIES_MAX 64
 
 static struct before *
-before_at(struct sim_oracle *oracle, uint64_t index)
+before_at(struct oracle_group *known, uint64_t index)
 {
-    while (oracle->before_count <= index) {
-        mem_grow(&oracle->before, &oracle->before_capacity, oracle->before_count,
-                 sizeof(oracle->before[0]));
-        oracle->before[oracle->before_count++] = (struct before){0};
+    while (known->before_count <= index) {
+        mem_grow(&known->before, &known->before_capacity, known->before_count,
+                 sizeof(known->before[0]));
+        known->before[known->before_count++] = (struct before){0};
     }
-    return &oracle->before[index];
+    return &known->before[index];
 }
 
 /* By induction: the entry before an entry is the same wherever that entry is. */
 static void
 check_entry(const struct oracle_view *view, uint64_t index, uint64_t term, uint64_t previous)
 {
-    struct before *before = before_at(view->oracle, index);
+    struct before *before = before_at(view->known, index);
     for (size_t i = 0; i < ORACLE_TERMS; i++) {
         if (before->term[i] == 0) {
             before->term[i] = term;
@@ -29,10 +29,10 @@ check_entry(const struct oracle_view *view, uint64_t index, uint64_t term, uint6
         if (before->term[i] != term)
             continue;
         if (before->previous[i] != previous)
-            sim_violation(view->cluster, SIM_SAFETY,
-                          "the logs differ before index %" PRIu64 " of term %" PRIu64
-                          ": node %u has term %" PRIu64 " there, another has term %" PRIu64,
-                          index, term, view->number, previous, before->previous[i]);
+            oracle_violation(view,
+                             "the logs differ before index %" PRIu64 " of term %" PRIu64
+                             ": node %u has term %" PRIu64 " there, another has term %" PRIu64,
+                             index, term, view->number, previous, before->previous[i]);
         return;
     }
 }
@@ -42,8 +42,8 @@ void
 oracle_log_matching(const struct oracle_view *view)
 {
     const struct raft *raft = view->replica->raft;
-    uint64_t *matched = &view->oracle->matched[view->number - 1];
-    uint64_t *matched_term = &view->oracle->matched_term[view->number - 1];
+    uint64_t *matched = &view->known->matched[view->number - 1];
+    uint64_t *matched_term = &view->known->matched_term[view->number - 1];
     uint64_t last = view->status.last_index;
     if (last > ORACLE_NUMBER_MAX)
         return;
@@ -51,7 +51,7 @@ oracle_log_matching(const struct oracle_view *view)
     if (*matched > last || raft_entry_term(raft, *matched) != *matched_term)
         *matched = last > ENTRIES_MAX ? last - ENTRIES_MAX : 0;
     /* So is what lies behind a snapshot: it may be what was there before. */
-    uint64_t *first = &view->oracle->matched_first[view->number - 1];
+    uint64_t *first = &view->known->matched_first[view->number - 1];
     if (*first != view->status.first_index && *matched >= view->status.first_index)
         *matched = view->status.first_index - 1;
     *first = view->status.first_index;

@@ -11,15 +11,14 @@ oracle_state(const struct oracle_view *view)
     bool due = view->oracle->sample_count % CHECKSUM_EVERY == 0;
     if (view->loading || !due || applied == 0 || applied > ORACLE_NUMBER_MAX)
         return;
-    struct seen *seen = oracle_seen_at(view->oracle, applied);
+    struct seen *seen = oracle_seen_at(view->known, applied);
     struct sim_context context = sim_host_enter(view->node->host);
     uint32_t checksum =
         kv_machine_checksum(view->replica->machine) ^ sessions_checksum(view->replica->sessions);
     sim_host_leave(context);
     if (seen->has_checksum && seen->checksum != checksum)
-        sim_violation(view->cluster, SIM_SAFETY,
-                      "the state of node %u at index %" PRIu64 " differs from the others'",
-                      view->number, applied);
+        oracle_violation(view, "the state of node %u at index %" PRIu64 " differs from the others'",
+                         view->number, applied);
     seen->has_checksum = true;
     seen->checksum = checksum;
 }

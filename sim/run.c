@@ -13,6 +13,7 @@
 /* Time for elections, timeouts of commands on the way and reconnects, before a client has to get
  * on. */
 #define SETTLE_NS (15 * SIM_SECOND)
+#define GROUPS_SEED UINT64_C(0x67726f757073)
 #define CONVERGE_NS (40 * SIM_SECOND)
 
 static uint64_t
@@ -127,6 +128,26 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
         plan->aimed_per_mille = plan->aimed_write_per_mille = 0;
 }
 
+/* From a stream of their own: with one group the run is the one that it was before there could be
+ * more. Disks that change in number are one group's trouble (docs/design/0015-groups.md). */
+static void
+draw_groups(struct sim_plan *plan, const struct sim_run_options *options)
+{
+    static const uint64_t counts[] = {2, 2, 3, 4, 5, 8};
+    struct prng random;
+    prng_init(&random, options->seed ^ GROUPS_SEED);
+    plan->group_count = 1;
+    if (prng_chance(&random, 1, 4))
+        plan->group_count = (uint32_t)pick(&random, counts, BASE_COUNT_OF(counts));
+    bool quiesce = prng_chance(&random, 1, 4);
+    uint32_t ticks = (uint32_t)prng_range(&random, 2, 12);
+    if (options->group_count)
+        plan->group_count = options->group_count;
+    if (options->members)
+        plan->group_count = 1;
+    plan->quiesce_ticks = quiesce || options->quiesce ? ticks : 0;
+}
+
 static void
 open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
 {
@@ -134,12 +155,14 @@ open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
     *cluster = (struct sim_cluster){0};
     prng_init(&random, options->seed * 2 + 1);
     draw_plan(&cluster->plan, options, &random);
+    draw_groups(&cluster->plan, options);
     sim_world_open(&cluster->world, options->seed, options->trace);
     cluster->world.owner = cluster;
     cluster->world.log = options->log;
     cluster->world.shuffle = options->shuffle;
     cluster->world.event_count_max =
-        EVENTS_PER_SECOND_MAX * 2 * cluster->plan.safety_ns / SIM_SECOND;
+        EVENTS_PER_SECOND_MAX *
+        ((cluster->plan.safety_ns + cluster->plan.liveness_ns) / SIM_SECOND);
     struct sim_net_options *net = sim_net_options(cluster->world.net);
     net->shape = cluster->plan.latency_shape;
     net->latency_ns_min = cluster->plan.latency_ns_min;
@@ -246,6 +269,8 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
     memcpy(result->reads, cluster->level_counts, sizeof(result->reads));
     result->elections = cluster->elections;
     result->joins = cluster->joins;
+    result->group_count = cluster->plan.group_count;
+    result->slept = cluster->slept;
     result->repairs = cluster->repairs;
     result->member_changes = cluster->member_changes;
     result->write_gap_ns_max = cluster->write_gap_ns_max;
@@ -254,11 +279,13 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
         result->crashes += node->crashes;
         result->exits += node->exits;
         result->lost_blocks += sim_disk_stats(node->host->disk)->lost_blocks;
-        if (sim_node_up(node) && node->kv) {
-            const struct replica *replica = kv_node_replica(node->kv);
+        for (uint32_t group = 0; group < cluster->plan.group_count; group++) {
+            const struct replica *replica = sim_node_group(node, group);
+            if (!replica)
+                continue;
             result->checkpoints += replica->counters.checkpoints_taken;
             result->snapshots += replica->counters.snapshots_installed;
-            result->forged_dropped += replica->host->counters.forged_dropped;
+            result->forged_dropped += group == 0 ? replica->host->counters.forged_dropped : 0;
         }
     }
     for (uint32_t i = 0; i < cluster->world.host_count; i++) {

@@ -29,6 +29,8 @@ struct sim_run_options {
     struct sim_settings settings; /* what is not as the seed draws it */
     FILE *trace;                  /* NULL: none */
     bool log;                     /* the nodes' log lines to standard error */
+    uint32_t group_count;         /* of each node; 0: by seed, mostly 1 */
+    bool quiesce;                 /* idle groups sleep, whatever the seed says */
     bool members;  /* three nodes of six begin, and an operator changes the members */
     bool shuffle;  /* ready fibers run in an order drawn from the seed */
     FILE *history; /* where the clients' history goes; NULL: nowhere */
@@ -47,6 +49,8 @@ struct sim_run_result {
     uint64_t crashes, exits, elections, joins, repairs, checkpoints, snapshots, forged_dropped,
         lost_blocks;
     uint64_t memory_bytes_max;
+    uint32_t group_count;
+    uint64_t slept; /* groups that were seen asleep, at each look */
 };
 
 /* sim_run - @out_result is filled in either case. */

@@ -134,6 +134,17 @@ known_bugs_are_seen(void **state)
     mutation_select(MUTATION_NONE);
     assert_true(sum.failed > 0);
     assert_int_equal(sum.verdict, SIM_SAFETY);
+    /* Also where it is not the first group's. */
+    struct sim_run_options options_of_groups = {.group_count = 3};
+    struct sim_run_result result = {0};
+    mutation_select(MUTATION_NO_TRUNCATE);
+    for (options_of_groups.seed = 1; options_of_groups.seed <= 40; options_of_groups.seed++) {
+        sim_run(&options_of_groups, &result);
+        if (strncmp(result.reason, "group ", 6) == 0 && result.reason[6] != '0')
+            break;
+    }
+    mutation_select(MUTATION_NONE);
+    assert_in_range(options_of_groups.seed, 1, 40);
 #else
     skip();
 #endif
@@ -158,6 +169,53 @@ members_change(void **state)
         assert_int_equal(first.trace_hash, second.trace_hash);
     }
     assert_true(changes >= 20);
+}
+
+struct groups_seen {
+    uint64_t group_count, slept, quiet;
+};
+
+static void
+on_groups(void *owner, uint64_t seed, const struct sim_run_result *result)
+{
+    struct groups_seen *seen = owner;
+    seen->group_count += result->group_count > 1;
+    seen->slept += result->slept > 0;
+    if (result->verdict != SIM_PASSED)
+        print_error("seed %d: %s\n", (int)seed, result->reason);
+}
+
+/* Some seeds draw several groups, and some let them sleep; what is asked for is drawn no more. */
+static void
+groups_are_drawn_and_sleep(void **state)
+{
+    struct groups_seen drawn = {0}, asked = {0};
+    struct sim_sweep_result sum;
+    struct sim_sweep_options options = {.run.seconds = 2,
+                                        .first_seed = 1,
+                                        .seed_count = 16,
+                                        .job_count = 2,
+                                        .on_result = on_groups,
+                                        .owner = &drawn};
+    assert_int_equal(sim_sweep(&options, &sum), 0);
+    assert_int_equal(sum.failed, 0);
+    assert_in_range(drawn.group_count, 2, 8);
+    assert_in_range(drawn.slept, 1, 8);
+    options.run.group_count = 4;
+    options.run.quiesce = true;
+    options.run.seconds = SECONDS;
+    options.seed_count = 6;
+    options.owner = &asked;
+    assert_int_equal(sim_sweep(&options, &sum), 0);
+    assert_int_equal(sum.failed, 0);
+    assert_int_equal(asked.group_count, 6);
+    assert_int_equal(asked.slept, 6);
+    struct sim_run_options again = options.run;
+    struct sim_run_result first, second;
+    again.seed = 3;
+    sim_run(&again, &first);
+    sim_run(&again, &second);
+    assert_int_equal(first.trace_hash, second.trace_hash);
 }
 
 /* A hundred changes under load with nothing broken: what a change does by itself may cost no more
@@ -222,7 +280,7 @@ faults_are_named(void **state)
 static void
 without_faults_nothing_happens(void **state)
 {
-    struct sim_run_options options = {.seed = 9, .seconds = SECONDS};
+    struct sim_run_options options = {.seed = 9, .seconds = SECONDS, .group_count = 1};
     struct sim_run_result result;
     assert_int_equal(sim_faults_parse("none", &options.faults_off), 0);
     sim_run(&options, &result);
@@ -234,7 +292,7 @@ without_faults_nothing_happens(void **state)
 static void
 a_failure_is_shrunk(void **state)
 {
-    struct sim_run_options options = {.seed = 1, .seconds = SECONDS};
+    struct sim_run_options options = {.seed = 1, .seconds = SECONDS, .group_count = 1};
     struct sim_shrink_result shrunk;
     assert_int_equal(sim_shrink(&options, NULL, NULL, &shrunk), -SKEIN_ENOTFOUND);
 #ifdef SKEIN_MUTATIONS
@@ -255,6 +313,7 @@ main(void)
         cmocka_unit_test(the_trace_costs_no_event),
         cmocka_unit_test(seeds_pass_and_much_happens),
         cmocka_unit_test(all_sizes_of_a_cluster_serve),
+        cmocka_unit_test(groups_are_drawn_and_sleep),
         cmocka_unit_test(members_change),
         cmocka_unit_test(a_hundred_changes_of_members),
         cmocka_unit_test(known_bugs_are_seen),

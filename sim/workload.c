@@ -239,13 +239,22 @@ ensure_connected(struct sim_client *client)
         return 0;
     /* The next node in turn: whoever always meets the broken one proves nothing. */
     client->node = 1 + client->node % client->cluster->plan.node_count;
-    struct skein_addr addr = sim_host_addr(client->node, SIM_CLIENT_PORT);
+    struct skein_addr addr = sim_group_addr(client->node, client->group);
     int rc = kv_client_connect(&client->connection, &addr, skein_deadline_in(400 * SIM_MS));
     if (rc < 0)
         return rc == -SKEIN_ECANCELED ? rc : skein_sleep(skein_deadline_in(20 * SIM_MS));
     if (!draw_level(client))
         leave_node(client);
     return 0;
+}
+
+/* Any group in turn, by chance; those that nobody is at may sleep. */
+static void
+draw_group(struct sim_client *client)
+{
+    uint32_t group_count = client->cluster->plan.group_count;
+    if (group_count > 1 && !client->connection)
+        client->group = (uint32_t)(skein_random() % group_count);
 }
 
 /* Send @count commands and take their answers. */
@@ -280,10 +289,11 @@ carry_out_once(struct sim_client *client)
     struct sim_cluster *cluster = client->cluster;
     const struct workload_op *op = &client->ops[0];
     struct kv_reply reply = {0};
-    uint64_t attempts = kv_caller_attempts(client->caller);
+    struct kv_caller *caller = client->callers[client->group];
+    uint64_t attempts = kv_caller_attempts(caller);
     begin_op(client, 0);
     int rc =
-        kv_caller_call(client->caller, op->argv, op->argc,
+        kv_caller_call(caller, op->argv, op->argc,
                        skein_deadline_in(ONCE_TIMEOUTS * cluster->plan.client_timeout_ns), &reply);
     if (rc == 0) {
         cluster->once_count += reply.type != KV_REPLY_ERROR;
@@ -294,7 +304,7 @@ carry_out_once(struct sim_client *client)
                        skein_error_name(rc));
         end_op(client, 0, failed ? ENDED_FAILED : ENDED_UNKNOWN, false, SKEIN_LINEAR_ABSENT);
     }
-    cluster->once_attempts += kv_caller_attempts(client->caller) - attempts;
+    cluster->once_attempts += kv_caller_attempts(caller) - attempts;
     kv_reply_deinit(&reply);
 }
 
@@ -303,6 +313,7 @@ work(struct sim_client *client)
 {
     struct sim_cluster *cluster = client->cluster;
     while (!cluster->workload_stopping) {
+        draw_group(client);
         if (ensure_connected(client) < 0)
             return;
         if (!client->connection)
@@ -320,9 +331,11 @@ work(struct sim_client *client)
 
 /* In the end every key is read once more: what was acknowledged must be there. */
 static void
-read_all(struct sim_client *client)
+read_group(struct sim_client *client, uint32_t group)
 {
     uint32_t key_count = workload_key_count(client->cluster);
+    leave_node(client);
+    client->group = group;
     for (uint32_t key = client->number - 1; key < key_count;
          key += client->cluster->plan.client_count) {
         uint64_t before = client->done_count;
@@ -338,26 +351,30 @@ read_all(struct sim_client *client)
 }
 
 static void
-open_caller(struct sim_client *client)
+open_caller(struct sim_client *client, uint32_t group)
 {
     static const uint64_t ttls_ms[] = {5000, 60000};
     struct skein_addr addrs[REPLICA_NODES_MAX];
     uint32_t count = client->cluster->plan.node_count;
     for (uint32_t i = 0; i < count; i++)
-        addrs[i] = sim_host_addr(1 + (client->number + i) % count, SIM_CLIENT_PORT);
-    kv_caller_open(&client->caller, addrs, count, ttls_ms[skein_random() % BASE_COUNT_OF(ttls_ms)]);
+        addrs[i] = sim_group_addr(1 + (client->number + i) % count, group);
+    kv_caller_open(&client->callers[group], addrs, count,
+                   ttls_ms[skein_random() % BASE_COUNT_OF(ttls_ms)]);
 }
 
 static void
 client_fiber(void *arg)
 {
     struct sim_client *client = arg;
-    open_caller(client);
+    uint32_t group_count = client->cluster->plan.group_count;
+    for (uint32_t group = 0; group < group_count; group++)
+        open_caller(client, group);
     work(client);
-    kv_caller_close(client->caller, skein_deadline_in(400 * SIM_MS));
+    for (uint32_t group = 0; group < group_count; group++)
+        kv_caller_close(client->callers[group], skein_deadline_in(400 * SIM_MS));
     client->last_reads = true;
-    leave_node(client);
-    read_all(client);
+    for (uint32_t group = 0; group < group_count; group++)
+        read_group(client, group);
     leave_node(client);
     client->cluster->clients_done++;
 }

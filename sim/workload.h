@@ -34,19 +34,21 @@ struct sim_client {
     struct sim_cluster *cluster;
     uint32_t number; /* from 1 */
     uint32_t node;   /* where it is, or was last */
+    uint32_t group;  /* whose port it is, or was last, connected to */
     struct kv_client *connection;
     enum replica_level level; /* of the connection's reads */
     uint64_t stale_ns;
-    bool last_reads;          /* linearizable from now on */
-    struct kv_caller *caller; /* for what is carried out once */
+    bool last_reads;                           /* linearizable from now on */
+    struct kv_caller *callers[SIM_GROUPS_MAX]; /* for what is carried out once, by group */
     uint64_t value_sequence;
     uint64_t done_count, mark_count;
     struct workload_op ops[PIPELINE_MAX];
 };
 
-/* workload_draw - the next @count commands. */
+/* workload_draw - the next @count commands, for the client's group: each has keys of its own. */
 void workload_draw(struct sim_client *client, uint32_t count);
-/* workload_read - a GET of key @key (below workload_key_count: all that were ever used). */
+/* workload_read - a GET of key @key of the client's group (below workload_key_count: all that were
+ * ever used in a group). */
 void workload_read(struct sim_client *client, uint32_t key);
 uint32_t workload_key_count(const struct sim_cluster *cluster);
 

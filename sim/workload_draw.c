@@ -34,13 +34,15 @@ workload_key_count(const struct sim_cluster *cluster)
 }
 
 static void
-name_key(struct workload_op *op, uint32_t key)
+name_key(const struct sim_client *client, struct workload_op *op, uint32_t key)
 {
     uint32_t in_epoch = key % WORKLOAD_KEYS;
     char kind = in_epoch < WORKLOAD_REGISTERS                       ? 'r'
                 : in_epoch < WORKLOAD_REGISTERS + WORKLOAD_COUNTERS ? 'c'
                                                                     : 'l';
-    snprintf(op->key, sizeof(op->key), "%c%u.%u", kind, key / WORKLOAD_KEYS, in_epoch);
+    int n = snprintf(op->key, sizeof(op->key), "%c%u.%u", kind, key / WORKLOAD_KEYS, in_epoch);
+    if (client->group > 0)
+        snprintf(op->key + n, sizeof(op->key) - (size_t)n, ".%u", client->group);
 }
 
 /* A value nobody else writes, of a drawn length. */
@@ -173,11 +175,11 @@ workload_draw(struct sim_client *client, uint32_t count)
         }
         uint32_t key = epoch * WORKLOAD_KEYS + (uint32_t)(skein_random() % WORKLOAD_KEYS);
         if (skein_random() % 12 == 0) { /* an older one: only read */
-            name_key(op, (uint32_t)(skein_random() % (key + 1)));
+            name_key(client, op, (uint32_t)(skein_random() % (key + 1)));
             draw_read(op);
             continue;
         }
-        name_key(op, key);
+        name_key(client, op, key);
         if (op->key[0] == 'r')
             draw_on_register(client, op);
         else if (op->key[0] == 'c')
@@ -195,6 +197,6 @@ workload_read(struct sim_client *client, uint32_t key)
     op->arg[0] = '\0';
     op->recorded = true;
     op->wants_old = false;
-    name_key(op, key);
+    name_key(client, op, key);
     draw_read(op);
 }
