@@ -11,6 +11,8 @@ struct cluster_options {
     struct nodes nodes;
     uint64_t timeout_ns;
     bool wait, force, json;
+    const char *data_dir; /* recover */
+    bool accept_loss;
 };
 
 struct cluster {
@@ -30,6 +32,10 @@ int cluster_members(struct cluster *cluster, uint32_t at, struct bytes *out_text
 /* cluster_show - the members, from the leader if it answers, else from anybody. Returns the exit
  * status. */
 int cluster_show(struct cluster *cluster);
+/* cluster_recover - a cluster that lost its quorum goes on from one directory. The exit status. */
+int cluster_recover(const struct cluster *cluster);
+/* cluster_print_string - as JSON. */
+void cluster_print_string(const char *text);
 /* cluster_print_result - how an action ended. */
 void cluster_print_result(const struct cluster *cluster, const char *result, const char *note);
 

@@ -8,8 +8,8 @@
 #include "app/cluster.h"
 #include "skein/error.h"
 
-static void
-print_string(const char *text)
+void
+cluster_print_string(const char *text)
 {
     putchar('"');
     for (; *text; text++) {
@@ -33,7 +33,7 @@ cluster_print_result(const struct cluster *cluster, const char *result, const ch
         return;
     }
     printf("{\"action\": \"%s\", \"result\": \"%s\", \"note\": ", cluster->action, result);
-    print_string(note);
+    cluster_print_string(note);
     printf("}\n");
 }
 
@@ -91,7 +91,7 @@ print_json(struct bytes text, bool from_leader)
            ", \"change\": \"%s\", \"change_note\": ",
            nodes_number(text, "leader"), nodes_number(text, "node"), nodes_number(text, "commit"),
            nodes_text(text, "change", value, sizeof(value)));
-    print_string(nodes_text(text, "change_note", value, sizeof(value)));
+    cluster_print_string(nodes_text(text, "change_note", value, sizeof(value)));
     printf(", \"members\": [");
     for (size_t at = 0; nodes_next(text, NULL, &at, &line);) {
         if (!parse_member(&line, &m))

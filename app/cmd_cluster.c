@@ -26,6 +26,12 @@ static const struct flags_row rows[] = {
     {"connect", "LIST", NODES_DEFAULT,
      "Nodes to ask for the leader, separated by commas: where their clients connect.", nodes_parse,
      FLAGS_FIELD(struct cluster_options, nodes)},
+    {"data", "DIR", NULL, "recover: the data directory of a node that is stopped.",
+     flags_parse_text, FLAGS_FIELD(struct cluster_options, data_dir)},
+    {"accept-loss", NULL, NULL,
+     "recover: do it, although writes that were acknowledged may be lost. Without it nothing is "
+     "changed.",
+     flags_parse_switch, FLAGS_FIELD(struct cluster_options, accept_loss)},
     {"timeout-ms", "MS", "60000", "How long to try, and to wait.", flags_parse_number,
      FLAGS_FIELD(struct cluster_options, timeout_ns), 1, 86400000, 1000000},
 };
@@ -43,7 +49,11 @@ static const struct flags_command cluster_command = {
         "promote NODE..., demote NODE...  make learners voters, and voters learners\n"
         "replace NODE NODE=ADDR:PORT    let a new node take a member's place\n"
         "set NODE[=ADDR:PORT]...        make these the voters at once, and remove all others\n"
-        "transfer NODE, stepdown        hand leadership over\n\n"
+        "transfer NODE, stepdown        hand leadership over\n"
+        "recover --data DIR             a majority of the voters is lost for ever: begin a new "
+        "cluster with\n"
+        "                               what one node that is left holds (shows it; --accept-loss "
+        "does it)\n\n"
         "ADDR:PORT is where the node's peers reach it. A node is started before or after it is "
         "added, with\n"
         "--join and with itself and the members in --peers. Exit status: 0 done, or begun without "
@@ -271,6 +281,8 @@ cluster_main(void *arg)
 {
     struct cluster *cluster = arg;
     cluster->deadline_ns = skein_deadline_in(cluster->options.timeout_ns);
+    if (strcmp(cluster->action, "recover") == 0)
+        return cluster_recover(cluster);
     if (cluster->argc == 0)
         return cluster_show(cluster);
     return strcmp(cluster->argv[1], "TRANSFER") == 0 ? transfer_main(cluster)
@@ -293,7 +305,8 @@ translate(struct cluster *cluster, char **arguments, int count)
                    {"replace", "REPLACE", 2, 2},
                    {"set", "SET", 1, REPLICA_NODES_MAX},
                    {"transfer", "TRANSFER", 1, 1},
-                   {"stepdown", "TRANSFER", 0, 0}};
+                   {"stepdown", "TRANSFER", 0, 0},
+                   {"recover", NULL, 0, 0}};
     for (size_t i = 0; i < BASE_COUNT_OF(actions); i++) {
         if (strcmp(arguments[0], actions[i].action) != 0)
             continue;
@@ -329,5 +342,11 @@ cmd_cluster(int argc, char **argv)
         return flags_exit(outcome);
     if (!translate(&cluster, arguments, count))
         return FLAGS_EXIT_USAGE;
+    bool recovers = strcmp(cluster.action, "recover") == 0;
+    if (recovers != (cluster.options.data_dir != NULL) ||
+        (cluster.options.accept_loss && !recovers)) {
+        fprintf(stderr, "skein cluster: recover needs --data DIR, and nothing else has it\n");
+        return FLAGS_EXIT_USAGE;
+    }
     return world_run("cluster", cluster_main, &cluster);
 }

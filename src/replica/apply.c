@@ -4,6 +4,8 @@
 #include "base/mutation.h"
 #include "skein/shard.h"
 #include "obs/log.h"
+#include "raft/codec.h"
+#include "raft/confchange.h"
 #include "replica/entry.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -154,6 +156,24 @@ apply_entries(struct replica *replica, const struct raft_entry *entries, size_t 
         wire_writer_deinit(&replica->host->reply);
     if (count > 0)
         apply_reads(replica);
+}
+
+void
+apply_alone(struct replica *replica, const struct raft_entry *entry)
+{
+    struct raft_conf_change change;
+    struct raft_next next;
+    skein_assert(entry->index == replica->applied_index + 1);
+    persist_prepare_entry(replica, entry);
+    if (replica->phase == REPLICA_FAILED)
+        return;
+    if (entry->type == RAFT_ENTRY_NORMAL)
+        apply_commands(replica, entry, NULL);
+    else if (raft_decode_conf_change(entry->type, entry->data, &change) == 0 &&
+             raft_next(&replica->config, &change, &next) == RAFT_REFUSAL_NONE)
+        replica->config = next.config;
+    replica->applied_index = entry->index;
+    replica->applied_term = entry->term;
 }
 
 static void

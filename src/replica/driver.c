@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one fiber that owns the raft cores and the machines. */
 #include "skein/shard.h"
+#include "replica/former.h"
 #include "replica/repair.h"
 #include "skein/error.h"
 
@@ -76,6 +77,7 @@ tick(struct host *host, uint64_t now_ns)
         tick_replica(LIST_ENTRY(link, struct replica, awake_link), now_ns);
     members_tick(host, now_ns);
     beat_tick(host, now_ns);
+    former_tick(host, now_ns);
 }
 
 static void

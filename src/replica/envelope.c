@@ -228,6 +228,28 @@ envelope_get_ack(struct bytes frame, struct envelope_ack *out_ack)
     return 0;
 }
 
+void
+envelope_put_recovered(struct wire_writer *out, const uint8_t former[16], const uint8_t cluster[16])
+{
+    wire_put_u8(out, ENVELOPE_RECOVERED);
+    wire_put_raw(out, former, 16);
+    wire_put_raw(out, cluster, 16);
+}
+
+int
+envelope_get_recovered(struct bytes frame, uint8_t out_former[16], uint8_t out_cluster[16])
+{
+    struct wire_reader in = wire_reader_of(frame.data, frame.count);
+    wire_get_u8(&in);
+    const uint8_t *former = wire_get_raw(&in, 16);
+    const uint8_t *cluster = wire_get_raw(&in, 16);
+    if (!wire_done(&in))
+        return -SKEIN_EPROTO;
+    memcpy(out_former, former, 16);
+    memcpy(out_cluster, cluster, 16);
+    return 0;
+}
+
 static int
 check_items(struct bytes frame)
 {
@@ -266,6 +288,7 @@ envelope_check(struct bytes frame)
     struct envelope_chunk chunk;
     struct envelope_ack ack;
     struct genesis_message genesis;
+    uint8_t former[16], cluster[16];
     struct wire_reader in = wire_reader_of(frame.data + 1, frame.count - 1);
     switch (frame.data[0]) {
     case ENVELOPE_RAFT:
@@ -281,6 +304,8 @@ envelope_check(struct bytes frame)
         return genesis_decode(&in, &genesis);
     case ENVELOPE_BEAT:
         return wire_done(&in) ? 0 : -SKEIN_EPROTO;
+    case ENVELOPE_RECOVERED:
+        return envelope_get_recovered(frame, former, cluster);
     }
     return -SKEIN_EPROTO;
 }

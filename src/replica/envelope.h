@@ -23,7 +23,8 @@ enum envelope_kind {
     ENVELOPE_SNAP_CHUNK,
     ENVELOPE_SNAP_ACK,
     ENVELOPE_GENESIS,
-    ENVELOPE_BEAT /* nothing but: I am here; when all groups sleep */
+    ENVELOPE_BEAT,     /* nothing but: I am here; when all groups sleep */
+    ENVELOPE_RECOVERED /* to those who were left behind (replica/former.h) */
 };
 
 /*
@@ -146,6 +147,13 @@ struct envelope_ack {
 };
 void envelope_put_ack(struct wire_writer *out, const struct envelope_ack *ack);
 int envelope_get_ack(struct bytes frame, struct envelope_ack *out_ack) SKEIN_MUST_CHECK;
+
+/* The cluster @former had lost its quorum and goes on as @cluster: u8 kind | 16 former | 16 cluster
+ */
+void envelope_put_recovered(struct wire_writer *out, const uint8_t former[16],
+                            const uint8_t cluster[16]);
+int envelope_get_recovered(struct bytes frame, uint8_t out_former[16],
+                           uint8_t out_cluster[16]) SKEIN_MUST_CHECK;
 
 /* envelope_check - decode whatever @frame is and drop it, as the inbox would; for the fuzzer. */
 int envelope_check(struct bytes frame);

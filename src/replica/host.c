@@ -14,6 +14,8 @@
 #include "skein/shard.h"
 #include "disk/wal_group.h"
 #include "obs/log.h"
+#include "replica/former.h"
+#include "replica/rescue.h"
 #include "replica/state.h"
 #include "skein/error.h"
 #include "skein/group.h"
@@ -65,9 +67,10 @@ share_of(uint64_t bytes, uint32_t group_count)
     return share > least ? share : least;
 }
 
-static void
-init_state(struct host *host, const struct replica_options *options)
+struct host *
+host_create(const struct replica_options *options)
 {
+    struct host *host = mem_zalloc(sizeof *host);
     host->magic = REPLICA_MAGIC;
     host->options = *options;
     host->link = options->link;
@@ -107,6 +110,8 @@ init_state(struct host *host, const struct replica_options *options)
     host->groups = mem_alloc(host->group_count * sizeof(host->groups[0]));
     for (uint32_t i = 0; i < host->group_count; i++)
         host->groups[i] = replica_create(host, i);
+    host_metrics_open(host);
+    return host;
 }
 
 static int
@@ -174,8 +179,8 @@ sync_names(struct host *host, char out_why[512])
     return rc;
 }
 
-static int
-lock_directory(struct host *host, char out_why[512])
+int
+host_lock(struct host *host, char out_why[512])
 {
     char path[4200], parent[4100];
     int rc = skein_file_mkdir(host->data_dir, 0755);
@@ -272,7 +277,9 @@ load_identity(struct host *host, const char *name, uint32_t node, char out_why[5
 static int
 open_directory(struct host *host, const char *name, const uint32_t *nodes, char out_why[512])
 {
-    int rc = lock_directory(host, out_why);
+    int rc = host_lock(host, out_why);
+    if (rc == 0)
+        rc = rescue_check(host->data_dir, out_why);
     if (rc == 0)
         rc = load_identity(host, name, host->options.node, out_why);
     /* A machine may have its state in the directory: not before that is this process' own. */
@@ -286,6 +293,7 @@ open_directory(struct host *host, const char *name, const uint32_t *nodes, char 
     if (host->identity.state == GENESIS_UNBORN)
         return 0;
     genesis_born(&host->genesis, host->identity.state, &host->identity.map);
+    former_leave_behind(host);
     return recover_start(host, out_why);
 }
 
@@ -337,8 +345,8 @@ drop_inbox(struct host *host)
 }
 
 /* Ends everything, in the order in which one stands on the other. */
-static void
-dismantle(struct host *host)
+void
+host_free(struct host *host)
 {
     host_metrics_close(host);
     host->ending = true;
@@ -353,7 +361,8 @@ dismantle(struct host *host)
         request_finish_all(host->groups[i], -SKEIN_ECLOSED);
     if (host->link_started)
         forward_flush_replies(host);
-    host->link->ops->stop(host->link);
+    if (host->link)
+        host->link->ops->stop(host->link);
     close_log(host);
     while (host->local_count > 0)
         (void)!skein_wait(&host->idle_wake, SKEIN_NEVER);
@@ -392,9 +401,7 @@ replica_open(struct replica **out_replica, const struct replica_options *options
     uint32_t nodes[REPLICA_NODES_MAX] = {0};
     (void)scope;
     out_why[0] = '\0';
-    struct host *host = mem_zalloc(sizeof *host);
-    init_state(host, options);
-    host_metrics_open(host);
+    struct host *host = host_create(options);
     int rc = check_options(options, nodes, out_why);
     if (rc == 0)
         rc = open_directory(host, options->cluster_name, nodes, out_why);
@@ -412,7 +419,7 @@ replica_open(struct replica **out_replica, const struct replica_options *options
         if (out_why[0] == '\0')
             snprintf(out_why, 512, "%s", skein_error_text(rc));
         skein_shield(true);
-        dismantle(host);
+        host_free(host);
         skein_shield(false);
         return rc;
     }
@@ -460,6 +467,6 @@ replica_stop(struct replica *replica, uint64_t deadline_ns)
         rc = skein_wait(&host->idle_wake, deadline_ns);
     if (host->failure == 0)
         hand_leadership_over(host, deadline_ns);
-    dismantle(host);
+    host_free(host);
     skein_shield(false);
 }

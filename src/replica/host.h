@@ -87,9 +87,13 @@ struct host {
     struct skein_scope wal_scope;
 
     struct peer peers[REPLICA_NODES_MAX];
-    uint32_t peer_count;      /* slots, those of gone ones included */
-    struct roster configured; /* the nodes that this one was started with */
-    struct roster known;      /* whom this process talks to, and where */
+    uint32_t peer_count;       /* slots, those of gone ones included */
+    struct roster configured;  /* the nodes that this one was started with */
+    struct roster known;       /* whom this process talks to, and where */
+    struct roster left_behind; /* former.h */
+    uint64_t next_warning_ns;
+    bool had_leader;        /* a group of this process knew one */
+    bool two_clusters_said; /* logged once */
 
     struct replica **groups; /* by number */
     uint32_t group_count;
@@ -125,7 +129,12 @@ struct host {
     struct replica_status counters; /* only its counts of messages */
 };
 
-/* ---- replica.c ---- */
+/* ---- host.c ---- */
+/* host_create - what stands on nothing yet. **Ownership**: host_free, whatever was opened of it. */
+struct host *host_create(const struct replica_options *options);
+void host_free(struct host *host);
+/* host_lock - the data directory is this process' own. @out_why: 512 bytes. */
+int host_lock(struct host *host, char out_why[512]) SKEIN_MUST_CHECK;
 /* host_fail - phase FAILED, for good, in every group; the first reason stays. Requests under way
  * are answered. */
 void host_fail(struct host *host, int code, const char *format, ...)
@@ -185,5 +194,11 @@ void members_on_refused(void *owner, uint32_t node);
 /* ---- recover.c ---- */
 /* recover_start - open machine state, log and raft for a disk that is born. Suspends. */
 int recover_start(struct host *host, char out_why[512]) SKEIN_MUST_CHECK;
+/* recover_checkpoint - the machine and the replica stand where its newest checkpoint does.
+ * @out_snapshot: that; index 0 with the first configuration: there is none. Suspends. */
+int recover_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot,
+                       char out_why[512]) SKEIN_MUST_CHECK;
+/* recover_continues - @log's entries continue @snapshot, and are not cut off at it. */
+bool recover_continues(const struct wal_group_recovery *log, const struct raft_snapshot *snapshot);
 
 #endif

@@ -28,10 +28,13 @@ identity_write(const char *dir, const struct identity *identity)
     wire_put_u8(&out, identity->log_begun);
     if (identity->state != GENESIS_UNBORN)
         genesis_encode_map(&out, &identity->map);
-    if (identity->let_in_index || identity->group_count > 1)
+    bool groups = identity->group_count > 1 || identity->recovered;
+    if (identity->let_in_index || groups)
         wire_put_u64(&out, identity->let_in_index);
-    if (identity->group_count > 1)
+    if (groups)
         wire_put_u32(&out, identity->group_count);
+    if (identity->recovered)
+        wire_put_raw(&out, identity->former, sizeof identity->former);
     int rc = smallfile_write(dir, IDENTITY_NAME, magic, IDENTITY_VERSION, out.data, out.count);
     wire_writer_deinit(&out);
     return rc;
@@ -61,6 +64,10 @@ decode(struct wire_reader *in, struct identity *out_identity)
     id.group_count = wire_left(in) > 0 ? wire_get_u32(in) : 1;
     if (id.group_count == 0 || id.group_count > REPLICA_GROUPS_MAX)
         return -SKEIN_ECORRUPT;
+    id.recovered = wire_left(in) > 0;
+    const uint8_t *former = id.recovered ? wire_get_raw(in, sizeof id.former) : NULL;
+    if (former)
+        memcpy(id.former, former, sizeof id.former);
     if (!wire_done(in))
         return -SKEIN_ECORRUPT;
     *out_identity = id;

@@ -12,7 +12,7 @@
  *
  *   u8 name bytes | name | u32 node | u64 incarnation | u8 state | u8 log_begun
  *   | [map, unless unborn] | [u64 let_in_index, unless 0 and one group]
- *   | [u32 group_count, unless 1]
+ *   | [u32 group_count, unless 1] | [16 former cluster, of one that was recovered]
  *
  * log_begun is set once the log exists, before the first vote can leave: a directory that says so
  * and has no log has lost its memory, and is refused.
@@ -26,6 +26,9 @@ struct identity {
     uint32_t group_count; /* 1 to REPLICA_GROUPS_MAX */
     struct genesis_map map;
     uint64_t let_in_index; /* JOINING: at the latest here the log took this disk in; 0: not yet */
+    /* This cluster was recovered out of that one, which had lost its quorum (replica/rescue.h). */
+    bool recovered;
+    uint8_t former[16];
 };
 
 int identity_write(const char *dir, const struct identity *identity) SKEIN_MUST_CHECK;

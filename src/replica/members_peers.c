@@ -2,6 +2,7 @@
 /* The nodes that this one talks to, kept to the roster; and a node that is none any more. */
 #include "obs/log.h"
 #include "raft/codec.h"
+#include "replica/former.h"
 #include "replica/members.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -87,6 +88,17 @@ put_all(struct roster *all, const struct roster *more)
             (void)roster_put(all, &more->peers[i]);
 }
 
+/* They are spoken to as long as there is room. */
+static void
+drop_left_behind(struct host *host)
+{
+    uint32_t node = host->left_behind.peers[host->left_behind.count - 1].node;
+    struct peer *peer = host_peer(host, node);
+    roster_drop(&host->left_behind, node);
+    if (peer && !roster_find(&host->known, node))
+        forget_peer(host, peer);
+}
+
 void
 members_sync_peers(struct host *host)
 {
@@ -101,6 +113,8 @@ members_sync_peers(struct host *host)
             put_all(&all, &replica->change.target);
     }
     host->known = all;
+    while (all.count + host->left_behind.count > REPLICA_NODES_MAX)
+        drop_left_behind(host);
     for (uint32_t i = 0; i < all.count; i++) {
         nodes[i] = all.peers[i].node;
         if (nodes[i] != host->options.node)
@@ -109,7 +123,8 @@ members_sync_peers(struct host *host)
     genesis_set_nodes(&host->genesis, nodes, all.count);
     for (uint32_t i = 0; i < host->peer_count; i++) {
         struct peer *peer = &host->peers[i];
-        if (!peer->gone && !roster_find(&all, peer->node) && !peer->leaving_ns)
+        if (!peer->gone && !roster_find(&all, peer->node) && !peer->leaving_ns &&
+            !roster_find(&host->left_behind, peer->node))
             peer->leaving_ns = skein_deadline_in(timeouts_ns(host, LINGER_TIMEOUTS));
     }
 }

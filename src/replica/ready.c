@@ -156,6 +156,7 @@ announce(struct replica *replica)
 {
     uint64_t leader = raft_leader(replica->raft);
     replica->leader_since_ns = skein_now_ns();
+    replica->host->had_leader |= leader != RAFT_NONE;
     replica->leader_changes++;
     obs_log(OBS_INFO, "raft", raft_role_name(raft_role(replica->raft)),
             "node=%u group=%u term=%" PRIu64 " leader=%u", replica->host->options.node,

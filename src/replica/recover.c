@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int
-load_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, char out_why[512])
+int
+recover_checkpoint(struct replica *replica, struct raft_snapshot *out_snapshot, char out_why[512])
 {
     char path[4096];
     uint64_t index;
@@ -110,8 +110,8 @@ open_log(struct host *host, struct wal_recovery *out_recovery, char out_why[512]
  * another history at its index (a snapshot was made durable and the log not yet cut): it is cut
  * now.
  */
-static bool
-log_continues(const struct wal_group_recovery *log, const struct raft_snapshot *snapshot)
+bool
+recover_continues(const struct wal_group_recovery *log, const struct raft_snapshot *snapshot)
 {
     if (snapshot->index == 0)
         return true;
@@ -224,7 +224,7 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
     bool promised = repair_merge(replica, &log->hard_state);
     raise_hard_state(&log->hard_state, snapshot);
     size_t entry_count = log->entry_count;
-    bool continues = log_continues(log, snapshot);
+    bool continues = recover_continues(log, snapshot);
     if (!continues) {
         entry_count = 0;
         log->hard_state.commit = snapshot->index;
@@ -333,7 +333,7 @@ recover_start(struct host *host, char out_why[512])
     host->raft_id = genesis_raft_id(host->options.node, host->identity.incarnation);
     int rc = make_directories(host, out_why);
     for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
-        rc = load_checkpoint(host->groups[i], &snapshots[i], out_why);
+        rc = recover_checkpoint(host->groups[i], &snapshots[i], out_why);
     if (rc == 0)
         rc = open_log(host, &recovery, out_why);
     if (rc == 0)

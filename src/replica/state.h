@@ -243,6 +243,9 @@ void ready_drop_writes(struct replica *replica);
 
 /* ---- apply.c ---- */
 void apply_entries(struct replica *replica, const struct raft_entry *entries, size_t count);
+/* apply_alone - @entry, by a replica without a core: nobody waits for it, and the configuration is
+ * the only thing that its changes reach. */
+void apply_alone(struct replica *replica, const struct raft_entry *entry);
 /* apply_reads - answer the reads whose index is applied. */
 void apply_reads(struct replica *replica);
 /* apply_forget_proposals - what was proposed up to @index may or may not be in the state that a
