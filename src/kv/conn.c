@@ -115,6 +115,7 @@ handle_command(struct kv_conn *conn, struct turn *turn)
     const struct kv_command *command = kv_command_find(parser->argv[0]);
     bool arity_ok = command && kv_command_arity_ok(command, parser->argc);
     conn->commands++;
+    conn->last = command ? command : conn->last;
     kv_face_count_command(conn->face, conn->active_ns);
     kv_face_metrics_command(conn->face, command);
     if (arity_ok && command->kind != KV_LOCAL && !conn->multi.open)

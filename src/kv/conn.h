@@ -64,6 +64,7 @@ struct kv_conn {
     uint64_t id;
     uint64_t opened_ns, active_ns;
     uint64_t commands;
+    const struct kv_command *last; /* the newest one that is known; NULL: none */
     struct skein_addr peer;
     int handle;
     bool receiving;           /* waits for a command: may be cancelled without harm */

@@ -10,20 +10,33 @@
 /* More connections than this are not listed. */
 #define LISTED_MAX 1000
 
+/* Every field of Redis 7.0's line that clients parse, in its order. Nobody subscribes here, and
+ * arguments are views into the query's buffer: sub, psub, ssub, argv-mem and oll are 0. */
 static void
 put_client(struct wire_writer *text, const struct kv_conn *conn, uint64_t now_ns)
 {
     char peer[NET_ADDR_TEXT_BYTES], local[NET_ADDR_TEXT_BYTES];
+    const struct kv_conn_multi *multi = &conn->multi;
+    size_t out_bytes = conn_buffer_pending(conn);
+    size_t held_bytes = conn->in_capacity + conn->out.capacity + multi->batch.capacity;
     net_addr_format(&conn->peer, peer);
     net_addr_format(&conn->face->addr, local);
     kv_local_printf(text,
                     "id=%" PRIu64 " addr=%s laddr=%s name=%s age=%" PRIu64 " idle=%" PRIu64
-                    " flags=N db=0 qbuf=%zu qbuf-free=%zu tot-cmds=%" PRIu64
-                    " user=default resp=2 lib-name=%s lib-ver=%s\n",
+                    " flags=%c db=0 sub=0 psub=0 ssub=0",
                     conn->id, peer, local, conn->name, (now_ns - conn->opened_ns) / SECOND_NS,
-                    (now_ns - conn->active_ns) / SECOND_NS, conn->in_end - conn->in_begin,
-                    conn->in_capacity - conn->in_end, conn->commands, conn->lib_name,
-                    conn->lib_version);
+                    (now_ns - conn->active_ns) / SECOND_NS, multi->open ? 'x' : 'N');
+    kv_local_printf(text,
+                    " multi=%" PRId64 " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu obl=%zu"
+                    " oll=0 omem=%zu tot-mem=%zu",
+                    multi->open ? (int64_t)multi->count : -1, conn->in_end - conn->in_begin,
+                    conn->in_capacity - conn->in_end, multi->batch.count, out_bytes,
+                    conn->out.capacity, held_bytes);
+    kv_local_printf(text,
+                    " events=%s cmd=%s user=default redir=-1 resp=2 lib-name=%s lib-ver=%s"
+                    " tot-cmds=%" PRIu64 "\n",
+                    conn->receiving ? "r" : "", conn->last ? conn->last->name : "NULL",
+                    conn->lib_name, conn->lib_version, conn->commands);
 }
 
 static void

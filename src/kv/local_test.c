@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -72,6 +73,39 @@ static void
 hello(void **state)
 {
     assert_int_equal(fake_run(hello_body, NULL), 0);
+}
+
+/* redis-py looks up each of these and takes it for a number. */
+static void
+client_info_body(struct fake *fake)
+{
+    static const char *const numbers[] = {"id",   "age",  "idle", "db",    "sub",       "psub",
+                                          "ssub", "qbuf", "obl",  "multi", "qbuf-free", "argv-mem",
+                                          "oll",  "omem", "resp", "redir", "multi-mem", "tot-mem"};
+    static const char request[] = "client setname me\r\nclient info\r\n";
+    size_t count;
+    int handle = fake_connect(fake);
+    CHECK(&fake->check, skein_socket_send(handle, request, sizeof(request) - 1, fake_soon()) == 0);
+    CHECK(&fake->check, skein_socket_shutdown(handle) == 0);
+    char *got = fake_read_all(handle, &count);
+    skein_close(handle);
+    for (size_t i = 0; i < BASE_COUNT_OF(numbers); i++) {
+        char field[32];
+        snprintf(field, sizeof(field), "%s%s=", i ? " " : "", numbers[i]);
+        char *at = strstr(got, field), *end = NULL;
+        if (!CHECK(&fake->check, at != NULL))
+            continue;
+        (void)strtoll(at + strlen(field), &end, 10);
+        CHECK(&fake->check, end > at + strlen(field) && *end == ' ');
+    }
+    CHECK(&fake->check, strstr(got, " name=me ") != NULL && strstr(got, " cmd=client ") != NULL);
+    mem_free(got);
+}
+
+static void
+client_info(void **state)
+{
+    assert_int_equal(fake_run(client_info_body, NULL), 0);
 }
 
 static void
@@ -359,9 +393,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(session), cmocka_unit_test(hello),   cmocka_unit_test(client),
-        cmocka_unit_test(config),  cmocka_unit_test(command), cmocka_unit_test(infos),
-        cmocka_unit_test(levels),  cmocka_unit_test(once),    cmocka_unit_test(skein),
+        cmocka_unit_test(client_info), cmocka_unit_test(session), cmocka_unit_test(hello),
+        cmocka_unit_test(client),      cmocka_unit_test(config),  cmocka_unit_test(command),
+        cmocka_unit_test(infos),       cmocka_unit_test(levels),  cmocka_unit_test(once),
+        cmocka_unit_test(skein),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
