@@ -36,6 +36,34 @@ entropy(struct backend *backend, void *data, size_t count)
     prng_fill(&backend_of(backend)->host->entropy, data, count);
 }
 
+/* As many as were ever under way at a time stay, for the next ones. */
+static struct sim_op *
+op_new(struct sim_world *world)
+{
+    struct sim_op *sop = world->free_ops;
+    if (!sop)
+        return mem_alloc(sizeof(*sop));
+    world->free_ops = sop->next_free;
+    return sop;
+}
+
+static void
+op_free(struct sim_world *world, struct sim_op *sop)
+{
+    sop->next_free = world->free_ops;
+    world->free_ops = sop;
+}
+
+void
+sim_ops_close(struct sim_world *world)
+{
+    while (world->free_ops) {
+        struct sim_op *sop = world->free_ops;
+        world->free_ops = sop->next_free;
+        mem_free(sop);
+    }
+}
+
 static void
 on_op(struct sim_event *event)
 {
@@ -59,7 +87,7 @@ on_op(struct sim_event *event)
                     (uint64_t)op->result, 0);
     unsigned shard = sop->shard;
     list_remove(&sop->link);
-    mem_free(sop);
+    op_free(host->world, sop);
     struct sim_context context = sim_host_enter(host);
     if (op->kind == BACKEND_WORK)
         op->result = op->work(op->work_arg);
@@ -98,11 +126,9 @@ submit(struct backend *backend, struct backend_op *op)
     if (sim->host->dying)
         return;
     struct mem_arena *previous = mem_arena_set_current(NULL);
-    struct sim_op *sop = mem_zalloc(sizeof(*sop));
-    sop->op = op;
-    sop->host = sim->host;
-    sop->shard = sim->shard;
-    sop->event = (struct sim_event){.fire = on_op, .owner = sop};
+    struct sim_op *sop = op_new(world);
+    *sop = (struct sim_op){
+        .op = op, .host = sim->host, .shard = sim->shard, .event = {.fire = on_op, .owner = sop}};
     op->scratch[0] = (uint64_t)(uintptr_t)sop;
     list_push_back(&sim->host->backend.ops, &sop->link);
     if (op->kind == BACKEND_WORK)
@@ -171,7 +197,7 @@ sim_backend_drop(struct sim_backend *backend, bool power_loss)
             *sop->slot = NULL;
         if (sim_is_file_op(sop->op->kind) && !sop->decided)
             sim_file_cut(sop);
-        mem_free(sop);
+        op_free(backend->host->world, sop);
     }
     for (size_t i = 0; i < backend->handle_count; i++) {
         struct sim_handle *handle = &backend->handles[i];

@@ -51,6 +51,7 @@ struct sim_op {
     bool waiting;   /* a socket op without an event: cancel may end it */
     int64_t result;
     struct sim_op **slot; /* while waiting on a socket: where it is noted there */
+    struct sim_op *next_free;
 };
 
 /* sim_backend_init - for shard @shard of the host. Ops and handles are the process's: those of the
@@ -59,6 +60,9 @@ void sim_backend_init(struct sim_backend *backend, struct sim_host *host, unsign
 /* sim_backend_drop - the process died: draw what the ops in flight did, forget them and the
  * handles. */
 void sim_backend_drop(struct sim_backend *backend, bool power_loss);
+
+/* sim_ops_close - what the world keeps for ops to come. */
+void sim_ops_close(struct sim_world *world);
 
 /* sim_op_finish - decide @result; complete is called @delay_ns from now. */
 void sim_op_finish(struct sim_op *sop, int64_t result, uint64_t delay_ns);

@@ -34,6 +34,11 @@ sim_disk_close(struct sim_disk *disk)
         return;
     forget_changes(disk);
     inode_unref(disk, disk->root);
+    while (disk->free_blocks) {
+        uint8_t *data = disk->free_blocks;
+        memcpy(&disk->free_blocks, data, sizeof(disk->free_blocks));
+        mem_free(data);
+    }
     mem_free(disk->changes);
     mem_free(disk);
 }
@@ -74,6 +79,17 @@ inode_new(struct sim_disk *disk, bool is_directory)
     return inode;
 }
 
+uint8_t *
+block_new_data(struct sim_disk *disk)
+{
+    uint8_t *data = disk->free_blocks;
+    disk->block_count++;
+    if (!data)
+        return mem_alloc(SIM_BLOCK_BYTES);
+    memcpy(&disk->free_blocks, data, sizeof(disk->free_blocks));
+    return data;
+}
+
 void
 block_free_data(struct sim_disk *disk, uint8_t *data)
 {
@@ -81,7 +97,8 @@ block_free_data(struct sim_disk *disk, uint8_t *data)
         return;
     skein_assert(disk->block_count > 0);
     disk->block_count--;
-    mem_free(data);
+    memcpy(data, &disk->free_blocks, sizeof(disk->free_blocks));
+    disk->free_blocks = data;
 }
 
 static void
@@ -199,10 +216,14 @@ block_write(struct sim_disk *disk, struct sim_block *block, size_t in_block, con
             size_t n, uint32_t flags)
 {
     bool to_zero = n == SIM_BLOCK_BYTES && memcmp(from, zeros, n) == 0;
+    bool in_place = (flags & SKEIN_FILE_DSYNC) && !block->dirty;
     uint8_t *data = NULL;
+    if (!to_zero && in_place && block->data) {
+        memcpy(block->data + in_block, from, n);
+        return;
+    }
     if (!to_zero) {
-        data = mem_alloc(SIM_BLOCK_BYTES);
-        disk->block_count++;
+        data = block_new_data(disk);
         if (n < SIM_BLOCK_BYTES)
             memcpy(data, block->data ? block->data : zeros, SIM_BLOCK_BYTES);
         memcpy(data + in_block, from, n);
@@ -222,22 +243,28 @@ block_write(struct sim_disk *disk, struct sim_block *block, size_t in_block, con
     block->stamp = disk->next_stamp++;
 }
 
-/* Copies from the vectors, @skip bytes in. */
-static void
-gather(const struct iovec *iov, int iov_count, size_t skip, uint8_t *out, size_t n)
+/* @n bytes of the vectors, @skip bytes in: where they are when they lie together, else in
+ * @scratch. */
+static const uint8_t *
+gather(const struct iovec *iov, int iov_count, size_t skip, uint8_t *scratch, size_t n)
 {
+    uint8_t *out = scratch;
     for (int v = 0; v < iov_count && n > 0; v++) {
         if (skip >= iov[v].iov_len) {
             skip -= iov[v].iov_len;
             continue;
         }
+        const uint8_t *from = (const uint8_t *)iov[v].iov_base + skip;
         size_t part = iov[v].iov_len - skip;
+        if (part >= n && out == scratch)
+            return from;
         part = part < n ? part : n;
-        memcpy(out, (const uint8_t *)iov[v].iov_base + skip, part);
+        memcpy(out, from, part);
         out += part;
         n -= part;
         skip = 0;
     }
+    return scratch;
 }
 
 int64_t
@@ -265,9 +292,9 @@ sim_disk_write(struct sim_disk *disk, struct sim_inode *inode, const struct iove
         size_t n = SIM_BLOCK_BYTES - in_block;
         n = n < bytes - done ? n : bytes - done;
         if (block_per_mille >= 1000 || sim_chance(disk->world, block_per_mille)) {
-            gather(iov, iov_count, done, scratch, n);
-            block_write(disk, &inode->blocks[(offset + done) / SIM_BLOCK_BYTES], in_block, scratch,
-                        n, flags);
+            const uint8_t *from = gather(iov, iov_count, done, scratch, n);
+            block_write(disk, &inode->blocks[(offset + done) / SIM_BLOCK_BYTES], in_block, from, n,
+                        flags);
         }
         done += n;
     }

@@ -86,8 +86,7 @@ block_torn(struct walk *walk, struct sim_block *block, bool counts)
         memcpy(both[1] + at, both[is_new] + at, SIM_SECTOR_BYTES);
     }
     block_free_data(disk, block->data);
-    block->data = mem_alloc(SIM_BLOCK_BYTES);
-    disk->block_count++;
+    block->data = block_new_data(disk);
     memcpy(block->data, both[1], SIM_BLOCK_BYTES);
     block_stays(disk, block);
     disk->stats.torn_blocks += counts && differs[0] && differs[1];

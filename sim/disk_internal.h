@@ -49,6 +49,7 @@ struct sim_disk {
     size_t change_count, change_capacity;
     uint64_t next_stamp, next_inode;
     uint64_t block_count; /* with data */
+    uint8_t *free_blocks;
     struct sim_disk_faults faults;
     struct sim_disk_stats stats;
 };
@@ -62,7 +63,9 @@ struct sim_inode *entry_get(const struct sim_inode *directory, const char *name)
 void change_deinit(struct sim_disk *disk, struct sim_change *change);
 /* names_sync - the changes of @directory up to @stamp are durable. */
 void names_sync(struct sim_disk *disk, struct sim_inode *directory, uint64_t stamp);
-/* block_free_data - NULL is fine; accounts for the space. */
+/* block_new_data - SIM_BLOCK_BYTES of anything; block_free_data - NULL is fine. Both account for
+ * the space; what is freed is kept, linked by its first bytes, for the next one. */
+uint8_t *block_new_data(struct sim_disk *disk);
 void block_free_data(struct sim_disk *disk, uint8_t *data);
 
 #endif

@@ -140,16 +140,19 @@ may_look(const struct sim_node *node)
 static void
 look_at_group(struct sim_cluster *cluster, struct sim_node *node, uint32_t group)
 {
-    struct oracle_view view = {.cluster = cluster,
-                               .oracle = cluster->oracle,
-                               .known = &cluster->oracle->groups[group],
-                               .group = group,
-                               .node = node,
-                               .number = node->host->number,
-                               .replica = sim_node_group(node, group)};
-    if (!view.replica->raft || view.replica->phase == REPLICA_FAILED)
+    struct replica *replica = sim_node_group(node, group);
+    if (!replica->raft || replica->phase == REPLICA_FAILED)
         return;
-    raft_status(view.replica->raft, &view.status);
+    struct oracle_view view;
+    view.cluster = cluster;
+    view.oracle = cluster->oracle;
+    view.known = &cluster->oracle->groups[group];
+    view.group = group;
+    view.node = node;
+    view.number = node->host->number;
+    view.replica = replica;
+    view.reign = (struct reign){0};
+    raft_status(replica->raft, &view.status);
     view.loading = view.status.first_index > view.replica->applied_index + 1;
     const struct reign *reign = &view.known->reigns[view.number - 1];
     if (reign->boot == node->host->boot && reign->term == view.status.hard_state.term)

@@ -56,6 +56,12 @@ sim_trace_text(struct sim_trace *trace, uint32_t node, const char *what, const c
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    sim_trace_line(trace, node, what, text);
+}
+
+void
+sim_trace_line(struct sim_trace *trace, uint32_t node, const char *what, const char *text)
+{
     uint64_t now_ns = *trace->now_ns;
     trace->hash = mix_text(mix_text(mix(mix(trace->hash, now_ns), node), what), text);
     trace->event_count++;

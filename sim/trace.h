@@ -27,6 +27,8 @@ void sim_trace_event(struct sim_trace *trace, uint32_t node, const char *what, u
 /* sim_trace_text - a line with text, for what is rare. */
 void sim_trace_text(struct sim_trace *trace, uint32_t node, const char *what, const char *format,
                     ...) __attribute__((format(printf, 4, 5)));
+/* sim_trace_line - the same with the text as it is, for what is not. */
+void sim_trace_line(struct sim_trace *trace, uint32_t node, const char *what, const char *text);
 /* sim_trace_flush - what the file did not take: 0 or -errno. */
 int sim_trace_flush(struct sim_trace *trace);
 

@@ -65,6 +65,24 @@ record_stale(struct sim_client *client, struct workload_op *op)
         text_value(op->key), text_value(op->arg), SKEIN_LINEAR_ABSENT, now_ns);
 }
 
+/* "kind key argument", the argument's beginning only. */
+static void
+trace_call(struct sim_client *client, const struct workload_op *op)
+{
+    char text[128];
+    const char *parts[] = {skein_linear_kind_name(op->kind), op->key, op->arg};
+    size_t at = 0;
+    for (size_t i = 0; i < BASE_COUNT_OF(parts); i++) {
+        size_t n = strnlen(parts[i], 40);
+        skein_assert(at + n + 1 < sizeof(text));
+        memcpy(text + at, parts[i], n);
+        at += n;
+        text[at++] = ' ';
+    }
+    text[at - 1] = '\0';
+    sim_trace_line(&client->cluster->world.trace, client->number, "client.call", text);
+}
+
 static void
 begin_op(struct sim_client *client, uint32_t slot)
 {
@@ -81,8 +99,7 @@ begin_op(struct sim_client *client, uint32_t slot)
                                        SKEIN_LINEAR_ABSENT, cluster->world.now_ns);
     note_events(cluster);
     mem_arena_set_current(previous);
-    sim_trace_text(&cluster->world.trace, client->number, "client.call", "%s %s %.40s",
-                   skein_linear_kind_name(op->kind), op->key, op->arg);
+    trace_call(client, op);
 }
 
 enum ending { ENDED_OK, ENDED_FAILED, ENDED_UNKNOWN };

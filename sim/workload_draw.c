@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "sim/workload.h"
 
 static void
@@ -40,22 +41,31 @@ name_key(const struct sim_client *client, struct workload_op *op, uint32_t key)
     char kind = in_epoch < WORKLOAD_REGISTERS                       ? 'r'
                 : in_epoch < WORKLOAD_REGISTERS + WORKLOAD_COUNTERS ? 'c'
                                                                     : 'l';
-    int n = snprintf(op->key, sizeof(op->key), "%c%u.%u", kind, key / WORKLOAD_KEYS, in_epoch);
-    if (client->group > 0)
-        snprintf(op->key + n, sizeof(op->key) - (size_t)n, ".%u", client->group);
+    char *to = op->key;
+    *to++ = kind;
+    to += decimal_put(to, key / WORKLOAD_KEYS);
+    *to++ = '.';
+    to += decimal_put(to, in_epoch);
+    if (client->group > 0) {
+        *to++ = '.';
+        to += decimal_put(to, client->group);
+    }
+    *to = '\0';
 }
 
 /* A value nobody else writes, of a drawn length. */
 static void
 draw_value(struct sim_client *client, struct workload_op *op, size_t bytes_max)
 {
-    int n = snprintf(op->arg, sizeof(op->arg), "%u:%llu;", client->number,
-                     (unsigned long long)++client->value_sequence);
-    size_t bytes = (size_t)n + (size_t)(skein_random() % bytes_max);
+    size_t n = decimal_put(op->arg, client->number);
+    op->arg[n++] = ':';
+    n += decimal_put(op->arg + n, ++client->value_sequence);
+    op->arg[n++] = ';';
+    size_t bytes = n + (size_t)(skein_random() % bytes_max);
     if (skein_random() % 16 == 0)
         bytes *= 10;
     bytes = bytes < WORKLOAD_VALUE_BYTES_MAX ? bytes : WORKLOAD_VALUE_BYTES_MAX;
-    memset(op->arg + n, 'a' + (int)(skein_random() % 26), bytes - (size_t)n);
+    memset(op->arg + n, 'a' + (int)(skein_random() % 26), bytes - n);
     op->arg[bytes] = '\0';
 }
 

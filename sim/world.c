@@ -13,6 +13,8 @@
 #include "sim/net.h"
 
 #define EVENT_COUNT_MAX 5000000ull
+/* Of an arena's memory, what the next life of the host finds mapped already. */
+#define ARENA_WARM_BYTES ((size_t)8 << 20)
 
 struct sim_event *
 sim_turn_event(struct sim_host *host, unsigned shard)
@@ -66,6 +68,7 @@ sim_world_close(struct sim_world *world)
         munmap(host->region, ARENA_REGION_BYTES);
         mem_free(host);
     }
+    sim_ops_close(world);
     skein_stack_pool_close(world->stacks);
     mem_free(world->queue.heap);
     *world = (struct sim_world){0};
@@ -302,8 +305,11 @@ end_life(struct sim_host *host, bool finished, bool power_loss)
     sim_host_leave(context);
     if (finished)
         host->leaked_bytes = arena_used_bytes(host->arena);
+    size_t touched_bytes = arena_touched_bytes(host->arena);
     arena_deinit(host->arena);
-    madvise(host->region, ARENA_REGION_BYTES, MADV_DONTNEED);
+    if (touched_bytes > ARENA_WARM_BYTES)
+        madvise((char *)host->region + ARENA_WARM_BYTES, ARENA_REGION_BYTES - ARENA_WARM_BYTES,
+                MADV_DONTNEED);
     host->arena = NULL;
     host->shard = NULL;
     host->launch = NULL;

@@ -48,6 +48,7 @@ struct sim_world;
 struct sim_host;
 struct sim_disk;
 struct sim_net;
+struct sim_op;
 struct sim_link;
 struct launch;
 
@@ -152,6 +153,7 @@ struct sim_world {
     struct sim_host *hosts[SIM_HOST_MAX]; /* by number - 1 */
     uint32_t host_count;
     struct sim_net *net;
+    struct sim_op *free_ops;
     bool log;     /* log lines of the nodes to standard error */
     bool shuffle; /* ready fibers run in an order drawn from the seed (struct skein_chaos) */
     bool stopped; /* sim_world_stop was called */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kv/client.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "skein/dial.h"
 #include "skein/error.h"
 #include "skein/file.h"
@@ -46,9 +46,11 @@ kv_client_connect_any(struct kv_client **out_client, const struct skein_addr *ad
 static void
 put_header(struct wire_writer *out, char kind, size_t value)
 {
-    char text[32];
-    int bytes = snprintf(text, sizeof(text), "%c%zu\r\n", kind, value);
-    wire_put_raw(out, text, (size_t)bytes);
+    char text[DECIMAL_BYTES_MAX + 3] = {kind};
+    size_t bytes = 1 + decimal_put(text + 1, value);
+    text[bytes++] = '\r';
+    text[bytes++] = '\n';
+    wire_put_raw(out, text, bytes);
 }
 
 void

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "kv/command.h"
 
 /* What of an unknown command is shown, as in Redis. */
@@ -12,19 +13,12 @@
 static void
 put_number(struct wire_writer *out, char kind, int64_t value)
 {
-    char text[32];
-    char *end = text + sizeof(text);
-    char *p = end;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    *--p = '\n';
-    *--p = '\r';
-    do
-        *--p = (char)('0' + rest % 10);
-    while (rest /= 10);
-    if (value < 0)
-        *--p = '-';
-    *--p = kind;
-    wire_put_raw(out, p, (size_t)(end - p));
+    char text[DECIMAL_BYTES_MAX + 4] = {kind, '-'};
+    size_t bytes = value < 0 ? 2 : 1;
+    bytes += decimal_put(text + bytes, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    text[bytes++] = '\r';
+    text[bytes++] = '\n';
+    wire_put_raw(out, text, bytes);
 }
 
 static void
