@@ -99,6 +99,7 @@ report_lost(struct host *host)
         struct peer *peer = &host->peers[i];
         if (!peer->lost)
             continue;
+        forward_forget_token(host, peer);
         peer->lost = false;
         for (uint32_t g = 0; g < host->group_count; g++)
             report_lost_to(host->groups[g], peer->node);

@@ -147,28 +147,36 @@ take_reply(struct request *request, const struct envelope_reply *reply)
     }
 }
 
+/* An attempt that a former process of its target got, if any did: that answers no more. */
+static void
+give_up_attempt(struct request *request)
+{
+    if (request_repeatable(request))
+        request_repeat(request->replica, request);
+    else
+        request_finish(request->replica, request, -SKEIN_EUNKNOWN, NULL, 0);
+}
+
 /*
  * The peer's process does not take @rejected and names @token instead (0: it does not know us,
  * begin anew). What was sent with no token has had no effect; what was sent with another went to a
- * former process, which answers no more. A late repeat of such an answer finds nothing that it
- * applies to.
+ * former process. A late repeat of such an answer finds nothing that it applies to.
  */
 static void
 take_token(struct host *host, struct peer *peer, uint64_t rejected, uint64_t token)
 {
-    if (peer->token == rejected)
+    bool fits = peer->token == rejected;
+    if (fits)
         peer->token = token;
     for (uint32_t i = 0; i < REPLICA_FORWARD_BUCKETS; i++)
         list_for_each_safe (link, &host->forwards[i]) {
             struct request *request = LIST_ENTRY(link, struct request, attempt_link);
-            if (request->target != peer->node || request->target_token != rejected)
+            if (request->target != peer->node || request->target_token == token)
                 continue;
-            if (rejected == 0)
+            if (request->target_token == 0 && rejected == 0)
                 request_requeue(request->replica, request);
-            else if (request_repeatable(request))
-                request_repeat(request->replica, request);
-            else
-                request_finish(request->replica, request, -SKEIN_EUNKNOWN, NULL, 0);
+            else if (request->target_token == rejected || (fits && request->target_token != 0))
+                give_up_attempt(request);
         }
 }
 
@@ -245,4 +253,15 @@ void
 forward_lost(struct replica *replica, uint32_t node)
 {
     retry_reads(replica, 0, node);
+}
+
+/*
+ * Behind the next connection may be another process, which would refuse the token, and what carried
+ * it would be of unknown outcome. What carries none is without effect, and is handed on again.
+ */
+void
+forward_forget_token(struct host *host, struct peer *peer)
+{
+    flush_peer(host, peer);
+    peer->token = 0;
 }

@@ -20,6 +20,9 @@
 #include "skein/error.h"
 #include "skein/group.h"
 
+/* How often a stop looks whether it is done. */
+#define STOP_POLL_NS UINT64_C(5000000)
+
 #define GROUP_LOG_BYTES_MIN (UINT64_C(256) << 10)
 
 struct peer *
@@ -436,7 +439,16 @@ led_count(const struct host *host)
     return count;
 }
 
-static void
+/* At most an election's time, and not past @deadline_ns. */
+static uint64_t
+election_deadline(const struct host *host, uint64_t deadline_ns)
+{
+    uint64_t limit_ns = skein_deadline_in(host->options.tick_ns * host->options.election_ticks);
+    return deadline_ns < limit_ns ? deadline_ns : limit_ns;
+}
+
+/* Returns whether there was anything to hand over. */
+static bool
 hand_leadership_over(struct host *host, uint64_t deadline_ns)
 {
     uint32_t begun = 0;
@@ -447,12 +459,38 @@ hand_leadership_over(struct host *host, uint64_t deadline_ns)
             begun++;
         }
     if (begun == 0)
-        return;
+        return false;
     uint32_t stay = led_count(host) - begun;
-    uint64_t limit_ns = skein_deadline_in(host->options.tick_ns * host->options.election_ticks);
-    uint64_t until_ns = deadline_ns < limit_ns ? deadline_ns : limit_ns;
+    uint64_t until_ns = election_deadline(host, deadline_ns);
     while (led_count(host) > stay && skein_now_ns() < until_ns)
-        (void)!skein_sleep(skein_deadline_in(5 * UINT64_C(1000000)));
+        (void)!skein_sleep(skein_deadline_in(STOP_POLL_NS));
+    return true;
+}
+
+static bool
+has_remotes(const struct host *host)
+{
+    for (uint32_t i = 0; i < host->group_count; i++)
+        if (!list_is_empty(&host->groups[i]->remotes))
+            return true;
+    return false;
+}
+
+/*
+ * What other nodes have handed to this one while it led: the entries are in the next leader's log,
+ * but their writers would wait in vain for an answer and be told "unknown". What comes yet is from
+ * nodes that have not heard of the hand-over, and is told "not the leader". A tick without any: the
+ * answers have left, and nobody hands on more.
+ */
+static void
+answer_remotes(struct host *host, uint64_t deadline_ns)
+{
+    uint64_t until_ns = election_deadline(host, deadline_ns);
+    uint64_t quiet_ns = 0;
+    while (quiet_ns < host->options.tick_ns && skein_now_ns() < until_ns) {
+        (void)!skein_sleep(skein_deadline_in(STOP_POLL_NS));
+        quiet_ns = has_remotes(host) ? 0 : quiet_ns + STOP_POLL_NS;
+    }
 }
 
 void
@@ -465,8 +503,8 @@ replica_stop(struct replica *replica, uint64_t deadline_ns)
     int rc = 0;
     while (host->local_count > 0 && host->failure == 0 && rc == 0)
         rc = skein_wait(&host->idle_wake, deadline_ns);
-    if (host->failure == 0)
-        hand_leadership_over(host, deadline_ns);
+    if (host->failure == 0 && hand_leadership_over(host, deadline_ns))
+        answer_remotes(host, deadline_ns);
     host_free(host);
     skein_shield(false);
 }

@@ -233,8 +233,8 @@ void *replica_machine(struct replica *replica);
 int replica_failure(const struct replica *replica, char out_why[512]);
 
 /*
- * replica_stop - refuse new commands, wait for those under way, hand leadership over when leading,
- * stop everything, close the log. At @deadline_ns what is left is cut off. Frees the replica; the
+ * replica_stop - refuse new commands, wait for those under way, hand leadership over when leading
+ * and answer what other nodes had handed on, stop everything, close the log. At @deadline_ns what is left is cut off. Frees the replica; the
  * scope given to open can be joined after.
  */
 void replica_stop(struct replica *replica, uint64_t deadline_ns);

@@ -172,6 +172,40 @@ leader_goes(struct test_cluster *cluster)
     expect_once(cluster, leader, 0, 20);
 }
 
+#define STOP_WRITERS 8
+
+/* Both other nodes have writes under way with the leader all the time: when it is stopped in good
+ * order each is answered, by it or by the next one. */
+static void
+leader_stops(struct test_cluster *cluster)
+{
+    static struct writer w[STOP_WRITERS];
+    test_start_all(cluster);
+    for (uint32_t round = 0; round < 3; round++) {
+        struct skein_scope scope;
+        uint32_t leader = test_leader(cluster);
+        skein_scope_init(&scope);
+        for (uint32_t i = 0; i < STOP_WRITERS; i++) {
+            w[i] = (struct writer){.cluster = cluster,
+                                   .node = (leader + i % 2) % 3 + 1,
+                                   .from = (round * STOP_WRITERS + i) * 200,
+                                   .count = 200};
+            int rc = skein_spawn(&scope, "writer", writer_fiber, &w[i], SKEIN_STACK_SMALL);
+            skein_assert(rc == 0);
+        }
+        while (w[0].acknowledged < 20)
+            skein_yield();
+        test_stop(cluster, leader);
+        skein_assert(!w[0].done);
+        skein_scope_join(&scope);
+        for (uint32_t i = 0; i < STOP_WRITERS; i++) {
+            skein_assert(w[i].acknowledged == w[i].count);
+            check_writer(&w[i], w[i].node);
+        }
+        test_start_all(cluster);
+    }
+}
+
 static bool
 is_running(struct test_cluster *cluster, uint64_t node)
 {
@@ -243,6 +277,7 @@ CASE(one_node, 1)
 CASE(one_node_checkpoint, 1)
 CASE(three_nodes, 3)
 CASE(leader_goes, 3)
+CASE(leader_stops, 3)
 CASE(emptied_by_snapshot, 3)
 CASE(emptied_by_appends, 3)
 
@@ -255,6 +290,7 @@ main(void)
         cmocka_unit_test(test_one_node_checkpoint),
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_leader_goes),
+        cmocka_unit_test(test_leader_stops),
         cmocka_unit_test(test_emptied_by_snapshot),
         cmocka_unit_test(test_emptied_by_appends),
     };

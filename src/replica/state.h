@@ -344,6 +344,9 @@ void forward_retry_reads(struct replica *replica, uint32_t leader);
 void forward_give_up(struct replica *replica, uint64_t now_ns);
 /* forward_lost - the link to @node broke: reads start again, writes keep waiting. */
 void forward_lost(struct replica *replica, uint32_t node);
+/* forward_forget_token - the link to @peer broke: what is handed on to it from now on carries no
+ * token until it has named one. */
+void forward_forget_token(struct host *host, struct peer *peer);
 
 /* ---- forward_serve.c: this node leads, or is believed to ---- */
 void forward_answer(struct host *host, struct request *request, int status, const void *reply,
