@@ -81,19 +81,40 @@ link_tcp_conn_take(struct link_tcp_conn *conn, const uint8_t *data, size_t count
     }
 }
 
+/* Who is sending on @conn: a peer that is dropped is not found by its number any more. */
+static struct link_tcp_outbound *
+writer_on(const struct link_tcp_conn *conn)
+{
+    list_for_each (link, &conn->tcp->outbounds) {
+        struct link_tcp_outbound *out = LIST_ENTRY(link, struct link_tcp_outbound, link);
+        if (out->writing == conn)
+            return out;
+    }
+    return NULL;
+}
+
+static void
+forget(const struct link_tcp_conn *conn)
+{
+    list_for_each (link, &conn->tcp->outbounds) {
+        struct link_tcp_outbound *out = LIST_ENTRY(link, struct link_tcp_outbound, link);
+        if (out->dialled == conn)
+            out->dialled = NULL;
+        if (out->accepted == conn)
+            out->accepted = NULL;
+    }
+}
+
 void
 link_tcp_conn_close(struct link_tcp_conn *conn)
 {
     struct link_tcp_outbound *out = conn->node ? link_tcp_find(conn->tcp, conn->node) : NULL;
     bool carried = out && link_tcp_carrier(out) == conn;
     skein_shield(true);
-    if (out && out->dialled == conn)
-        out->dialled = NULL;
-    if (out && out->accepted == conn)
-        out->accepted = NULL;
-    if (out && out->writing == conn)
+    forget(conn);
+    if (writer_on(conn))
         (void)!skein_socket_shutdown(conn->handle);
-    while (out && out->writing == conn)
+    while ((out = writer_on(conn)))
         (void)!skein_wait(&out->idle, SKEIN_NEVER);
     skein_close(conn->handle);
     skein_shield(false);

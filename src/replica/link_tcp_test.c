@@ -272,14 +272,15 @@ finds_its_peer_again(struct fixture *f)
     bytes_unref(&message);
 }
 
-/* The test plays node 2: it takes the connection and then reads nothing. */
+/* The test plays node 2: it takes the connection and then reads nothing, until the queue is full
+ * and a send is stuck. */
 static void
-full_queue(struct fixture *f)
+get_stuck(struct fixture *f, int *out_listener, int *out_handle)
 {
+    struct skein_addr from;
     int listener = skein_socket_listen(&f->peers[1].addr, 4);
     skein_assert(listener >= 0);
     skein_assert(start(f, 1) == 0);
-    struct skein_addr from;
     int handle = skein_socket_accept(listener, &from, skein_deadline_in(5 * SECOND_NS));
     skein_assert(handle >= 0);
     uint8_t frame[LINK_FRAME_HEADER_BYTES + 1] = {0};
@@ -292,9 +293,39 @@ full_queue(struct fixture *f)
         skein_yield();
     }
     skein_assert(taken < 1000);
+    *out_listener = listener;
+    *out_handle = handle;
+}
+
+static void
+full_queue(struct fixture *f)
+{
+    int listener, handle;
+    get_stuck(f, &listener, &handle);
     skein_assert(stats(f, 1).dropped_queue_full == 1);
     skein_close(handle);
     skein_close(listener);
+}
+
+/* What is being sent when its peer is dropped is cut off before the connection goes. */
+static void
+dropped_while_sending(struct fixture *f)
+{
+    int listener, handle;
+    uint8_t piece[4096];
+    get_stuck(f, &listener, &handle);
+    struct replica_link *one = f->ends[0].link;
+    one->ops->drop_peer(one, 2);
+    skein_assert(!one->ops->connected(one, 2));
+    skein_assert(one->ops->set_peer(one, &f->peers[1]) == 0);
+    ssize_t n = 1;
+    while (n > 0)
+        n = skein_socket_recv(handle, piece, sizeof piece, skein_deadline_in(5 * SECOND_NS));
+    skein_assert(n == 0 || n == -ECONNRESET); /* the connection has ended */
+    skein_close(handle);
+    skein_close(listener);
+    skein_assert(start(f, 2) == 0);
+    WAIT(joined(f));
 }
 
 /* Dropped: nothing goes either way, and the other side is told. Taken back: as before. */
@@ -392,14 +423,19 @@ CASE(port_in_use)
 CASE(finds_its_peer_again)
 CASE(full_queue)
 CASE(peers_change)
+CASE(dropped_while_sending)
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strangers),   cmocka_unit_test(test_broken_frames),
-        cmocka_unit_test(test_port_in_use), cmocka_unit_test(test_finds_its_peer_again),
-        cmocka_unit_test(test_full_queue),  cmocka_unit_test(test_peers_change),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_finds_its_peer_again),
+        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_peers_change),
+        cmocka_unit_test(test_dropped_while_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
