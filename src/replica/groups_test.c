@@ -95,6 +95,8 @@ one_node(struct test_cluster *cluster)
     skein_assert(strstr(why, "founded with 6 groups"));
     cluster->group_count = REPLICA_GROUPS_MAX + 1;
     skein_assert(test_start(cluster, 1, why) == -SKEIN_EINVALID);
+    cluster->group_count = UINT32_MAX; /* nothing is made of them */
+    skein_assert(test_start(cluster, 1, why) == -SKEIN_EINVALID);
     cluster->group_count = GROUPS;
     test_start_all(cluster);
     expect_ids(cluster, 1, 30);

@@ -404,10 +404,13 @@ replica_open(struct replica **out_replica, const struct replica_options *options
     uint32_t nodes[REPLICA_NODES_MAX] = {0};
     (void)scope;
     out_why[0] = '\0';
-    struct host *host = host_create(options);
     int rc = check_options(options, nodes, out_why);
-    if (rc == 0)
-        rc = open_directory(host, options->cluster_name, nodes, out_why);
+    if (rc < 0) {
+        options->link->ops->stop(options->link);
+        return rc;
+    }
+    struct host *host = host_create(options);
+    rc = open_directory(host, options->cluster_name, nodes, out_why);
     if (rc == 0) {
         rc = host->link->ops->start(host->link, &host->handler);
         host->link_started = rc == 0;
