@@ -273,6 +273,10 @@ lmdb_view_unref(struct lmdb_table *table, struct lmdb_view *view)
 int
 lmdb_map_grow(struct lmdb_table *table)
 {
+    table->growing = true;
+    while (table->warming_count > 0)
+        (void)!skein_wait(&table->warmed, SKEIN_NEVER);
+    table->growing = false;
     struct lmdb_view *view = table->view;
     if (table->view_count > 1 || view->refs > 1 || table->map_bytes > UINT64_MAX / 2)
         return -ENOSPC;

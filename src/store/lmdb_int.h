@@ -133,6 +133,9 @@ struct lmdb_table {
     uint64_t snapshot_count, cursor_count;
     uint64_t version; /* a cursor on the current version notices that it has become invalid */
     uint64_t slow_until_ns;
+    uint32_t warming_count; /* helpers that read: they have transactions of their own */
+    struct skein_waitq warmed;
+    bool growing; /* the map waits for them */
     struct store_disk_stats counts;
 };
 
@@ -163,7 +166,8 @@ int lmdb_view_open(struct lmdb_table *table, uint64_t root,
                    struct lmdb_view **out_view) SKEIN_MUST_CHECK;
 struct lmdb_view *lmdb_view_ref(struct lmdb_view *view);
 void lmdb_view_unref(struct lmdb_table *table, struct lmdb_view *view);
-/* lmdb_map_grow - -ENOSPC: a snapshot is held, or there is no more address space. */
+/* lmdb_map_grow - -ENOSPC: a snapshot is held, or there is no more address space. Suspends until no
+ * helper reads. */
 int lmdb_map_grow(struct lmdb_table *table) SKEIN_MUST_CHECK;
 
 /* ---- lmdb_level.c ---- */

@@ -271,6 +271,7 @@ store_lmdb_open(struct store_table **out_table, const struct store_lmdb_options 
         options->memory_bytes_max ? options->memory_bytes_max : MEMORY_BYTES_DEFAULT;
     list_init(&table->levels);
     skein_waitq_init(&table->written);
+    skein_waitq_init(&table->warmed);
     table->active = lmdb_level_new(table);
     int rc = lmdb_env_open(table, out_why);
     if (rc < 0) {

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/prng.h"
 #include "skein/error.h"
+#include "skein/fiber.h"
 #include "skein/runtime.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -455,6 +456,53 @@ test_warming(void **state)
     table->ops->close(table);
 }
 
+struct warmer {
+    struct store_table *table;
+    bool over;
+    uint64_t times;
+};
+
+static void
+warm_on(void *arg)
+{
+    struct warmer *warmer = arg;
+    size_t count = 20000; /* some milliseconds of it */
+    struct bytes *keys = mem_alloc(count * sizeof(keys[0]));
+    for (size_t i = 0; i < count; i++)
+        keys[i] = bytes_borrow("nothing that is there", 21);
+    while (!warmer->over) {
+        warmer->table->ops->disk->warm(warmer->table, keys, count);
+        warmer->times++;
+        skein_yield();
+    }
+    mem_free(keys);
+}
+
+/* The map moves when nobody reads in it, a helper neither. */
+static void
+test_map_grows_while_it_is_read(void **state)
+{
+    char dir[300];
+    struct skein_scope scope;
+    struct store_disk_stats stats;
+    new_dir(dir);
+    struct store_table *table = open_with(dir, 16 * MIB);
+    struct warmer warmer = {.table = table};
+    fill(table, 0, 1000);
+    assert_int_equal(persist(table, "n"), 0);
+    fill(table, 1000, 120000);
+    skein_scope_init(&scope);
+    assert_int_equal(skein_spawn(&scope, "warmer", warm_on, &warmer, SKEIN_STACK_SMALL), 0);
+    assert_int_equal(persist(table, "m"), 0);
+    warmer.over = true;
+    skein_scope_join(&scope);
+    table->ops->disk->stats(table, &stats);
+    assert_true(stats.file_bytes > 16 * MIB);
+    assert_true(warmer.times > 1);
+    assert_int_equal(walk(table), 120000);
+    table->ops->close(table);
+}
+
 static int
 run(void *arg)
 {
@@ -463,6 +511,7 @@ run(void *arg)
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_failed_write_is_for_good),
         cmocka_unit_test(test_map_grows),
+        cmocka_unit_test(test_map_grows_while_it_is_read),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_only_what_was_persisted_is_there),
         cmocka_unit_test(test_warming),

@@ -58,6 +58,20 @@ warm_work(void *arg)
     return 0;
 }
 
+/* The map stays where it is meanwhile; when it is to grow, nothing is read. */
+static void
+read_ahead(struct lmdb_table *table, int64_t (*work)(void *arg), struct warming *warming)
+{
+    if (table->growing)
+        return;
+    skein_shield(true);
+    table->warming_count++;
+    (void)skein_work(work, warming);
+    table->warming_count--;
+    skein_wake_all(&table->warmed);
+    skein_shield(false);
+}
+
 static bool
 is_above(const struct lmdb_level *level, struct bytes key)
 {
@@ -87,9 +101,7 @@ lmdb_warm(struct store_table *base, const struct bytes *keys, size_t key_count)
         if (!is_above(table->active, keys[i]) && !is_above(table->frozen, keys[i]))
             warming.keys[warming.key_count++] = keys[i];
     if (warming.key_count > 0) {
-        skein_shield(true);
-        (void)skein_work(warm_work, &warming);
-        skein_shield(false);
+        read_ahead(table, warm_work, &warming);
         uint64_t now_ns = skein_now_ns();
         table->counts.warm_total += warming.key_count;
         if (now_ns - begun_ns > HELPER_NS + HELPER_EACH_NS * warming.key_count)
@@ -128,9 +140,7 @@ lmdb_warm_from(struct store_table *base, struct bytes key, uint64_t count)
                               .root = table->view->root,
                               .keys = &key,
                               .bytes_max = count};
-    skein_shield(true);
-    (void)skein_work(warm_from_work, &warming);
-    skein_shield(false);
+    read_ahead(table, warm_from_work, &warming);
     uint64_t now_ns = skein_now_ns();
     if (now_ns - begun_ns > HELPER_NS + count)
         table->slow_until_ns = now_ns + LMDB_SLOW_FOR_NS;
