@@ -154,6 +154,8 @@ take_file(struct replica *replica, struct raft_snapshot *out_snapshot)
     int rc = save(replica, &sink);
     if (rc == 0)
         replica->checkpoint_file_bytes = sink.written_bytes;
+    else
+        replica->checkpoint_wanted |= sink.is_wanted; /* still */
     return rc;
 }
 
