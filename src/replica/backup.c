@@ -14,23 +14,24 @@
 
 #define PIECE_BYTES ((size_t)256 << 10)
 
+/* Counted before it is opened: a file that is open is removed by its name alone. */
 static int
 open_newest(struct replica *replica, struct replica_backup_file *out_file)
 {
     char path[4096];
-    struct skein_stat stat;
-    checkpoint_path(replica->dir, replica->file_index, path, sizeof path);
-    int handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
-    if (handle < 0)
-        return handle;
-    int rc = skein_file_stat(path, &stat);
-    if (rc < 0) {
-        skein_close(handle);
-        return rc;
-    }
+    struct replica_backup_file file = {.index = replica->file_index};
+    checkpoint_path(replica->dir, file.index, path, sizeof path);
     replica->host->backups_open++;
-    *out_file = (struct replica_backup_file){handle, stat.size_bytes, replica->file_index};
-    return 0;
+    file.handle = skein_file_open(path, SKEIN_FILE_RDONLY, 0);
+    int rc = file.handle < 0 ? file.handle : skein_file_size(file.handle, &file.bytes);
+    if (rc == 0) {
+        *out_file = file;
+        return 0;
+    }
+    if (file.handle >= 0)
+        skein_close(file.handle);
+    replica->host->backups_open--;
+    return rc;
 }
 
 int
@@ -39,16 +40,22 @@ replica_backup(struct replica *replica, uint64_t deadline_ns, struct replica_bac
     uint64_t wanted = replica->applied_index;
     if (wanted == 0)
         return -SKEIN_ENOTFOUND;
-    while (replica->file_index < wanted) {
-        if (replica->host->ending || replica->phase == REPLICA_FAILED)
-            return -SKEIN_ECLOSED;
+    while (!replica->host->ending && replica->phase != REPLICA_FAILED) {
+        uint64_t index = replica->file_index;
+        int rc;
+        if (index >= wanted) {
+            rc = open_newest(replica, out_file);
+            if (rc != -ENOENT || index == replica->file_index)
+                return rc;
+            continue; /* a newer one took its place while it was being opened */
+        }
         replica->checkpoint_wanted = true;
         checkpoint_signal(replica);
-        int rc = skein_wait(&replica->progress_wake, deadline_ns);
+        rc = skein_wait(&replica->progress_wake, deadline_ns);
         if (rc < 0)
             return rc;
     }
-    return open_newest(replica, out_file);
+    return -SKEIN_ECLOSED;
 }
 
 void

@@ -107,7 +107,10 @@ send_chunk(struct snapshot_send *send, int handle, uint8_t *buffer)
     int rc = snapshot_throttle(send->replica->host, count);
     if (rc < 0)
         return rc;
-    send->heard_ns += skein_now_ns() - begun_ns; /* a slow rate is no silence */
+    uint64_t now_ns = skein_now_ns();
+    send->heard_ns += now_ns - begun_ns; /* a slow rate is no silence */
+    if (send->heard_ns > now_ns)
+        send->heard_ns = now_ns; /* it was heard meanwhile */
     if (at != send->sent || send->state != ENVELOPE_ACK_MORE)
         return (ssize_t)count; /* it has been told where to go on meanwhile */
     if (!put_chunk(send, buffer, count))
