@@ -31,7 +31,8 @@
 #define ORACLE_TERMS 4
 
 struct seen {
-    uint64_t term;
+    uint64_t term;        /* of the entry */
+    uint64_t within_term; /* it was committed in this term or in an earlier one */
     uint32_t checksum;
     uint32_t node; /* who was seen with it; 0: nobody */
     bool has_checksum;

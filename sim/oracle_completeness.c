@@ -3,7 +3,9 @@
 
 /*
  * Raft section 5.4: whoever begins to lead has every entry that was committed in an earlier term.
- * What was applied was committed; from its end back to where the leader's log begins.
+ * What was applied was committed, in the term of whoever had applied it or before; not the entry's
+ * own term: one of term 20 may be committed in term 22, and who was elected for 21 meanwhile leads
+ * without it. From the end of what was applied back to where the leader's log begins.
  */
 void
 oracle_completeness(const struct oracle_view *view)
@@ -14,7 +16,7 @@ oracle_completeness(const struct oracle_view *view)
         return;
     for (uint64_t index = known->applied_count; index-- > view->status.first_index;) {
         const struct seen *seen = &known->applied[index];
-        if (seen->node == 0 || seen->term >= view->status.hard_state.term)
+        if (seen->node == 0 || seen->within_term >= view->status.hard_state.term)
             continue;
         uint64_t term = raft_entry_term(view->replica->raft, index);
         if (index > view->status.last_index || (term != 0 && term != seen->term)) {

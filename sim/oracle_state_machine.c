@@ -31,6 +31,10 @@ oracle_state_machine(const struct oracle_view *view)
                              "index %" PRIu64 " was applied with term %" PRIu64
                              " by node %u and with term %" PRIu64 " by node %u",
                              *checked + 1, seen->term, seen->node, term, view->number);
+        /* The least term of those that knew it: an older one may yet begin to lead without it. */
+        uint64_t within_term = view->status.hard_state.term;
+        if (seen->node == 0 || within_term < seen->within_term)
+            seen->within_term = within_term;
         seen->term = term;
         seen->node = view->number;
     }
