@@ -39,7 +39,9 @@ static const struct flags_row rows[] = {
     {"connect", "ADDR:PORT", "127.0.0.1:7201",
      "Where the node serves its metrics: its --metrics. The default is the first node of skein "
      "dev.",
-     flags_parse_address, FLAGS_FIELD(struct metrics_options, addr)},
+     flags_parse_address, FLAGS_FIELD(struct metrics_options, addr),
+     /* Elsewhere SKEIN_CONNECT is where clients connect, and a list. */
+     .env = "metrics"},
     {"format", "NAME", "prometheus", "prometheus, openmetrics, json, csv or influx.", parse_format,
      FLAGS_FIELD(struct metrics_options, format)},
     {"timeout-ms", "MS", "5000", "How long to wait for the answer.", flags_parse_number,

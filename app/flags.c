@@ -23,8 +23,9 @@ find(const struct flags_command *command, const char *name, size_t name_bytes)
 }
 
 const char *
-flags_env_name(const char *name, char out[64])
+flags_env_name(const struct flags_row *row, char out[64])
 {
+    const char *name = row->env ? row->env : row->name;
     size_t at = (size_t)snprintf(out, 64, "SKEIN_");
     skein_assert(strlen(name) + at < 64);
     for (; *name; name++)
@@ -59,7 +60,7 @@ fill(const struct flags_command *command, const bool *given, void *options)
     for (size_t i = 0; i < command->row_count; i++) {
         const struct flags_row *row = &command->rows[i];
         char env_name[64], source[80];
-        const char *text = getenv(flags_env_name(row->name, env_name));
+        const char *text = getenv(flags_env_name(row, env_name));
         enum flags_outcome outcome = FLAGS_RUN;
         if (given[i])
             continue;
@@ -173,7 +174,7 @@ flags_print_help(const struct flags_command *command)
         const struct flags_row *row = &command->rows[i];
         char env_name[64];
         printf("  --%s%s%s   [%s%s%s%s]\n", row->name, row->value ? " " : "",
-               row->value ? row->value : "", flags_env_name(row->name, env_name),
+               row->value ? row->value : "", flags_env_name(row, env_name),
                row->required ? ", required" : "", row->fallback ? ", default " : "",
                row->fallback ? row->fallback : "");
         print_wrapped(row->help);

@@ -44,6 +44,8 @@ struct flags_row {
     uint64_t min, max;   /* of a number, in the row's own unit */
     uint64_t scale;      /* a number is stored times this (1000000 for ms to ns); 0 is 1 */
     bool required;       /* refused when neither given nor defaulted */
+    const char *env;     /* the name whose variable it is, when that is not its own: another command
+                            means something else by it; NULL: its own */
 };
 
 /* Where a row's value goes: its offset and size. */
@@ -84,8 +86,8 @@ int flags_exit(enum flags_outcome outcome);
 /* flags_print_help - what --help prints, to standard output. */
 void flags_print_help(const struct flags_command *command);
 
-/* flags_env_name - "tick-ms" -> "SKEIN_TICK_MS". Returns @out. */
-const char *flags_env_name(const char *name, char out[64]);
+/* flags_env_name - "tick-ms" -> "SKEIN_TICK_MS": the row's variable. Returns @out. */
+const char *flags_env_name(const struct flags_row *row, char out[64]);
 
 /* Parsers. Numbers are plain decimal; bytes may end in K, M or G (1024). */
 flags_parse_fn flags_parse_number;

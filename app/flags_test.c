@@ -199,7 +199,7 @@ every_row_of_serve_is_read(void **state)
         serve_defaults(&plain);
         serve_defaults(&by_env);
         assert_int_equal(parse(&serve_command, SERVE_LEAST, &plain, NULL), FLAGS_RUN);
-        setenv(flags_env_name(row->name, env_name), another_value(row), 1);
+        setenv(flags_env_name(row, env_name), another_value(row), 1);
         for (size_t k = 0; k < BASE_COUNT_OF(least); k++)
             if (strcmp(least[k][0], row->name) != 0)
                 argv[argc++] = (char *)least[k][1];

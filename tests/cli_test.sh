@@ -157,6 +157,9 @@ for format in prometheus openmetrics json csv influx; do
 done
 "$skein" metrics --connect "$metrics" | matches -E '^skein_kv_commands_total\{command="set"\} 2$' ||
     fault "metrics: not two commands"
+# SKEIN_CONNECT is where clients go; the scrape has a variable of its own, the node's.
+SKEIN_CONNECT=127.0.0.1:1,127.0.0.1:2 SKEIN_METRICS=$metrics "$skein" metrics >"$dir/out" 2>"$dir/err" ||
+    fault "metrics by the environment: $(cat "$dir/err")"
 refused 1 "skein serve --metrics" metrics --connect "127.0.0.1:$peer_port"
 refused 64 "one of prometheus" metrics --format xml
 # a disk that is measured, and kept to it
