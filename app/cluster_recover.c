@@ -137,7 +137,6 @@ cluster_recover(const struct cluster *cluster)
                                            .machine_ops =
                                                on_disk ? &kv_machine_disk_ops : &kv_machine_ops,
                                            .machine_config = &machine,
-                                           .machine_dir = KV_TABLE_DIR,
                                            .confirmed = cluster->options.accept_loss};
     struct rescue_report report;
     int rc = rescue_run(&options, &report, why);

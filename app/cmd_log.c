@@ -34,7 +34,7 @@ static const struct flags_command log_command = {
         "a stopped node, what a running one is writing may be shown as torn.\n"
         "\n"
         "Exit status: 0 whole, or with a torn end that was never acknowledged; 1 it cannot be "
-        "read; 2 damaged, and the peers can repair it; 3 damaged, and the node will refuse it.",
+        "read; 2 damaged, and the peers can repair it; 3 damaged beyond that: the node sets it aside and joins anew, or refuses it.",
     .rows = rows,
     .row_count = BASE_COUNT_OF(rows),
     .argument_min = 2,
@@ -45,7 +45,7 @@ static const char *const verdicts[] = {
     [WAL_INSPECT_WHOLE] = "whole",
     [WAL_INSPECT_TORN] = "torn at the end, which was never acknowledged",
     [WAL_INSPECT_REPAIRABLE] = "damaged; its peers can repair it",
-    [WAL_INSPECT_DAMAGED] = "damaged; the node will refuse it",
+    [WAL_INSPECT_DAMAGED] = "damaged; cannot be repaired in its place",
 };
 static const char *const verdict_names[] = {"whole", "torn", "repairable", "damaged"};
 static const int verdict_exits[] = {0, 0, 2, 3};

@@ -350,12 +350,12 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            result.reads[REPLICA_FOLLOWER], result.reads[REPLICA_STALE], result.once_ops,
            result.once_attempts);
     printf("  %" PRIu64 " crashes, %" PRIu64 " exits, %" PRIu64 " elections, %" PRIu64
-           " disks joined, %" PRIu64 " logs repaired, %" PRIu64 " changes of members, %" PRIu64
-           " blocks lost, %" PRIu64 " MiB at most on a node; %" PRIu64
-           " ms at most without a write\n",
+           " disks joined, %" PRIu64 " logs repaired, %" PRIu64 " set aside, %" PRIu64
+           " changes of members, %" PRIu64 " blocks lost, %" PRIu64
+           " MiB at most on a node; %" PRIu64 " ms at most without a write\n",
            result.crashes, result.exits, result.elections, result.joins, result.repairs,
-           result.member_changes, result.lost_blocks, result.memory_bytes_max >> 20,
-           (uint64_t)(result.write_gap_ns_max / SIM_MS));
+           result.set_aside, result.member_changes, result.lost_blocks,
+           result.memory_bytes_max >> 20, (uint64_t)(result.write_gap_ns_max / SIM_MS));
     if (result.verdict != SIM_PASSED)
         print_replay(flags, run, flags->seed);
     return (int)result.verdict;

@@ -129,12 +129,13 @@ struct sim_cluster {
 
     struct sim_members *members; /* NULL: they stay */
     uint64_t member_changes;
-    uint64_t slept; /* groups that were seen asleep, at each look */
+    uint64_t slept;                        /* groups that were seen asleep, at each look */
     uint64_t written_ns, write_gap_ns_max; /* oracle_progress.c; 0: nothing written yet */
     struct sim_oracle *oracle;
     enum sim_verdict verdict; /* the first that was found */
     char reason[768];
-    uint64_t checkpoints_taken, snapshots_installed, elections, forged_dropped, joins, repairs;
+    uint64_t checkpoints_taken, snapshots_installed, elections, forged_dropped, joins, repairs,
+        set_aside;
 };
 
 /* sim_violation - note the first one, and end the run. */

@@ -125,6 +125,19 @@ die(struct sim_node *node, int code)
     return skein_sleep(SKEIN_NEVER);
 }
 
+/* Its damaged disk was given up (replica/aside.h): another one waits to be let in. */
+static void
+note_set_aside(struct sim_node *node)
+{
+    const struct identity *identity = &sim_node_group(node, 0)->host->identity;
+    if (!node->damaged || !identity->rejoined || identity->state != GENESIS_UNBORN)
+        return;
+    node->damaged = false;
+    node->replaced = true;
+    node->cluster->set_aside++;
+    sim_trace_text(&node->cluster->world.trace, node->host->number, "aside", "%s", "a new disk");
+}
+
 static int
 node_main(void *arg)
 {
@@ -141,6 +154,7 @@ node_main(void *arg)
     if (rc < 0)
         return die(node, rc);
     node->kv = kv;
+    note_set_aside(node);
     struct waiter waiter = {.node = node};
     struct skein_scope scope;
     skein_scope_init(&scope);

@@ -272,6 +272,7 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
     result->group_count = cluster->plan.group_count;
     result->slept = cluster->slept;
     result->repairs = cluster->repairs;
+    result->set_aside = cluster->set_aside;
     result->member_changes = cluster->member_changes;
     result->write_gap_ns_max = cluster->write_gap_ns_max;
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {

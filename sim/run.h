@@ -46,8 +46,8 @@ struct sim_run_result {
     uint64_t simulated_ns, event_count, trace_hash;
     uint64_t member_changes;
     uint64_t write_gap_ns_max; /* the longest time without any write acknowledged */
-    uint64_t crashes, exits, elections, joins, repairs, checkpoints, snapshots, forged_dropped,
-        lost_blocks;
+    uint64_t crashes, exits, elections, joins, repairs, set_aside, checkpoints, snapshots,
+        forged_dropped, lost_blocks;
     uint64_t memory_bytes_max;
     uint32_t group_count;
     uint64_t slept; /* groups that were seen asleep, at each look */

@@ -134,4 +134,5 @@ const struct replica_machine_ops kv_machine_disk_ops = {
     .prepare = kv_machine_disk_prepare,
     .persist = kv_machine_persist,
     .note = kv_machine_note,
+    .directory = KV_TABLE_DIR,
 };

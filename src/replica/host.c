@@ -14,6 +14,7 @@
 #include "skein/shard.h"
 #include "disk/wal_group.h"
 #include "obs/log.h"
+#include "replica/aside.h"
 #include "replica/former.h"
 #include "replica/rescue.h"
 #include "replica/state.h"
@@ -292,7 +293,7 @@ open_directory(struct host *host, const char *name, const uint32_t *nodes, char 
         return rc;
     genesis_init(&host->genesis, name, host->options.node, host->identity.incarnation, nodes,
                  host->options.peer_count);
-    host->genesis.join_only = host->options.join;
+    host->genesis.join_only = host->options.join || host->identity.rejoined;
     if (host->identity.state == GENESIS_UNBORN)
         return 0;
     genesis_born(&host->genesis, host->identity.state, &host->identity.map);
@@ -411,6 +412,14 @@ replica_open(struct replica **out_replica, const struct replica_options *options
     }
     struct host *host = host_create(options);
     rc = open_directory(host, options->cluster_name, nodes, out_why);
+    if (rc == -SKEIN_ECORRUPT && aside_take(host, out_why) == 0) {
+        host->link = NULL; /* the next one's */
+        skein_shield(true);
+        host_free(host);
+        skein_shield(false);
+        host = host_create(options);
+        rc = open_directory(host, options->cluster_name, nodes, out_why);
+    }
     if (rc == 0) {
         rc = host->link->ops->start(host->link, &host->handler);
         host->link_started = rc == 0;

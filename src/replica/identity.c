@@ -10,13 +10,14 @@
 #include "skein/error.h"
 
 #define IDENTITY_NAME "identity"
+#define IDENTITY_REJOINED 0x80u
 #define IDENTITY_VERSION 1
 #define IDENTITY_BYTES_MAX 4096
 
 static const char magic[8] = {'S', 'K', 'E', 'I', 'N', 'I', 'D', 'N'};
 
-int
-identity_write(const char *dir, const struct identity *identity)
+static int
+write_as(const char *dir, const char *name, const struct identity *identity)
 {
     struct wire_writer out = {0};
     size_t name_bytes = strlen(identity->name);
@@ -24,7 +25,7 @@ identity_write(const char *dir, const struct identity *identity)
     wire_put_raw(&out, identity->name, name_bytes);
     wire_put_u32(&out, identity->node);
     wire_put_u64(&out, identity->incarnation);
-    wire_put_u8(&out, (uint8_t)identity->state);
+    wire_put_u8(&out, (uint8_t)(identity->state | (identity->rejoined ? IDENTITY_REJOINED : 0)));
     wire_put_u8(&out, identity->log_begun);
     if (identity->state != GENESIS_UNBORN)
         genesis_encode_map(&out, &identity->map);
@@ -35,9 +36,21 @@ identity_write(const char *dir, const struct identity *identity)
         wire_put_u32(&out, identity->group_count);
     if (identity->recovered)
         wire_put_raw(&out, identity->former, sizeof identity->former);
-    int rc = smallfile_write(dir, IDENTITY_NAME, magic, IDENTITY_VERSION, out.data, out.count);
+    int rc = smallfile_write(dir, name, magic, IDENTITY_VERSION, out.data, out.count);
     wire_writer_deinit(&out);
     return rc;
+}
+
+int
+identity_write(const char *dir, const struct identity *identity)
+{
+    return write_as(dir, IDENTITY_NAME, identity);
+}
+
+int
+identity_write_aside(const char *dir, const struct identity *identity)
+{
+    return write_as(dir, IDENTITY_NAME ".damaged", identity);
 }
 
 static int
@@ -52,6 +65,8 @@ decode(struct wire_reader *in, struct identity *out_identity)
     id.node = wire_get_u32(in);
     id.incarnation = wire_get_u64(in);
     uint8_t state = wire_get_u8(in);
+    id.rejoined = state & IDENTITY_REJOINED;
+    state &= IDENTITY_REJOINED - 1;
     id.log_begun = wire_get_u8(in) != 0;
     if (in->failed || state > GENESIS_JOINING || id.node == 0 || id.node > UINT16_MAX ||
         id.incarnation == 0 || id.incarnation >> 48 != 0)

@@ -65,6 +65,9 @@ struct replica_machine_ops {
 
     /* What not every machine has; NULL else. */
 
+    /* The name in the data directory under which it keeps its state, if it does. */
+    const char *directory;
+
     /*
      * failure - 0, or why the machine cannot go on (memory is out, its table is damaged); @out_why:
      * one line with the remedy. Asked after each apply and query, and never undone: what was

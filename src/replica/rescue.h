@@ -50,7 +50,6 @@ struct rescue_options {
     const char *data_dir;
     const struct replica_machine_ops *machine_ops;
     void *machine_config;
-    const char *machine_dir; /* what else the machine has in data_dir; NULL: nothing */
     bool confirmed;
     uint32_t steps_max; /* 0: all. For tests: stop after so many renames, with -SKEIN_ECANCELED */
 };

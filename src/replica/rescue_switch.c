@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "disk/explain.h"
+#include "replica/aside.h"
 #include "skein/error.h"
 #include "skein/file.h"
 
@@ -116,14 +117,6 @@ move(struct rescue *rescue, const char *from_dir, const char *to_dir, const char
     return rc == 0 ? skein_file_rename(from, to) : rc;
 }
 
-static bool
-is_state(const struct rescue *rescue, const char *name)
-{
-    const char *machine_dir = rescue->options->machine_dir;
-    return strcmp(name, "wal") == 0 || strcmp(name, "groups") == 0 || strcmp(name, "repair") == 0 ||
-           strncmp(name, "checkpoint-", 11) == 0 || (machine_dir && strcmp(name, machine_dir) == 0);
-}
-
 static int
 sync_both(const char *a, const char *b)
 {
@@ -159,7 +152,7 @@ move_old(struct rescue *rescue)
     if (rc == 0 || rc == -EEXIST)
         rc = skein_file_list(data_dir, &names);
     for (size_t i = 0; rc == 0 && i < names.count; i++)
-        if (is_state(rescue, names.names[i]))
+        if (aside_is_state(rescue->options->machine_ops, names.names[i]))
             rc = move(rescue, data_dir, former, names.names[i]);
     skein_names_deinit(&names);
     if (rc == 0 && is_there(data_dir, "identity"))
@@ -177,11 +170,11 @@ move_new(struct rescue *rescue)
     struct skein_names names = {0};
     int rc = skein_file_list(rescue->dir, &names);
     for (size_t i = 0; rc == 0 && i < names.count; i++)
-        if (is_state(rescue, names.names[i]))
+        if (aside_is_state(rescue->options->machine_ops, names.names[i]))
             rc = move(rescue, rescue->dir, data_dir, names.names[i]);
     skein_names_deinit(&names);
     if (rc == 0)
-        rc = sync_both(rescue->dir, data_dir);
+        rc = sync_both(data_dir, rescue->dir);
     if (rc == 0 && is_there(rescue->dir, "identity"))
         rc = move(rescue, rescue->dir, data_dir, "identity");
     return rc == 0 ? sync_both(data_dir, rescue->dir) : rc;
