@@ -25,7 +25,7 @@ struct turn {
 static int
 send_pending(struct kv_conn *conn)
 {
-    return conn_buffer_send(conn, skein_deadline_in(conn->face->options.send_timeout_ns));
+    return conn_buffer_send(conn, skein_coarse_now_ns() + conn->face->options.send_timeout_ns);
 }
 
 static void
@@ -60,7 +60,7 @@ flush_batch(struct kv_conn *conn, struct turn *turn)
         return 0;
     struct turn sent = *turn;
     *turn = (struct turn){0};
-    struct bytes_buf *buf = bytes_try_new(face->batch.count);
+    struct bytes_buf *buf = conn_buffer_command(conn, face->batch.count);
     struct bytes command = {0}, reply = {0};
     if (buf) {
         memcpy(buf->data, face->batch.data, face->batch.count);
@@ -72,7 +72,7 @@ flush_batch(struct kv_conn *conn, struct turn *turn)
     int rc = buf ? -SKEIN_EBUSY : -SKEIN_ENOMEM;
     if (buf && face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
         rc = kv_conn_submit(conn, sent.write, command, &reply);
-    bytes_unref(&command);
+    conn_buffer_command_done(conn, &command);
     face->stats.batches++;
     if (rc < 0)
         answer_all(conn, &sent, rc);

@@ -81,6 +81,7 @@ struct kv_conn {
     size_t in_begin, in_end, in_capacity;
     /* Replies to be sent: one reply of the replica as it came, or several joined in `out`. */
     struct bytes reply;
+    struct bytes_buf *command; /* kept for the next one */
     struct wire_writer out;
 };
 
@@ -142,6 +143,11 @@ struct wire_writer *conn_buffer_out(struct kv_conn *conn);
 /* conn_buffer_reply - append a reply of the replica. **Ownership**: takes @reply. */
 void conn_buffer_reply(struct kv_conn *conn, struct bytes reply);
 size_t conn_buffer_pending(const struct kv_conn *conn);
+/* conn_buffer_command - a buffer of at least @bytes for commands on their way to the replica, with
+ * one reference: the one that conn_buffer_command_done kept, when it fits. NULL: no memory. */
+struct bytes_buf *conn_buffer_command(struct kv_conn *conn, size_t bytes) SKEIN_MUST_CHECK;
+/* conn_buffer_command_done - as bytes_unref; a small buffer that nobody else has is kept. */
+void conn_buffer_command_done(struct kv_conn *conn, struct bytes *command);
 /* conn_buffer_send - send what is pending. Suspends. */
 int conn_buffer_send(struct kv_conn *conn, uint64_t deadline_ns) SKEIN_MUST_CHECK;
 

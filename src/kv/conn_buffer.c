@@ -7,6 +7,8 @@
 #include "skein/error.h"
 
 #define IN_BYTES_MIN ((size_t)4 << 10)
+/* A buffer of commands is at least so big, and not kept when it is bigger. */
+#define COMMAND_BYTES ((size_t)512)
 
 int
 conn_buffer_room(struct kv_conn *conn)
@@ -78,6 +80,29 @@ conn_buffer_deinit(struct kv_conn *conn)
     drop_pending(conn);
     wire_writer_deinit(&conn->out);
     drop_in(conn);
+    mem_free(conn->command);
+}
+
+struct bytes_buf *
+conn_buffer_command(struct kv_conn *conn, size_t bytes)
+{
+    struct bytes_buf *kept = conn->command;
+    if (!kept || bytes > COMMAND_BYTES)
+        return bytes_try_new(bytes > COMMAND_BYTES ? bytes : COMMAND_BYTES);
+    conn->command = NULL;
+    return kept;
+}
+
+void
+conn_buffer_command_done(struct kv_conn *conn, struct bytes *command)
+{
+    struct bytes_buf *buf = command->buf;
+    if (conn->command || !buf || buf->refs > 1 || buf->capacity_bytes > COMMAND_BYTES) {
+        bytes_unref(command);
+        return;
+    }
+    conn->command = buf;
+    *command = (struct bytes){0};
 }
 
 struct wire_writer *

@@ -79,31 +79,30 @@ run_command(struct machine *machine, struct kv_exec *exec, uint32_t argc, bool m
     }
 }
 
-static void
+/* The commands that can be read; -SKEIN_EPROTO: there was one that cannot. */
+static int
 run_batch(struct machine *machine, struct bytes batch, struct wire_writer *reply, bool may_write)
 {
     struct kv_batch_reader reader;
     uint32_t argc;
     int rc = kv_batch_open(&reader, batch);
-    skein_assert(rc == 0);
+    if (rc < 0)
+        return rc;
     size_t start = reply ? reply->count : 0;
     struct kv_exec exec = {.keys = &machine->keys,
                            .limits = &reader.limits,
                            .out = reply,
                            .out_bytes_max = start + reader.limits.reply_bytes_max};
-    while (rc == 0) {
-        rc = kv_batch_next(&reader, &machine->argv, &machine->argv_capacity, &argc);
-        if (rc)
-            break;
+    while ((rc = kv_batch_next(&reader, &machine->argv, &machine->argv_capacity, &argc)) == 0) {
         run_command(machine, &exec, argc, may_write);
         machine->commands_total += may_write;
     }
-    skein_assert(rc == -SKEIN_ENOTFOUND);
     if (machine->argv_capacity > ARGV_KEPT_MAX) {
         mem_free(machine->argv);
         machine->argv = NULL;
         machine->argv_capacity = 0;
     }
+    return rc == -SKEIN_ENOTFOUND ? 0 : rc;
 }
 
 static void
@@ -113,26 +112,29 @@ reply_unreadable(struct wire_writer *reply)
         kv_reply_error(reply, "ERR the batch cannot be read");
 }
 
+/* All of it or nothing: it is read to its end before any of it is carried out. */
 void
 kv_machine_apply(void *opaque, const struct replica_command *command, struct wire_writer *reply)
 {
     struct machine *machine = kv_machine_of(opaque);
     kv_keyspace_advance(&machine->keys, command->time_ms);
     kv_keyspace_expire(&machine->keys, EXPIRE_COUNT_MAX);
-    if (check_batch(machine, command->data))
+    if (check_batch(machine, command->data) < 0 ||
+        run_batch(machine, command->data, reply, true) < 0)
         reply_unreadable(reply);
-    else
-        run_batch(machine, command->data, reply, true);
 }
 
+/* A query changes nothing: what cannot be read is found on the way. */
 void
 kv_machine_query(void *opaque, const struct replica_command *command, struct wire_writer *reply)
 {
     struct machine *machine = kv_machine_of(opaque);
-    if (check_batch(machine, command->data))
-        reply_unreadable(reply);
-    else
-        run_batch(machine, command->data, reply, false);
+    size_t start = reply ? reply->count : 0;
+    if (run_batch(machine, command->data, reply, false) == 0)
+        return;
+    if (reply)
+        reply->count = start;
+    reply_unreadable(reply);
 }
 
 static int

@@ -378,6 +378,7 @@ host_free(struct host *host)
     for (uint32_t i = 0; i < host->peer_count; i++)
         host_peer_deinit(&host->peers[i]);
     wire_writer_deinit(&host->reply);
+    mem_free(host->ahead.list);
     mem_free(host->groups);
     mem_free(host->wal_dir);
     mem_free(host->data_dir);

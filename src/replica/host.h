@@ -61,6 +61,12 @@ struct peer {
     struct session sessions[REPLICA_SESSIONS]; /* as a leader */
 };
 
+/* What a machine is to prepare for. */
+struct replica_ahead {
+    struct bytes *list;
+    size_t count, capacity;
+};
+
 struct host {
     uint64_t magic;
     struct replica_options options;
@@ -111,7 +117,8 @@ struct host {
     struct inbox_message *inbox, *inbox_spare;
     size_t inbox_count, inbox_capacity, inbox_spare_capacity;
     uint64_t inbox_bytes;
-    struct wire_writer reply; /* scratch */
+    struct wire_writer reply;   /* scratch */
+    struct replica_ahead ahead; /* scratch */
 
     /* requests of all groups */
     struct skein_list forwards[REPLICA_FORWARD_BUCKETS]; /* by attempt */

@@ -143,34 +143,30 @@ persist_machine_failed(struct replica *replica)
 
 /* ---- prepare ---- */
 
-struct commands {
-    struct bytes *list;
-    size_t count, capacity;
-};
-
 static void
-commands_add(struct commands *commands, struct bytes command)
+ahead_add(struct replica_ahead *ahead, struct bytes command)
 {
-    mem_grow(&commands->list, &commands->capacity, commands->count, sizeof(commands->list[0]));
-    commands->list[commands->count++] = bytes_ref(command);
+    mem_grow(&ahead->list, &ahead->capacity, ahead->count, sizeof(ahead->list[0]));
+    ahead->list[ahead->count++] = bytes_ref(command);
 }
 
-/* Prepares and frees. */
+/* The references are needed: whoever asked may give up while the machine reads. */
 static void
-prepare(struct replica *replica, struct commands *commands)
+prepare(struct replica *replica)
 {
     const struct replica_machine_ops *ops = replica->host->options.machine_ops;
-    if (commands->count > 0 && ops->prepare(replica->machine, commands->list, commands->count)) {
+    struct replica_ahead *ahead = &replica->host->ahead;
+    if (ahead->count > 0 && ops->prepare(replica->machine, ahead->list, ahead->count)) {
         replica->persist_wanted = true;
         checkpoint_signal(replica);
     }
-    for (size_t i = 0; i < commands->count; i++)
-        bytes_unref(&commands->list[i]);
-    mem_free(commands->list);
+    for (size_t i = 0; i < ahead->count; i++)
+        bytes_unref(&ahead->list[i]);
+    ahead->count = 0;
 }
 
 static void
-add_entry(struct commands *commands, const struct raft_entry *entry)
+add_entry(struct replica_ahead *ahead, const struct raft_entry *entry)
 {
     struct entry_reader reader;
     if (entry->type != RAFT_ENTRY_NORMAL || entry->data.count == 0 ||
@@ -184,24 +180,22 @@ add_entry(struct commands *commands, const struct raft_entry *entry)
         size_t head = in_session ? SESSIONS_HEAD_BYTES : 0;
         command.data += head;
         command.count -= head;
-        commands_add(commands, command);
+        ahead_add(ahead, command);
     }
 }
 
 void
 persist_prepare_entry(struct replica *replica, const struct raft_entry *entry)
 {
-    struct commands commands = {0};
     if (!replica->host->options.machine_ops->prepare)
         return;
-    add_entry(&commands, entry);
-    prepare(replica, &commands);
+    add_entry(&replica->host->ahead, entry);
+    prepare(replica);
 }
 
 void
 persist_prepare_reads(struct replica *replica)
 {
-    struct commands commands = {0};
     if (!replica->host->options.machine_ops->prepare)
         return;
     list_for_each (link, &replica->reads) {
@@ -209,7 +203,7 @@ persist_prepare_reads(struct replica *replica)
         if (batch->index == 0 || batch->index > replica->applied_index)
             continue;
         list_for_each (one, &batch->requests)
-            commands_add(&commands, LIST_ENTRY(one, struct request, link)->command);
+            ahead_add(&replica->host->ahead, LIST_ENTRY(one, struct request, link)->command);
     }
-    prepare(replica, &commands);
+    prepare(replica);
 }
