@@ -70,16 +70,41 @@ run_once() {
 }
 
 # What earlier runs left to do (checkpoints, memory to be given back) is not the next one's cost: wait
-# until all systems together are below a twentieth of a core for a quarter of a second, 5 s at most.
+# until system @1 is below a twentieth of a core for a quarter of a second, 5 s at most.
 settle() {
-    local i before after system
+    local i before after
     for ((i = 0; i < 20; i++)); do
-        before=0 after=0
-        for system in $systems; do before=$((before + $(cpu_us "$system"))); done
+        before=$(cpu_us "$1")
         sleep 0.25
-        for system in $systems; do after=$((after + $(cpu_us "$system"))); done
+        after=$(cpu_us "$1")
         [ $((after - before)) -gt 12500 ] || return 0
     done
+}
+
+# Signal @1 for all processes of the systems @2...
+signal_systems() {
+    local signal=$1 system pid
+    shift
+    for system in "$@"; do
+        for pid in ${pids[$system]}; do
+            kill "-$signal" "$pid" || die "a process of $system ended"
+        done
+    done
+}
+
+# System @1 goes on, the others stand still: what they do when idle (heartbeats, timers, a
+# collector's threads) would break into its sleeps, and each wake-up costs it CPU.
+alone() {
+    local system
+    for system in $systems; do
+        if [ "$system" = "$1" ]; then
+            signal_systems CONT "$system"
+        else
+            signal_systems STOP "$system"
+        fi
+    done
+    sleep 1 # what had timed out meanwhile is dialled again
+    wait_until "$1" has_leader "$1"
 }
 
 # Prints a line "sample system operation shape repeat rate cpu_us p50_us". The count is what the last
@@ -87,13 +112,14 @@ settle() {
 measure() {
     local system=$1 operation=$2 shape=$3 repeat=$4 known=$1.$2.$3 before after count
     local width=$((${shape%x*} * ${shape#*x}))
+    alone "$system"
     if [ -z "${rate_known[$known]:-}" ]; then
         run_once "$system" "$operation" "$shape" $((width * 10 + 500 - 500 % width))
         rate_known[$known]=${result%% *}
     fi
     count=$(awk -v rate="${rate_known[$known]}" -v seconds="$seconds" -v width="$width" \
         'BEGIN { n = int(rate * seconds / width); print (n < 1 ? 1 : n) * width }')
-    settle
+    settle "$system"
     before=$(cpu_us "$system")
     run_once "$system" "$operation" "$shape" "$count"
     after=$(cpu_us "$system")
