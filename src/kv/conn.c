@@ -108,6 +108,30 @@ add_to_batch(struct kv_conn *conn, struct turn *turn, enum kv_command_kind kind)
     return 0;
 }
 
+/* Not part of a batch. Suspends. */
+static int
+carry_out(struct kv_conn *conn, const struct kv_command *command, bool arity_ok)
+{
+    const struct kv_arg *argv = conn->parser.argv;
+    uint32_t argc = conn->parser.argc;
+    if (kv_conn_multi_queue(conn, command, arity_ok, argv, argc))
+        return 0;
+    struct kv_local local = {.face = conn->face, .conn = conn, .out = conn_buffer_out(conn)};
+    if (!command)
+        kv_reply_unknown_command(local.out, argv, argc);
+    else if (!arity_ok)
+        kv_reply_wrong_arity(local.out, command);
+    else if (kv_conn_is_exec(conn, command))
+        kv_conn_exec(conn);
+    else if (kv_conn_is_snapshot(argv, argc))
+        return kv_conn_send_snapshot(conn);
+    else if (kv_conn_is_session(argv, argc))
+        kv_conn_session(conn, argv, argc);
+    else
+        command->local(&local, argv, argc);
+    return 0;
+}
+
 static int
 handle_command(struct kv_conn *conn, struct turn *turn)
 {
@@ -121,28 +145,12 @@ handle_command(struct kv_conn *conn, struct turn *turn)
     if (arity_ok && command->kind != KV_LOCAL && !conn->multi.open)
         return add_to_batch(conn, turn, command->kind);
     int rc = flush_batch(conn, turn);
+    if (rc == 0)
+        rc = carry_out(conn, command, arity_ok);
     if (rc < 0)
         return rc;
-    if (kv_conn_multi_queue(conn, command, arity_ok, parser->argv, parser->argc))
-        return 0;
-    if (arity_ok && kv_conn_is_exec(conn, command)) {
-        kv_conn_exec(conn);
-        return conn_buffer_pending(conn) > SEND_BYTES_SOON ? send_pending(conn) : 0;
-    }
-    if (arity_ok && kv_conn_is_snapshot(parser->argv, parser->argc))
-        return kv_conn_send_snapshot(conn);
-    if (arity_ok && kv_conn_is_session(parser->argv, parser->argc)) {
-        kv_conn_session(conn, parser->argv, parser->argc);
-        return 0;
-    }
-    struct kv_local local = {.face = conn->face, .conn = conn, .out = conn_buffer_out(conn)};
-    if (!command)
-        kv_reply_unknown_command(local.out, parser->argv, parser->argc);
-    else if (!arity_ok)
-        kv_reply_wrong_arity(local.out, command);
-    else
-        command->local(&local, parser->argv, parser->argc);
-    return local.out->count > SEND_BYTES_SOON ? send_pending(conn) : 0;
+    /* Replies are longer than commands may be: they do not gather. */
+    return conn_buffer_pending(conn) > SEND_BYTES_SOON ? send_pending(conn) : 0;
 }
 
 /* Everything that has been received: commands, then what is wrong with the stream, if anything. */

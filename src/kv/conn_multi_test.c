@@ -168,12 +168,68 @@ count(void **state)
     assert_int_equal(fake_run(count_body, NULL), 0);
 }
 
+#define FLOOD 300000u
+
+struct flood {
+    struct fake *fake;
+    int handle;
+};
+
+/* A value that makes the connection's buffer large, then what is shorter than its reply. */
+static void
+send_flood(void *arg)
+{
+    struct flood *flood = arg;
+    const size_t value_bytes = (size_t)2 << 20;
+    struct wire_writer request = {0};
+    char head[64];
+    int count =
+        snprintf(head, sizeof head, "multi\r\n*3\r\n$3\r\nset\r\n$1\r\nk\r\n$%zu\r\n", value_bytes);
+    wire_put_raw(&request, head, (size_t)count);
+    memset(wire_put_space(&request, value_bytes), 'v', value_bytes);
+    wire_put_raw(&request, "\r\n", 2);
+    for (uint32_t i = 0; i < FLOOD; i++)
+        wire_put_raw(&request, "x\n", 2);
+    CHECK(&flood->fake->check,
+          skein_socket_send(flood->handle, request.data, request.count, fake_soon()) == 0);
+    wire_writer_deinit(&request);
+}
+
+/* Replies go before they gather, those of a transaction and of commands in it, too. */
+static void
+flood_body(struct fake *fake)
+{
+    struct skein_scope scope;
+    struct flood flood = {fake, fake_connect(fake)};
+    uint8_t buffer[4096];
+    uint32_t lines = 0;
+    skein_scope_init(&scope);
+    CHECK(&fake->check, skein_spawn(&scope, "flood", send_flood, &flood, SKEIN_STACK_SMALL) == 0);
+    while (lines < FLOOD + 2) {
+        ssize_t n = skein_socket_recv(flood.handle, buffer, sizeof buffer, fake_soon());
+        if (!CHECK(&fake->check, n > 0))
+            break;
+        for (ssize_t i = 0; i < n; i++)
+            lines += buffer[i] == '\n';
+    }
+    skein_scope_join(&scope);
+    struct kv_conn *conn = LIST_ENTRY(fake->face->conns.next, struct kv_conn, link);
+    CHECK(&fake->check, conn->out.capacity <= (size_t)1 << 20);
+    skein_close(flood.handle);
+}
+
+static void
+flood(void **state)
+{
+    assert_int_equal(fake_run(flood_body, NULL), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(misuse), cmocka_unit_test(batches), cmocka_unit_test(errors),
-        cmocka_unit_test(limit),  cmocka_unit_test(count),
+        cmocka_unit_test(limit),  cmocka_unit_test(count),   cmocka_unit_test(flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
