@@ -245,15 +245,17 @@ void raft_become_pre_candidate(struct raft *raft);
 void raft_become_candidate(struct raft *raft);
 void raft_become_leader(struct raft *raft);
 
-/* campaign.c */
-/* May this node stand for election at all? */
-/* ---- repair.c ---- */
+/* repair.c */
 /* raft_repair_refuses - a vote for a log with this end would break what the lost part promised. */
 bool raft_repair_refuses(const struct raft *raft, uint64_t candidate_term,
                          uint64_t candidate_index);
 /* raft_repair_ask - tell @leader, who believes in more, up to where the logs are the same. */
 void raft_repair_ask(struct raft *raft, uint64_t leader);
+/* raft_repair_on_asked - @p's node said so: it is sent what it lost. @m: its refusal. */
 void raft_repair_on_asked(struct raft *raft, struct raft_progress *p, const struct raft_message *m);
+
+/* campaign.c */
+/* raft_promotable - may this node stand for election at all? */
 bool raft_promotable(const struct raft *raft);
 /* raft_start_campaign - pre-vote first when it is on and this is no transfer. */
 void raft_start_campaign(struct raft *raft, bool transfer);
