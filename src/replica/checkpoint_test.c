@@ -28,8 +28,7 @@ start_with(struct test_cluster *cluster, uint32_t count)
 {
     test_start_all(cluster);
     skein_assert(test_leader(cluster) == 1);
-    for (uint32_t id = 0; id < count; id++)
-        skein_assert(test_write(cluster, 1, id) == 0);
+    test_write_ids(cluster, 1, 0, count);
     return cluster->nodes[0].replica;
 }
 

@@ -108,16 +108,6 @@ write_some(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t 
         skein_assert(test_write(cluster, node, id) == 0);
 }
 
-static void
-expect_once(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to)
-{
-    for (uint32_t id = from; id < to; id++) {
-        uint64_t times = 0;
-        skein_assert(test_read(cluster, node, id, &times) == 0);
-        skein_assert(times == 1);
-    }
-}
-
 static bool
 is_removed(struct test_cluster *cluster, uint64_t node)
 {
@@ -223,7 +213,7 @@ silent_majority(struct test_cluster *cluster)
     test_cut(cluster, other);
     start(cluster, gone);
     write_some(cluster, gone, 5, 10);
-    expect_once(cluster, leader, 0, 10);
+    test_expect_once(cluster, leader, 0, 10);
     skein_assert(voters_of(cluster, leader) == (1u << leader | 1u << gone));
     /* The silent one itself may go. */
     test_cut(cluster, gone);
@@ -242,7 +232,7 @@ grow_and_shrink(struct test_cluster *cluster)
     write_some(cluster, 4, 200, 250);
     carry_out(cluster, REPLICA_ADD, NODES(4)); /* is done already */
     carry_out(cluster, REPLICA_ADD_LEARNER, NODES(5));
-    expect_once(cluster, 5, 0, 250);
+    test_expect_once(cluster, 5, 0, 250);
     uint32_t leader = test_leader(cluster);
     skein_assert(voters_of(cluster, leader) == (1 << 1 | 1 << 2 | 1 << 3 | 1 << 4));
     carry_out(cluster, REPLICA_PROMOTE, NODES(5));
@@ -255,7 +245,7 @@ grow_and_shrink(struct test_cluster *cluster)
         write_some(cluster, test_leader(cluster), 250 + 10 * i, 260 + 10 * i);
     }
     leader = test_leader(cluster);
-    expect_once(cluster, leader, 0, 270);
+    test_expect_once(cluster, leader, 0, 270);
     skein_assert(__builtin_popcount(voters_of(cluster, leader)) == 3);
     /* The lists that nodes were started with are old; the roster counts, also after a restart. */
     for (uint32_t node = 1; node <= 5; node++)
@@ -271,7 +261,7 @@ grow_and_shrink(struct test_cluster *cluster)
             test_wait(cluster, is_removed, node);
             removed++;
         } else {
-            expect_once(cluster, node, 0, 280);
+            test_expect_once(cluster, node, 0, 280);
         }
     skein_assert(removed == 2);
 }
@@ -291,12 +281,12 @@ whole_set_at_once(struct test_cluster *cluster)
     uint32_t leader = test_leader(cluster);
     skein_assert(leader >= 4);
     skein_assert(voters_of(cluster, leader) == (1 << 4 | 1 << 5 | 1 << 6));
-    expect_once(cluster, 5, 0, 50);
+    test_expect_once(cluster, 5, 0, 50);
     carry_out(cluster, REPLICA_DEMOTE, NODES(leader));
     skein_assert(test_leader(cluster) != leader);
     write_some(cluster, leader, 50, 60); /* a learner hands on */
     carry_out(cluster, REPLICA_PROMOTE, NODES(leader));
-    expect_once(cluster, leader, 0, 60);
+    test_expect_once(cluster, leader, 0, 60);
 }
 
 static bool
@@ -326,12 +316,12 @@ replaced_and_emptied(struct test_cluster *cluster)
     test_empty(cluster, away);
     start(cluster, away);
     carry_out(cluster, REPLICA_ADD, NODES(away));
-    expect_once(cluster, away, 0, 40);
+    test_expect_once(cluster, away, 0, 40);
     /* A member's emptied disk is taken in again by itself. */
     test_stop(cluster, 4);
     test_empty(cluster, 4);
     start(cluster, 4);
-    expect_once(cluster, 4, 0, 40);
+    test_expect_once(cluster, 4, 0, 40);
     skein_assert(__builtin_popcount(voters_of(cluster, test_leader(cluster))) == 4);
 }
 

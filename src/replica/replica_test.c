@@ -20,38 +20,18 @@
 #include "skein/error.h"
 
 static void
-write_ids(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to)
-{
-    for (uint32_t id = from; id < to; id++) {
-        int rc = test_write(cluster, node, id);
-        skein_assert(rc == 0);
-    }
-}
-
-static void
-expect_once(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to)
-{
-    for (uint32_t id = from; id < to; id++) {
-        uint64_t times = 0;
-        int rc = test_read(cluster, node, id, &times);
-        skein_assert(rc == 0);
-        skein_assert(times == 1);
-    }
-}
-
-static void
 one_node(struct test_cluster *cluster)
 {
     test_start_all(cluster);
-    write_ids(cluster, 1, 0, 50);
-    expect_once(cluster, 1, 0, 50);
+    test_write_ids(cluster, 1, 0, 50);
+    test_expect_once(cluster, 1, 0, 50);
     test_stop(cluster, 1);
     test_start_all(cluster);
-    expect_once(cluster, 1, 0, 50);
-    write_ids(cluster, 1, 50, 60);
+    test_expect_once(cluster, 1, 0, 50);
+    test_write_ids(cluster, 1, 50, 60);
     test_cut(cluster, 1);
     test_start_all(cluster);
-    expect_once(cluster, 1, 0, 60);
+    test_expect_once(cluster, 1, 0, 60);
 }
 
 static bool
@@ -65,13 +45,13 @@ one_node_checkpoint(struct test_cluster *cluster)
 {
     cluster->checkpoint_log_bytes = 20000;
     test_start_all(cluster);
-    write_ids(cluster, 1, 0, 300);
+    test_write_ids(cluster, 1, 0, 300);
     test_wait(cluster, took_checkpoint, 1);
-    write_ids(cluster, 1, 300, 310);
+    test_write_ids(cluster, 1, 300, 310);
     test_stop(cluster, 1);
     test_start_all(cluster);
     skein_assert(test_status(cluster, 1).checkpoint_index > 0);
-    expect_once(cluster, 1, 0, 310);
+    test_expect_once(cluster, 1, 0, 310);
 }
 
 static void
@@ -79,7 +59,7 @@ refuses(struct test_cluster *cluster)
 {
     char why[512] = "", path[300];
     test_start_all(cluster);
-    write_ids(cluster, 1, 0, 3);
+    test_write_ids(cluster, 1, 0, 3);
     struct test_node first = cluster->nodes[0];
     int rc = test_start(cluster, 1, why);
     skein_assert(rc == -SKEIN_EBUSY);
@@ -139,14 +119,14 @@ three_nodes(struct test_cluster *cluster)
 {
     test_start_all(cluster);
     uint32_t leader = test_leader(cluster), other = leader % 3 + 1;
-    write_ids(cluster, leader, 0, 50);
-    write_ids(cluster, other, 50, 100);
+    test_write_ids(cluster, leader, 0, 50);
+    test_write_ids(cluster, other, 50, 100);
     for (uint32_t node = 1; node <= 3; node++)
-        expect_once(cluster, node, 0, 100);
+        test_expect_once(cluster, node, 0, 100);
     test_stop_all(cluster);
     test_start_all(cluster);
-    expect_once(cluster, 2, 0, 100);
-    write_ids(cluster, 3, 100, 110);
+    test_expect_once(cluster, 2, 0, 100);
+    test_write_ids(cluster, 3, 100, 110);
 }
 
 static void
@@ -160,16 +140,16 @@ leader_goes(struct test_cluster *cluster)
     skein_scope_init(&scope);
     int rc = skein_spawn(&scope, "writer", writer_fiber, &w, SKEIN_STACK_SMALL);
     skein_assert(rc == 0);
-    write_ids(cluster, leader % 3 + 1, 0, 20);
+    test_write_ids(cluster, leader % 3 + 1, 0, 20);
     test_cut(cluster, leader);
     uint32_t next = test_leader(cluster);
     skein_assert(next != leader);
     skein_scope_join(&scope);
     check_writer(&w, next);
-    expect_once(cluster, other, 0, 20);
+    test_expect_once(cluster, other, 0, 20);
     skein_assert(w.acknowledged >= 1000);
     test_start_all(cluster);
-    expect_once(cluster, leader, 0, 20);
+    test_expect_once(cluster, leader, 0, 20);
 }
 
 #define STOP_WRITERS 8
@@ -227,7 +207,7 @@ emptied(struct test_cluster *cluster, bool by_snapshot)
     cluster->checkpoint_log_bytes = by_snapshot ? 40000 : 0;
     test_start_all(cluster);
     uint32_t leader = test_leader(cluster), lost = leader % 3 + 1;
-    write_ids(cluster, leader, 0, 400);
+    test_write_ids(cluster, leader, 0, 400);
     if (by_snapshot)
         test_wait(cluster, took_checkpoint, leader);
     test_stop(cluster, lost);
@@ -242,16 +222,16 @@ emptied(struct test_cluster *cluster, bool by_snapshot)
     test_wait(cluster, has_caught_up, lost);
     skein_assert(w.acknowledged == w.count);
     skein_assert(!by_snapshot || test_status(cluster, lost).snapshots_installed > 0);
-    expect_once(cluster, lost, 0, 400);
+    test_expect_once(cluster, lost, 0, 400);
     check_writer(&w, lost);
     /* The new disk is a full member: it makes the quorum when another node is away. */
     uint32_t third = 6 - leader - lost;
     test_stop(cluster, third);
-    write_ids(cluster, lost, 5000, 5020);
+    test_write_ids(cluster, lost, 5000, 5020);
     test_stop_all(cluster);
     test_start_all(cluster);
-    expect_once(cluster, lost, 5000, 5020);
-    expect_once(cluster, lost, 0, 400);
+    test_expect_once(cluster, lost, 5000, 5020);
+    test_expect_once(cluster, lost, 0, 400);
 }
 
 static void

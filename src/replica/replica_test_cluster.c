@@ -360,6 +360,26 @@ test_read(struct test_cluster *cluster, uint32_t node, uint32_t id, uint64_t *ou
     return submit(cluster, node, REPLICA_READ, id, out_times);
 }
 
+void
+test_write_ids(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to)
+{
+    for (uint32_t id = from; id < to; id++) {
+        int rc = test_write(cluster, node, id);
+        skein_assert(rc == 0);
+    }
+}
+
+void
+test_expect_once(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to)
+{
+    for (uint32_t id = from; id < to; id++) {
+        uint64_t times = 0;
+        int rc = test_read(cluster, node, id, &times);
+        skein_assert(rc == 0);
+        skein_assert(times == 1);
+    }
+}
+
 static uint64_t
 sink_now(void *owner)
 {

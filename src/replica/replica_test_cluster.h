@@ -81,5 +81,9 @@ int test_write_once(struct test_cluster *cluster, uint32_t node, uint64_t sessio
                     uint64_t sequence, uint32_t id, uint64_t *out_total);
 /* test_read - how often @id was applied, linearizably, by way of @node. */
 int test_read(struct test_cluster *cluster, uint32_t node, uint32_t id, uint64_t *out_times);
+/* test_write_ids, test_expect_once - the ids from @from to @to - 1, by way of @node: all are written;
+ * each was applied once. */
+void test_write_ids(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to);
+void test_expect_once(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to);
 
 #endif

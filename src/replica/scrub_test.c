@@ -60,16 +60,6 @@ has_file(struct test_cluster *cluster, uint64_t arg)
 }
 
 static void
-check_ids(struct test_cluster *cluster, uint32_t count)
-{
-    for (uint32_t id = 0; id < count; id++) {
-        uint64_t times = 0;
-        int rc = test_read(cluster, 1, id, &times);
-        skein_assert(rc == 0 && times == 1);
-    }
-}
-
-static void
 found_and_mended(struct test_cluster *cluster)
 {
     char path[4096];
@@ -77,8 +67,7 @@ found_and_mended(struct test_cluster *cluster)
     cluster->scrub_period_ns = SECOND_NS / 5;
     test_start_all(cluster);
     skein_assert(test_leader(cluster) == 1);
-    for (uint32_t id = 0; id < 300; id++)
-        skein_assert(test_write(cluster, 1, id) == 0);
+    test_write_ids(cluster, 1, 0, 300);
     test_wait(cluster, has_file, 0);
     const struct replica *replica = cluster->nodes[0].replica;
     uint64_t taken = test_status(cluster, 1).checkpoints_taken;
@@ -99,7 +88,7 @@ found_and_mended(struct test_cluster *cluster)
     skein_assert(test_start(cluster, 1, why) == 0);
     skein_assert(test_leader(cluster) == 1);
     skein_assert(test_status(cluster, 1).repairs == 0);
-    check_ids(cluster, 301);
+    test_expect_once(cluster, 1, 0, 301);
 }
 
 static void

@@ -25,26 +25,6 @@
 /* A checkpoint of the test machine: header, nine blocks, footer. */
 #define FILE_BYTES_MIN sizeof(struct test_machine)
 
-static void
-write_ids(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to)
-{
-    for (uint32_t id = from; id < to; id++) {
-        int rc = test_write(cluster, node, id);
-        skein_assert(rc == 0);
-    }
-}
-
-static void
-expect_once(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to)
-{
-    for (uint32_t id = from; id < to; id++) {
-        uint64_t times = 0;
-        int rc = test_read(cluster, node, id, &times);
-        skein_assert(rc == 0);
-        skein_assert(times == 1);
-    }
-}
-
 static bool
 took_checkpoint(struct test_cluster *cluster, uint64_t node)
 {
@@ -85,7 +65,7 @@ empty_one(struct test_cluster *cluster)
     cluster->checkpoint_log_bytes = 90000;
     test_start_all(cluster);
     uint32_t leader = test_leader(cluster), lost = leader % cluster->count + 1;
-    write_ids(cluster, leader, 0, 400);
+    test_write_ids(cluster, leader, 0, 400);
     test_wait(cluster, took_checkpoint, leader);
     test_stop(cluster, lost);
     test_empty(cluster, lost);
@@ -122,7 +102,7 @@ receiver_goes(struct test_cluster *cluster)
     skein_assert(had > 2 * (64u << 10));
     skein_assert(sent < receive->file.file_bytes + 6 * (256u << 10));
     test_wait(cluster, has_caught_up, lost);
-    expect_once(cluster, lost, 0, 400);
+    test_expect_once(cluster, lost, 0, 400);
 }
 
 /* No more than the rate leaves the node, and everybody else is served meanwhile. */
@@ -135,14 +115,14 @@ throttled(struct test_cluster *cluster)
     start(cluster, lost);
     uint32_t written = 0;
     for (; !has_installed(cluster, lost) && written < 100; written++)
-        write_ids(cluster, test_leader(cluster), 1000 + written, 1001 + written);
+        test_write_ids(cluster, test_leader(cluster), 1000 + written, 1001 + written);
     skein_assert(written > 10);
     test_wait(cluster, has_installed, lost);
     /* The first burst has 256 KiB. */
     double took_s = (double)(skein_now_ns() - begun_ns) / 1e9;
     skein_assert(took_s >= (double)(FILE_BYTES_MIN - (256u << 10)) / 150000);
     test_wait(cluster, has_caught_up, lost);
-    expect_once(cluster, lost, 1000, 1000 + written);
+    test_expect_once(cluster, lost, 1000, 1000 + written);
 }
 
 /* While the machine is loaded the node takes part: it appends, and hands on what its clients want.
@@ -161,9 +141,9 @@ loads_beside(struct test_cluster *cluster)
     skein_assert(replica->load != NULL);
     /* A majority needs its log now, and its state does not matter yet. */
     test_stop(cluster, third);
-    write_ids(cluster, leader, 2000, 2020);
-    write_ids(cluster, lost, 2020, 2040);
-    expect_once(cluster, lost, 2000, 2040);
+    test_write_ids(cluster, leader, 2000, 2020);
+    test_write_ids(cluster, lost, 2020, 2040);
+    test_expect_once(cluster, lost, 2000, 2040);
     skein_assert(replica->load != NULL);
     skein_assert(test_status(cluster, lost).snapshots_installed == 0);
     /* Nobody reads what is half there, and nobody writes it into a file. */
@@ -177,7 +157,7 @@ loads_beside(struct test_cluster *cluster)
     test_wait(cluster, has_caught_up, lost);
     skein_assert(test_status(cluster, lost).snapshots_installed == 1);
     test_wait(cluster, took_checkpoint, lost);
-    expect_once(cluster, lost, 0, 400);
+    test_expect_once(cluster, lost, 0, 400);
     start(cluster, third);
     test_wait(cluster, has_caught_up, third);
 }
@@ -194,13 +174,13 @@ load_cut_off(struct test_cluster *cluster)
         int rc = skein_sleep(skein_deadline_in(SECOND_NS / 200));
         skein_assert(rc == 0);
     }
-    write_ids(cluster, test_leader(cluster), 3000, 3010);
+    test_write_ids(cluster, test_leader(cluster), 3000, 3010);
     test_cut(cluster, lost);
     cluster->load_held = false;
     start(cluster, lost);
     test_wait(cluster, has_caught_up, lost);
     skein_assert(test_status(cluster, lost).snapshots_installed == 0);
-    expect_once(cluster, lost, 3000, 3010);
+    test_expect_once(cluster, lost, 3000, 3010);
 }
 
 static bool
@@ -243,12 +223,12 @@ behind(struct test_cluster *cluster, uint64_t catchup_log_bytes, bool once)
     start(cluster, lost);
     uint32_t written = 0;
     for (; !has_installed(cluster, lost); written++)
-        write_ids(cluster, leader, 4000 + written, 4001 + written);
+        test_write_ids(cluster, leader, 4000 + written, 4001 + written);
     test_wait(cluster, has_caught_up, lost);
     skein_assert(test_status(cluster, leader).checkpoints_taken > before + 1);
     uint64_t sent = test_status(cluster, leader).snapshots_sent;
     skein_assert(once ? sent == 1 : sent > 1);
-    expect_once(cluster, lost, 4000, 4000 + written);
+    test_expect_once(cluster, lost, 4000, 4000 + written);
 }
 
 static void
@@ -275,15 +255,15 @@ by_entries(struct test_cluster *cluster)
     cluster->checkpoint_entries = 20;
     test_start_all(cluster);
     uint32_t id = 0;
-    write_ids(cluster, 1, id, id + 1);
+    test_write_ids(cluster, 1, id, id + 1);
     while (test_status(cluster, 1).raft.applied < 19) {
         skein_assert(taken(cluster) == 0);
         id++;
-        write_ids(cluster, 1, id, id + 1);
+        test_write_ids(cluster, 1, id, id + 1);
     }
     int rc = skein_sleep(skein_deadline_in(SECOND_NS / 10));
     skein_assert(rc == 0 && taken(cluster) == 0);
-    write_ids(cluster, 1, id + 1, id + 2);
+    test_write_ids(cluster, 1, id + 1, id + 2);
     test_wait(cluster, took_checkpoint, 1);
     skein_assert(test_status(cluster, 1).checkpoint_index == 20);
 }
@@ -300,13 +280,13 @@ by_time(struct test_cluster *cluster)
     cluster->checkpoint_interval_ns = SECOND_NS / 5;
     uint64_t begun_ns = skein_now_ns();
     test_start_all(cluster);
-    write_ids(cluster, 1, 0, 1);
+    test_write_ids(cluster, 1, 0, 1);
     test_wait(cluster, took_checkpoint, 1);
     skein_assert(skein_now_ns() - begun_ns >= SECOND_NS / 5);
     /* Nothing new: none, however long. */
     int rc = skein_sleep(skein_deadline_in(SECOND_NS / 2));
     skein_assert(rc == 0 && taken(cluster) == 1);
-    write_ids(cluster, 1, 1, 2);
+    test_write_ids(cluster, 1, 1, 2);
     test_wait(cluster, took_two, 1);
 }
 
@@ -331,12 +311,12 @@ kept(struct test_cluster *cluster)
     test_start_all(cluster);
     uint32_t id = 0;
     for (; taken(cluster) <= 3 && id < 10000; id += 20)
-        write_ids(cluster, 1, id, id + 20);
+        test_write_ids(cluster, 1, id, id + 20);
     skein_assert(taken(cluster) > 3);
     test_wait(cluster, three_files, 1);
     test_stop(cluster, 1);
     test_start_all(cluster);
-    expect_once(cluster, 1, 0, id);
+    test_expect_once(cluster, 1, 0, id);
 }
 
 #define CASE(name, count)                 \
