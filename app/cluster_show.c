@@ -6,22 +6,13 @@
 #include <string.h>
 
 #include "app/cluster.h"
+#include "app/json.h"
 #include "skein/error.h"
 
 void
 cluster_print_string(const char *text)
 {
-    putchar('"');
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\')
-            printf("\\%c", byte);
-        else if (byte < 0x20)
-            printf("\\u%04x", byte);
-        else
-            putchar(byte);
-    }
-    putchar('"');
+    json_print(text, strlen(text));
 }
 
 void

@@ -191,23 +191,33 @@ refused(struct cluster *cluster, const struct kv_reply *reply, bool again)
     return finish(cluster, "refused", why ? why + 1 : text, 1);
 }
 
+/* True: the leader has begun it, and said so in @reply; else the command ends with @status. */
+static bool
+ask_to_begin(struct cluster *cluster, bool again, struct kv_reply *reply, int *status)
+{
+    int rc = ask_leader(cluster, cluster->argc, cluster->argv, reply);
+    if (rc < 0) {
+        fprintf(stderr, "skein cluster: no leader answers at --connect (%s)\n",
+                skein_error_text(rc));
+        *status = finish(cluster, "failed", skein_error_text(rc), 1);
+        return false;
+    }
+    if (reply->type == KV_REPLY_SIMPLE)
+        return true;
+    *status = refused(cluster, reply, again);
+    kv_reply_deinit(reply);
+    return false;
+}
+
 static int
 change_main(struct cluster *cluster)
 {
     for (bool again = false;; again = true) {
         struct kv_reply reply = {.type = KV_REPLY_NULL};
         char id[32] = "";
-        int rc = ask_leader(cluster, cluster->argc, cluster->argv, &reply);
-        if (rc < 0) {
-            fprintf(stderr, "skein cluster: no leader answers at --connect (%s)\n",
-                    skein_error_text(rc));
-            return finish(cluster, "failed", skein_error_text(rc), 1);
-        }
-        if (reply.type != KV_REPLY_SIMPLE) {
-            int status = refused(cluster, &reply, again);
-            kv_reply_deinit(&reply);
+        int status;
+        if (!ask_to_begin(cluster, again, &reply, &status))
             return status;
-        }
         if (reply.text.count > 8 && reply.text.count < 8 + sizeof(id))
             memcpy(id, reply.text.data + 8, reply.text.count - 8);
         kv_reply_deinit(&reply);
@@ -249,17 +259,9 @@ transfer_main(struct cluster *cluster)
     struct kv_reply reply = {.type = KV_REPLY_NULL};
     uint64_t before = leader_of(cluster);
     uint64_t wanted = cluster->argc > 2 ? strtoull(cluster->argv[2], NULL, 10) : 0;
-    int rc = ask_leader(cluster, cluster->argc, cluster->argv, &reply);
-    if (rc < 0) {
-        fprintf(stderr, "skein cluster: no leader answers at --connect (%s)\n",
-                skein_error_text(rc));
-        return finish(cluster, "failed", skein_error_text(rc), 1);
-    }
-    if (reply.type != KV_REPLY_SIMPLE) {
-        int status = refused(cluster, &reply, false);
-        kv_reply_deinit(&reply);
+    int status;
+    if (!ask_to_begin(cluster, false, &reply, &status))
         return status;
-    }
     kv_reply_deinit(&reply);
     if (!cluster->options.wait)
         return finish(cluster, "begun", "leadership is being handed over", 0);

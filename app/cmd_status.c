@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/commands.h"
+#include "app/json.h"
 #include "app/nodes.h"
 #include "app/world.h"
 #include "skein/shard.h"
@@ -40,22 +41,6 @@ static const struct flags_command status_command = {
     .row_count = BASE_COUNT_OF(rows),
 };
 
-static void
-json_string(const char *text, size_t bytes)
-{
-    putchar('"');
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        if (byte == '"' || byte == '\\')
-            printf("\\%c", byte);
-        else if (byte < 0x20)
-            printf("\\u%04x", byte);
-        else
-            putchar(byte);
-    }
-    putchar('"');
-}
-
 /* A plain whole number that every JSON reader takes: no leading zero, at most 15 digits. */
 static bool
 is_number(const struct nodes_line *line)
@@ -78,12 +63,12 @@ print_json(struct status *status, const char *addr, int rc, struct bytes text)
         printf(", \"error\": \"%s\"", skein_error_name(rc));
     while (rc == 0 && nodes_next(text, "skein", &at, &line)) {
         printf(", ");
-        json_string(line.key, line.key_bytes);
+        json_print(line.key, line.key_bytes);
         printf(": ");
         if (is_number(&line))
             printf("%.*s", (int)line.value_bytes, line.value);
         else
-            json_string(line.value, line.value_bytes);
+            json_print(line.value, line.value_bytes);
     }
     printf("}");
 }
