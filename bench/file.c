@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "skein/backend.h"
+#include "bench/disk.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
 #include "skein/shard.h"
@@ -41,13 +41,6 @@ struct bench {
     bool json;
     double ours[KIND_COUNT][REPEAT_COUNT_MAX], fio[KIND_COUNT][REPEAT_COUNT_MAX];
 };
-
-static void
-die(const char *what, int rc)
-{
-    fprintf(stderr, "bench_file: %s: %s\n", what, strerror(-rc));
-    exit(1);
-}
 
 /* ---- ours ---- */
 
@@ -123,20 +116,7 @@ static double
 measure_ours(const struct bench *bench, enum kind kind)
 {
     struct run run = {.bench = bench, .kind = kind};
-    struct skein_shard_options options = {.stacks = skein_stack_pool_open()};
-    struct skein_backend_options wanted = {.kind = SKEIN_BACKEND_IO_URING};
-    struct skein_backend_choice choice;
-    struct skein_shard *shard = NULL;
-    int rc = skein_backend_open(&options.backend, &wanted, &choice);
-    if (rc == 0)
-        rc = skein_shard_open(&shard, &options);
-    if (rc == 0)
-        rc = skein_shard_run(shard, run_main, &run);
-    if (rc < 0)
-        die("shard", rc);
-    skein_shard_close(shard);
-    skein_backend_close(options.backend);
-    skein_stack_pool_close(options.stacks);
+    run_on_shard(run_main, &run);
     return run.rate;
 }
 
@@ -148,29 +128,14 @@ static const int fio_rate_fields[] = {8, 49};
 static double
 measure_fio(const struct bench *bench, enum kind kind)
 {
-    char command[1600], line[8192];
+    char command[1600];
     snprintf(command, sizeof(command),
              "fio --name=bench --filename='%s' --size=%llu --ioengine=io_uring --direct=1 "
              "--runtime=%dms --time_based --norandommap --randrepeat=0 --minimal %s",
              bench->path, (unsigned long long)bench->file_bytes, (int)(bench->seconds * 1000),
              kind == KIND_READ ? "--rw=randread --bs=4k --iodepth=32"
                                : "--rw=write --bs=128k --iodepth=1 --fdatasync=1");
-    FILE *pipe = popen(command, "r");
-    if (!pipe)
-        die("fio", -errno);
-    char *got = fgets(line, sizeof(line), pipe);
-    int status = pclose(pipe);
-    if (!got || status != 0)
-        die("fio does not run (package fio)", -ENOENT);
-    char *at = line;
-    for (int field = 1; at && field < fio_rate_fields[kind]; field++) {
-        at = strchr(at, ';');
-        at = at ? at + 1 : NULL;
-    }
-    double rate = at ? atof(at) : 0;
-    if (rate <= 0)
-        die("fio's output cannot be understood", -EINVAL);
-    return rate;
+    return fio_rate(command, fio_rate_fields[kind]);
 }
 
 /* ---- the report ---- */

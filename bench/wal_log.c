@@ -18,10 +18,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "bench/disk.h"
 #include "bench/series.h"
 #include "disk/wal_frame.h"
-#include "skein/backend.h"
-#include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/shard.h"
 
@@ -47,13 +46,6 @@ struct run {
     struct skein_waitq q;
     int status; /* 1: under way */
 };
-
-static void
-die(const char *what, int rc)
-{
-    fprintf(stderr, "bench_wal_log: %s: %s\n", what, skein_error_name(rc));
-    exit(1);
-}
 
 /* ---- ours ---- */
 
@@ -141,20 +133,7 @@ static double
 measure_ours(struct bench *bench, uint32_t blocks)
 {
     struct run run = {.bench = bench, .blocks = blocks};
-    struct skein_shard_options options = {.stacks = skein_stack_pool_open()};
-    struct skein_backend_options wanted = {.kind = SKEIN_BACKEND_IO_URING};
-    struct skein_backend_choice choice;
-    struct skein_shard *shard = NULL;
-    int rc = skein_backend_open(&options.backend, &wanted, &choice);
-    if (rc == 0)
-        rc = skein_shard_open(&shard, &options);
-    if (rc == 0)
-        rc = skein_shard_run(shard, run_main, &run);
-    if (rc < 0)
-        die("shard", rc);
-    skein_shard_close(shard);
-    skein_backend_close(options.backend);
-    skein_stack_pool_close(options.stacks);
+    run_on_shard(run_main, &run);
     remove_dir(bench);
     return run.rate;
 }
@@ -166,25 +145,13 @@ measure_fio(const struct bench *bench, uint32_t blocks)
 {
     /* The field of fio's terse format (version 3) that holds the rate of the writes, from 1. */
     enum { RATE_FIELD = 49 };
-    char command[1024], line[8192];
+    char command[1024];
     snprintf(command, sizeof command,
              "fio --name=wal --filename='%s.fio' --size=%u --ioengine=io_uring --direct=1 "
              "--sync=dsync --rw=write --bs=%u --iodepth=1 --overwrite=1 --time_based "
              "--runtime=%dms --minimal",
              bench->dir, SEGMENT_BYTES, blocks * WAL_BLOCK_BYTES, (int)(bench->seconds * 1000));
-    FILE *pipe = popen(command, "r");
-    char *got = pipe ? fgets(line, sizeof line, pipe) : NULL;
-    if (!got || pclose(pipe) != 0)
-        die("fio does not run (package fio)", -ENOENT);
-    char *at = line;
-    for (int field = 1; at && field < RATE_FIELD; field++) {
-        at = strchr(at, ';');
-        at = at ? at + 1 : NULL;
-    }
-    double rate = at ? atof(at) : 0;
-    if (rate <= 0)
-        die("fio's output cannot be understood", -EINVAL);
-    return rate;
+    return fio_rate(command, RATE_FIELD);
 }
 
 /* ---- the report ---- */
