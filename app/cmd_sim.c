@@ -343,7 +343,8 @@ run_one(const struct sim_flags *flags, struct sim_run_options *run)
            " simulated seconds, %" PRIu64 " events, trace %016" PRIx64 "\n",
            result.checked_ops, result.failed_ops, result.unknown_ops,
            (uint64_t)(result.simulated_ns / SIM_SECOND), result.event_count, result.trace_hash);
-    printf("  %" PRIu32 " groups, asleep at %" PRIu64 " looks\n", result.group_count, result.slept);
+    printf("  %" PRIu32 " groups, asleep at %" PRIu64 " looks; %" PRIu64 " nodes upgraded\n",
+           result.group_count, result.slept, result.upgrades);
     printf("  reads: %" PRIu64 " linearizable, %" PRIu64 " lease, %" PRIu64 " follower, %" PRIu64
            " stale; %" PRIu64 " writes in sessions, sent %" PRIu64 " times\n",
            result.reads[REPLICA_LINEARIZABLE], result.reads[REPLICA_LEASE],

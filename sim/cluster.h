@@ -4,6 +4,7 @@
 
 #include "skein/fiber.h"
 #include "kv/node.h"
+#include "replica/link_frame.h"
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/link.h"
@@ -18,6 +19,7 @@
  *   node.c      one process a node, started again when it ends
  *   groups.c    the ports of the groups behind the first
  *   workload.c  RESP over simulated TCP --> the nodes; the history --> skein_linear_check
+ *   upgrade.c   nodes of the former build become nodes of this one
  *   members.c   an operator who changes the members, where that is asked for
  *   oracle.c    looks at every node, often: one leader a term, equal states at equal indices ...
  *   run.c       the phases, and the verdict
@@ -57,6 +59,7 @@ struct sim_plan {
     uint32_t group_count;   /* of each node; 1 to SIM_GROUPS_MAX */
     uint32_t quiesce_ticks; /* a group that was idle for so long sleeps; 0: none does */
     bool link_tcp;          /* the real link over simulated sockets */
+    bool upgrade;           /* it begins with nodes of the former build (upgrade.c) */
     uint64_t tick_ns;
     uint32_t election_ticks;
     uint64_t segment_bytes, checkpoint_log_bytes, keep_log_bytes, append_bytes_max;
@@ -93,6 +96,7 @@ struct sim_node {
     bool damaged;   /* a bit of its disk was flipped: it may refuse to start */
     bool late;      /* its disk is not one of the founders' (members.c) */
     bool spare;     /* no member, its disk empty: waits to be added (members.c) */
+    bool older;     /* of the former build: it speaks the oldest version of the protocol only */
     bool replaced;  /* its disk was wiped, and the cluster has not taken the new one in yet */
     uint64_t last_boot;
     uint64_t exits, crashes, refusals;
@@ -129,6 +133,9 @@ struct sim_cluster {
 
     struct sim_members *members; /* NULL: they stay */
     uint64_t member_changes;
+    struct sim_event upgrade_event;
+    struct prng upgrade_random;
+    uint64_t upgrades;
     uint64_t slept;                        /* groups that were seen asleep, at each look */
     uint64_t written_ns, write_gap_ns_max; /* oracle_progress.c; 0: nothing written yet */
     struct sim_oracle *oracle;
@@ -209,6 +216,13 @@ void sim_members_close(struct sim_cluster *cluster);
 bool sim_members_settled(const struct sim_cluster *cluster);
 /* sim_members_removed - @node ended because it was removed: it gets a new disk. */
 void sim_members_removed(struct sim_node *node);
+
+/* ---- upgrade.c ---- */
+/* sim_upgrade_open - before the nodes start. */
+void sim_upgrade_open(struct sim_cluster *cluster);
+void sim_upgrade_close(struct sim_cluster *cluster);
+/* sim_upgrade_versions - what its link speaks in the life that begins. */
+struct link_versions sim_upgrade_versions(const struct sim_node *node);
 
 /* ---- oracle*.c (sim/oracle.h) ---- */
 void sim_oracle_start(struct sim_cluster *cluster);

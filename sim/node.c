@@ -94,7 +94,8 @@ open_link(struct sim_node *node, struct replica_link **out_link)
                                              .node = node->host->number,
                                              .peers = node->peers,
                                              .peer_count = peer_count(node),
-                                             .queue_bytes_max = 16u << 20};
+                                             .queue_bytes_max = 16u << 20,
+                                             .versions = sim_upgrade_versions(node)};
     if (node->cluster->plan.link_tcp)
         return link_tcp_open(out_link, &options);
     *out_link = sim_link_open(&node->cluster->links, node->host);

@@ -14,6 +14,7 @@
  * on. */
 #define SETTLE_NS (15 * SIM_SECOND)
 #define GROUPS_SEED UINT64_C(0x67726f757073)
+#define UPGRADE_SEED UINT64_C(0x75706772616465)
 #define CONVERGE_NS (40 * SIM_SECOND)
 
 static uint64_t
@@ -67,6 +68,15 @@ change_members(struct sim_plan *plan)
     plan->weights[SIM_FAULT_MISDIRECT] = plan->weights[SIM_FAULT_ROT] = plan->always.torn = 0;
 }
 
+/* From a stream of its own. */
+static bool
+draw_upgrade(const struct sim_plan *plan)
+{
+    struct prng random;
+    prng_init(&random, plan->seed ^ UPGRADE_SEED);
+    return prng_chance(&random, 1, 2) && plan->link_tcp;
+}
+
 static void
 draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct prng *random)
 {
@@ -112,6 +122,7 @@ draw_plan(struct sim_plan *plan, const struct sim_run_options *options, struct p
     plan->latency_shape = (enum sim_net_shape)pick(random, shapes, BASE_COUNT_OF(shapes));
     plan->piece_bytes_max = pick(random, pieces, BASE_COUNT_OF(pieces));
     draw_weights(plan, random);
+    plan->upgrade = draw_upgrade(plan);
     sim_settings_apply(&options->settings, plan);
     if (options->members)
         change_members(plan);
@@ -172,6 +183,7 @@ open_cluster(struct sim_cluster *cluster, const struct sim_run_options *options)
     cluster->links.forge_per_mille = 4;
     for (uint32_t i = 1; i <= cluster->plan.node_count; i++)
         sim_node_init(cluster, i);
+    sim_upgrade_open(cluster);
     for (uint32_t i = 0; i < cluster->plan.node_count; i++) {
         struct sim_node *node = &cluster->nodes[i];
         node->spare = node->late = node->held_down = i >= cluster->plan.founder_count;
@@ -269,6 +281,7 @@ collect(struct sim_cluster *cluster, struct sim_run_result *result)
     memcpy(result->reads, cluster->level_counts, sizeof(result->reads));
     result->elections = cluster->elections;
     result->joins = cluster->joins;
+    result->upgrades = cluster->upgrades;
     result->group_count = cluster->plan.group_count;
     result->slept = cluster->slept;
     result->repairs = cluster->repairs;
@@ -321,6 +334,7 @@ sim_run(const struct sim_run_options *options, struct sim_run_result *out_result
     out_result->trace_hash = cluster.world.trace.hash;
     if (options->history)
         skein_linear_write(cluster.history, options->history);
+    sim_upgrade_close(&cluster);
     sim_members_close(&cluster);
     sim_oracle_close(&cluster);
     sim_links_deinit(&cluster.links);

@@ -49,6 +49,7 @@ struct sim_run_result {
     uint64_t crashes, exits, elections, joins, repairs, set_aside, checkpoints, snapshots,
         forged_dropped, lost_blocks;
     uint64_t memory_bytes_max;
+    uint64_t upgrades; /* nodes that were replaced by newer ones */
     uint32_t group_count;
     uint64_t slept; /* groups that were seen asleep, at each look */
 };

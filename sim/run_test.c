@@ -305,6 +305,24 @@ a_failure_is_shrunk(void **state)
 #endif
 }
 
+/* Three of the former build become three of this one while clients write. */
+static void
+a_cluster_is_upgraded(void **state)
+{
+    struct sim_run_options options = {.node_count = 3, .seconds = SECONDS};
+    struct sim_run_result result;
+    char why[SIM_SETTINGS_WHY_BYTES];
+    uint64_t upgrades = 0;
+    assert_int_equal(sim_settings_take(&options.settings, "upgrade=on", why), 0);
+    for (options.seed = 1; options.seed <= 4; options.seed++) {
+        sim_run(&options, &result);
+        assert_int_equal(result.verdict, SIM_PASSED);
+        assert_in_range(result.upgrades, 1, 3);
+        upgrades += result.upgrades;
+    }
+    assert_true(upgrades >= 8);
+}
+
 int
 main(void)
 {
@@ -316,6 +334,7 @@ main(void)
         cmocka_unit_test(groups_are_drawn_and_sleep),
         cmocka_unit_test(members_change),
         cmocka_unit_test(a_hundred_changes_of_members),
+        cmocka_unit_test(a_cluster_is_upgraded),
         cmocka_unit_test(known_bugs_are_seen),
         cmocka_unit_test(a_run_is_drawn),
         cmocka_unit_test(faults_are_named),

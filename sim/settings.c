@@ -59,6 +59,8 @@ static const struct row rows[] = {
      "of a stream that arrive at once, at most"},
     {"tcp", KIND_SWITCH, IN_PLAN(link_tcp), 0, 1, 1,
      "nodes talk over simulated connections, not whole messages"},
+    {"upgrade", KIND_SWITCH, IN_PLAN(upgrade), 0, 1, 1,
+     "nodes of the former build are replaced one by one; tcp goes with it"},
     {"tick-ms", KIND_NUMBER, IN_PLAN(tick_ns), 5, 1000, SIM_MS, "a heartbeat"},
     {"election-ticks", KIND_NUMBER, IN_PLAN(election_ticks), 3, 50, 1, "an election's timeout"},
     {"think-ms", KIND_NUMBER, IN_PLAN(think_ns_max), 1, 10000, SIM_MS,
@@ -260,6 +262,7 @@ sim_settings_apply(const struct sim_settings *settings, struct sim_plan *plan)
         else
             store(plan, &rows[item->row], item->value);
     }
+    plan->link_tcp = plan->link_tcp || plan->upgrade; /* only connections have versions */
     if (plan->latency_ns_max < plan->latency_ns_min)
         plan->latency_ns_max = plan->latency_ns_min;
 }

@@ -50,6 +50,8 @@ struct replica_link_stats {
     uint64_t sent_bytes, received_bytes;
     uint64_t dropped_queue_full, dropped_unconnected,
         refused; /* refused: handshakes and frames that broke the protocol */
+    /* Connections accepted from nodes that speak an older version of the protocol than this one. */
+    uint64_t welcomed_older;
 };
 
 struct replica_link_ops {

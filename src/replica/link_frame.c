@@ -96,16 +96,28 @@ link_frame_parser_deinit(struct link_frame_parser *parser)
     parser->header_count = 0;
 }
 
+uint16_t
+link_versions_choose(struct link_versions ours, struct link_versions theirs)
+{
+    uint16_t highest = ours.max < theirs.max ? ours.max : theirs.max;
+    uint16_t lowest = ours.min > theirs.min ? ours.min : theirs.min;
+    return highest >= lowest ? highest : 0;
+}
+
 void
 link_hello_encode(struct wire_writer *out, const struct link_hello *hello)
 {
     size_t name_bytes = strlen(hello->name);
+    skein_assert(hello->versions.min >= 1);
+    skein_assert(hello->versions.max >= hello->versions.min);
     wire_put_raw(out, magic, sizeof magic);
-    wire_put_u16(out, LINK_HELLO_VERSION);
+    wire_put_u16(out, hello->versions.max);
     wire_put_u32(out, hello->from);
     wire_put_u32(out, hello->to);
     wire_put_u8(out, (uint8_t)name_bytes);
     wire_put_raw(out, hello->name, name_bytes);
+    if (hello->versions.max >= LINK_VERSION_RANGES)
+        wire_put_u16(out, hello->versions.min);
 }
 
 int
@@ -116,16 +128,51 @@ link_hello_decode(struct bytes payload, struct link_hello *out_hello)
     const uint8_t *got = wire_get_raw(&in, sizeof magic);
     if (!got || memcmp(got, magic, sizeof magic) != 0)
         return -SKEIN_EPROTO;
-    if (wire_get_u16(&in) != LINK_HELLO_VERSION)
-        return -SKEIN_EFORMAT;
+    hello.versions.max = hello.versions.min = wire_get_u16(&in);
+    if (hello.versions.max < LINK_VERSION_MIN)
+        return in.failed ? -SKEIN_EPROTO : -SKEIN_EFORMAT;
     hello.from = wire_get_u32(&in);
     hello.to = wire_get_u32(&in);
     uint8_t name_bytes = wire_get_u8(&in);
     const uint8_t *name = wire_get_raw(&in, name_bytes);
-    if (!wire_done(&in) || name_bytes == 0 || name_bytes >= sizeof hello.name)
+    if (hello.versions.max >= LINK_VERSION_RANGES)
+        hello.versions.min = wire_get_u16(&in);
+    bool whole = hello.versions.max > LINK_VERSION_MAX ? !in.failed : wire_done(&in);
+    if (!whole || name_bytes == 0 || name_bytes >= sizeof hello.name || hello.versions.min == 0 ||
+        hello.versions.min > hello.versions.max)
         return -SKEIN_EPROTO;
     memcpy(hello.name, name, name_bytes);
     *out_hello = hello;
+    return 0;
+}
+
+size_t
+link_answer_encode(uint8_t out[LINK_ANSWER_BYTES_MAX], const struct link_answer *answer)
+{
+    out[0] = (uint8_t)answer->verdict;
+    if (answer->versions.max == 0)
+        return 1;
+    wire_store(out + 1, answer->versions.min, 2);
+    wire_store(out + 3, answer->versions.max, 2);
+    return LINK_ANSWER_BYTES_MAX;
+}
+
+int
+link_answer_decode(struct bytes payload, struct link_answer *out_answer)
+{
+    struct link_answer answer = {0};
+    struct wire_reader in = wire_reader_of(payload.data, payload.count);
+    uint8_t verdict = wire_get_u8(&in);
+    answer.verdict = verdict < LINK_VERDICT_END ? (enum link_verdict)verdict : LINK_VERDICT_END;
+    if (payload.count > 1) {
+        answer.versions.min = wire_get_u16(&in);
+        answer.versions.max = wire_get_u16(&in);
+        if (answer.versions.min == 0 || answer.versions.min > answer.versions.max)
+            return -SKEIN_EPROTO;
+    }
+    if (!wire_done(&in))
+        return -SKEIN_EPROTO;
+    *out_answer = answer;
     return 0;
 }
 

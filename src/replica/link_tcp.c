@@ -221,7 +221,14 @@ link_tcp_open(struct replica_link **out_link, const struct link_tcp_options *opt
     size_t name_bytes = strlen(options->cluster_name);
     if (!self || options->peer_count > REPLICA_NODES_MAX || name_bytes == 0 || name_bytes > 64)
         return -SKEIN_EINVALID;
+    struct link_versions versions = options->versions;
+    if (versions.max == 0)
+        versions = (struct link_versions){LINK_VERSION_MIN, LINK_VERSION_MAX};
+    if (versions.min < LINK_VERSION_MIN || versions.min > versions.max ||
+        versions.max > LINK_VERSION_MAX)
+        return -SKEIN_EINVALID;
     struct link_tcp *tcp = mem_zalloc(sizeof *tcp);
+    tcp->versions = versions;
     tcp->base.ops = &tcp_ops;
     tcp->cluster_name = mem_strdup(options->cluster_name);
     tcp->node = options->node;

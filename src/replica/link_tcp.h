@@ -3,6 +3,7 @@
 #define REPLICA_LINK_TCP_H
 
 #include "replica/link.h"
+#include "replica/link_frame.h"
 
 /*
  * The link over plain TCP.
@@ -16,7 +17,8 @@
  * connections of a pair are up, both sides send by the one that the lower node dialled: so an
  * answer takes TCP's acknowledgement of what it answers along, instead of a packet for each. A
  * newer connection of a node takes the place of its older one. Who dials is believed: plain TCP is
- * for loopback and for networks where nobody else can connect.
+ * for loopback and for networks where nobody else can connect. Two nodes of different builds use
+ * the newest version of the protocol that both speak, or refuse each other and say why.
  *
  * Limits: queue_bytes_max a peer; 64 connections that are accepted at a time; a hello in 5 s; a
  * frame of REPLICA_MESSAGE_BYTES_MAX. A peer that takes nothing for 10 s is disconnected.
@@ -27,11 +29,13 @@ struct link_tcp_options {
     const struct replica_peer *peers; /* this node's included: where to listen */
     uint32_t peer_count;
     uint64_t queue_bytes_max; /* 64 MiB */
+    /* Of the protocol (link_frame.h); {0, 0}: all that this build speaks. */
+    struct link_versions versions;
 };
 
 /* link_tcp_open - everything is copied; nothing happens before start (which gives -EADDRINUSE).
- * **Ownership**: stop frees it. **Returns** 0; -SKEIN_EINVALID: @node is not among the peers, or a
- * count. */
+ * **Ownership**: stop frees it. **Returns** 0; -SKEIN_EINVALID: @node is not among the peers, a
+ * count, or versions that this build does not speak. */
 int link_tcp_open(struct replica_link **out_link,
                   const struct link_tcp_options *options) SKEIN_MUST_CHECK;
 

@@ -22,21 +22,34 @@ link_tcp_cancel_inbound(struct link_tcp *tcp, uint32_t node, const struct link_t
     }
 }
 
-static enum link_verdict
-judge(const struct link_tcp_conn *conn, struct bytes payload, uint32_t *out_node)
+/* @out_answer: versions as the sender of the hello can read them. */
+static void
+judge(const struct link_tcp_conn *conn, struct bytes payload, struct link_answer *out_answer,
+      uint32_t *out_node, uint16_t *out_version)
 {
+    const struct link_tcp *tcp = conn->tcp;
     struct link_hello hello;
     int rc = link_hello_decode(payload, &hello);
-    if (rc == -SKEIN_EFORMAT)
-        return LINK_WRONG_VERSION;
+    *out_answer =
+        (struct link_answer){rc == -SKEIN_EFORMAT ? LINK_WRONG_VERSION : LINK_VERDICT_END, {0, 0}};
     if (rc < 0)
-        return LINK_VERDICT_END;
-    if (strcmp(hello.name, conn->tcp->cluster_name) != 0)
-        return LINK_WRONG_CLUSTER;
-    if (hello.to != conn->tcp->node || !link_tcp_find(conn->tcp, hello.from))
-        return LINK_WRONG_NODE;
-    *out_node = hello.from;
-    return LINK_WELCOME;
+        return;
+    bool has_ranges = tcp->versions.max >= LINK_VERSION_RANGES;
+    *out_version = link_versions_choose(tcp->versions, hello.versions);
+    if (has_ranges && hello.versions.max >= LINK_VERSION_RANGES)
+        out_answer->versions = tcp->versions;
+    if (*out_version == 0 || (!has_ranges && hello.versions.max != tcp->versions.max)) {
+        out_answer->verdict = LINK_WRONG_VERSION;
+    } else if (strcmp(hello.name, tcp->cluster_name) != 0) {
+        out_answer->verdict = LINK_WRONG_CLUSTER;
+    } else if (hello.to != tcp->node || !link_tcp_find(conn->tcp, hello.from)) {
+        out_answer->verdict = LINK_WRONG_NODE;
+    } else {
+        out_answer->verdict = LINK_WELCOME;
+        *out_node = hello.from;
+        if (out_answer->versions.max)
+            out_answer->versions = (struct link_versions){*out_version, *out_version};
+    }
 }
 
 /* The verdict goes back as one frame; a hello that is none gets no answer. */
@@ -44,20 +57,22 @@ static int
 answer_hello(struct link_tcp_conn *conn, struct bytes payload)
 {
     uint32_t node = 0;
-    enum link_verdict verdict = judge(conn, payload, &node);
-    if (verdict == LINK_VERDICT_END) {
+    uint16_t version = 0;
+    struct link_answer answer;
+    judge(conn, payload, &answer, &node, &version);
+    if (answer.verdict == LINK_VERDICT_END) {
         link_tcp_refuse(conn, "not a hello");
         return -SKEIN_EPROTO;
     }
-    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
-    frame[LINK_FRAME_HEADER_BYTES] = (uint8_t)verdict;
-    link_frame_header(frame, frame + LINK_FRAME_HEADER_BYTES, 1);
-    int rc =
-        skein_socket_send(conn->handle, frame, sizeof frame, skein_deadline_in(LINK_TCP_HELLO_NS));
+    uint8_t frame[LINK_FRAME_HEADER_BYTES + LINK_ANSWER_BYTES_MAX];
+    size_t count = link_answer_encode(frame + LINK_FRAME_HEADER_BYTES, &answer);
+    link_frame_header(frame, frame + LINK_FRAME_HEADER_BYTES, count);
+    int rc = skein_socket_send(conn->handle, frame, LINK_FRAME_HEADER_BYTES + count,
+                               skein_deadline_in(LINK_TCP_HELLO_NS));
     if (rc < 0)
         return rc;
-    if (verdict != LINK_WELCOME) {
-        link_tcp_refuse(conn, link_verdict_text(verdict));
+    if (answer.verdict != LINK_WELCOME) {
+        link_tcp_refuse(conn, link_verdict_text(answer.verdict));
         return -SKEIN_EPROTO;
     }
     struct link_tcp_outbound *out = link_tcp_find(conn->tcp, node);
@@ -66,7 +81,9 @@ answer_hello(struct link_tcp_conn *conn, struct bytes payload)
     /* A dialler that connects again has given its older connection up. */
     link_tcp_cancel_inbound(conn->tcp, node, conn);
     link_tcp_conn_up(conn, out, false);
-    obs_log(OBS_INFO, "link", "peer connected", "node=%u from=%u", conn->tcp->node, node);
+    conn->tcp->stats.welcomed_older += version < conn->tcp->versions.max;
+    obs_log(OBS_INFO, "link", "peer connected", "node=%u from=%u version=%u", conn->tcp->node, node,
+            version);
     return 0;
 }
 

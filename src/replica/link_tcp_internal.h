@@ -51,6 +51,7 @@ struct link_tcp_outbound {
     struct skein_waitq wake; /* the writer */
     struct skein_waitq idle; /* it has stopped writing on a connection */
     int last_error;          /* logged when it changes */
+    bool knows_no_ranges;    /* it refused our hello: the next one is of the oldest version */
 };
 
 /* One accepted connection: a reader fiber in a scope of its own. */
@@ -66,6 +67,7 @@ struct link_tcp {
     char *cluster_name;
     uint32_t node;
     uint64_t queue_bytes_max;
+    struct link_versions versions;
     struct skein_addr listen_addr;
     const struct replica_link_handler *handler;
     struct skein_scope scope;

@@ -23,34 +23,72 @@ report(struct link_tcp_outbound *out, int rc, const char *what)
 }
 
 static int
-read_verdict(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
+receive_all(int handle, uint8_t *to, size_t count, uint64_t deadline_ns)
 {
-    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
-    size_t have = 0;
-    while (have < sizeof frame) {
-        ssize_t n = skein_socket_recv(handle, frame + have, sizeof frame - have, deadline_ns);
+    for (size_t have = 0; have < count;) {
+        ssize_t n = skein_socket_recv(handle, to + have, count - have, deadline_ns);
         if (n <= 0)
             return n < 0 ? (int)n : -SKEIN_EEOF;
         have += (size_t)n;
     }
+    return 0;
+}
+
+/* Messages may follow at once: so not a byte more than the answer. */
+static int
+receive_answer(int handle, struct link_answer *out_answer, uint64_t deadline_ns)
+{
+    uint8_t frame[LINK_FRAME_HEADER_BYTES + LINK_ANSWER_BYTES_MAX] = {0};
+    int rc = receive_all(handle, frame, LINK_FRAME_HEADER_BYTES, deadline_ns);
+    size_t count = (size_t)wire_load(frame, 4);
+    if (rc == 0 && (count == 0 || count > LINK_ANSWER_BYTES_MAX))
+        return -SKEIN_EPROTO;
+    if (rc == 0)
+        rc = receive_all(handle, frame + LINK_FRAME_HEADER_BYTES, count, deadline_ns);
+    if (rc < 0)
+        return rc;
     const uint8_t *data = frame;
-    struct link_frame_parser parser = {.limit_bytes = 1};
+    struct link_frame_parser parser = {.limit_bytes = LINK_ANSWER_BYTES_MAX};
     struct bytes payload;
-    int rc = link_frame_feed(&parser, &data, &have, &payload);
+    count += LINK_FRAME_HEADER_BYTES;
+    rc = link_frame_feed(&parser, &data, &count, &payload);
     link_frame_parser_deinit(&parser);
     if (rc <= 0)
         return -SKEIN_EPROTO;
-    uint8_t verdict = payload.data[0];
+    rc = link_answer_decode(payload, out_answer);
     bytes_unref(&payload);
-    if (verdict == LINK_WELCOME)
-        return 0;
-    if (out->last_error != -SKEIN_EIDENTITY)
-        obs_log(OBS_ERROR, "link", "peer refuses this node", "node=%u to=%u why=\"%s\"",
-                out->tcp->node, out->node,
-                link_verdict_text(verdict < LINK_VERDICT_END ? verdict : LINK_VERDICT_END));
+    return rc;
+}
+
+static void
+report_refusal(struct link_tcp_outbound *out, const struct link_answer *answer)
+{
+    const struct link_versions *ours = &out->tcp->versions, *theirs = &answer->versions;
+    if (out->last_error == -SKEIN_EIDENTITY)
+        return;
     out->last_error = -SKEIN_EIDENTITY;
+    obs_log(OBS_ERROR, "link", "peer refuses this node",
+            "node=%u to=%u why=\"%s\" versions=%u-%u its_versions=%u-%u", out->tcp->node, out->node,
+            link_verdict_text(answer->verdict), ours->min, ours->max, theirs->min, theirs->max);
+}
+
+/* -SKEIN_EFORMAT: it is of a build that knows no ranges: to be asked again in its own way. */
+static int
+read_verdict(struct link_tcp_outbound *out, int handle, const struct link_versions *said,
+             uint64_t deadline_ns)
+{
+    struct link_answer answer;
+    int rc = receive_answer(handle, &answer, deadline_ns);
+    if (rc < 0)
+        return rc;
+    if (answer.verdict == LINK_WELCOME)
+        return 0;
+    if (answer.verdict == LINK_WRONG_VERSION && answer.versions.max == 0 &&
+        said->max >= LINK_VERSION_RANGES && said->min < LINK_VERSION_RANGES)
+        return -SKEIN_EFORMAT;
+    report_refusal(out, &answer);
     const struct replica_link_handler *handler = out->tcp->handler;
-    if (verdict == LINK_WRONG_NODE && handler->on_refused)
+    if (answer.verdict == LINK_WRONG_NODE && handler->on_refused)
         handler->on_refused(handler->owner, out->node);
     return -SKEIN_EIDENTITY;
 }
@@ -58,7 +96,10 @@ read_verdict(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
 static int
 say_hello(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
 {
-    struct link_hello hello = {.from = out->tcp->node, .to = out->node};
+    struct link_hello hello = {
+        .from = out->tcp->node, .to = out->node, .versions = out->tcp->versions};
+    if (out->knows_no_ranges)
+        hello.versions.max = LINK_VERSION_RANGES - 1;
     snprintf(hello.name, sizeof hello.name, "%s", out->tcp->cluster_name);
     struct wire_writer frame = {0};
     wire_put_space(&frame, LINK_FRAME_HEADER_BYTES);
@@ -67,7 +108,11 @@ say_hello(struct link_tcp_outbound *out, int handle, uint64_t deadline_ns)
                       frame.count - LINK_FRAME_HEADER_BYTES);
     int rc = skein_socket_send(handle, frame.data, frame.count, deadline_ns);
     wire_writer_deinit(&frame);
-    return rc < 0 ? rc : read_verdict(out, handle, deadline_ns);
+    if (rc == 0)
+        rc = read_verdict(out, handle, &hello.versions, deadline_ns);
+    /* The next connection asks anew: it may be of another build by then. */
+    out->knows_no_ranges = rc == -SKEIN_EFORMAT;
+    return rc;
 }
 
 struct dialled {
@@ -145,6 +190,8 @@ dial_again_and_again(struct link_tcp_outbound *out)
         }
         if (skein_cancelled())
             return;
+        if (rc == -SKEIN_EFORMAT && out->knows_no_ranges)
+            continue;
         report(out, rc, "cannot connect");
         uint64_t jitter_ns = skein_random() % (backoff_ns / 2 + 1);
         if (skein_sleep(skein_deadline_in(backoff_ns / 2 + jitter_ns)) < 0)

@@ -36,6 +36,7 @@ struct end {
 };
 
 struct fixture {
+    struct link_versions versions[2]; /* {0, 0}: all */
     struct replica_peer peers[2];
     struct end ends[2];
 };
@@ -73,7 +74,8 @@ start(struct fixture *f, uint32_t node)
                                        .node = node,
                                        .peers = f->peers,
                                        .peer_count = 2,
-                                       .queue_bytes_max = QUEUE_BYTES};
+                                       .queue_bytes_max = QUEUE_BYTES,
+                                       .versions = f->versions[node - 1]};
     *end = (struct end){0};
     end->handler = (struct replica_link_handler){end, on_message, on_lost, on_refused};
     int rc = link_tcp_open(&end->link, &options);
@@ -143,7 +145,8 @@ send_frame(int handle, const void *payload, size_t count)
 static void
 send_hello(int handle, const char *name, uint32_t from, uint32_t to)
 {
-    struct link_hello hello = {.from = from, .to = to};
+    struct link_hello hello = {
+        .from = from, .to = to, .versions = {LINK_VERSION_MIN, LINK_VERSION_MAX}};
     struct wire_writer out = {0};
     memcpy(hello.name, name, strlen(name));
     link_hello_encode(&out, &hello);
@@ -151,21 +154,36 @@ send_hello(int handle, const char *name, uint32_t from, uint32_t to)
     wire_writer_deinit(&out);
 }
 
-/* The verdict, or -1 when the connection ends without one. */
+/* The verdict, or -1 when the connection ends without one. @out_versions: of an answer that has
+ * them. */
 static int
-verdict(int handle)
+answer(int handle, size_t count, struct link_versions *out_versions)
 {
-    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1];
+    uint8_t frame[LINK_FRAME_HEADER_BYTES + LINK_ANSWER_BYTES_MAX];
+    struct link_answer got;
     size_t have = 0;
-    while (have < sizeof frame) {
-        ssize_t n = skein_socket_recv(handle, frame + have, sizeof frame - have,
+    count += LINK_FRAME_HEADER_BYTES;
+    while (have < count) {
+        ssize_t n = skein_socket_recv(handle, frame + have, count - have,
                                       skein_deadline_in(10 * SECOND_NS));
         skein_assert(n != -SKEIN_ETIMEDOUT);
         if (n <= 0)
             return -1;
         have += (size_t)n;
     }
-    return frame[LINK_FRAME_HEADER_BYTES];
+    skein_assert(wire_load(frame, 4) + LINK_FRAME_HEADER_BYTES == count);
+    skein_assert(link_answer_decode(
+                     bytes_borrow(frame + LINK_FRAME_HEADER_BYTES, count - LINK_FRAME_HEADER_BYTES),
+                     &got) == 0);
+    *out_versions = got.versions;
+    return (int)got.verdict;
+}
+
+static int
+verdict(int handle)
+{
+    struct link_versions versions;
+    return answer(handle, LINK_ANSWER_BYTES_MAX, &versions);
 }
 
 static void
@@ -283,7 +301,7 @@ get_stuck(struct fixture *f, int *out_listener, int *out_handle)
     skein_assert(start(f, 1) == 0);
     int handle = skein_socket_accept(listener, &from, skein_deadline_in(5 * SECOND_NS));
     skein_assert(handle >= 0);
-    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1] = {0};
+    uint8_t frame[LINK_FRAME_HEADER_BYTES + 1] = {[LINK_FRAME_HEADER_BYTES] = LINK_WELCOME};
     link_frame_header(frame, frame + LINK_FRAME_HEADER_BYTES, 1);
     skein_assert(skein_socket_send(handle, frame, sizeof frame, skein_deadline_in(SECOND_NS)) == 0);
     WAIT(f->ends[0].link->ops->connected(f->ends[0].link, 2));
@@ -361,6 +379,73 @@ peers_change(struct fixture *f)
     WAIT(joined(f));
 }
 
+/* A hello of the versions @min to @max, as their build would send it, and the answer. */
+static int
+ask(struct fixture *f, uint16_t min, uint16_t max, size_t answer_bytes,
+    struct link_versions *out_versions)
+{
+    struct link_hello hello = {.from = 2, .to = 1, .name = "test", .versions = {min, max}};
+    struct wire_writer out = {0};
+    int handle = dial(f, 1);
+    link_hello_encode(&out, &hello);
+    if (max > LINK_VERSION_MAX)
+        wire_put_u32(&out, 4711); /* what a later version may add */
+    send_frame(handle, out.data, out.count);
+    wire_writer_deinit(&out);
+    int got = answer(handle, answer_bytes, out_versions);
+    skein_close(handle);
+    return got;
+}
+
+/* The newest that both speak; none: who is older hears what would do. */
+static void
+versions_of_a_connection(struct fixture *f)
+{
+    struct link_versions v;
+    skein_assert(start(f, 1) == 0);
+    skein_assert(ask(f, 3, 3, 1, &v) == LINK_WELCOME && v.max == 0);
+    skein_assert(ask(f, 3, 4, 5, &v) == LINK_WELCOME && v.min == 4 && v.max == 4);
+    skein_assert(ask(f, 4, 9, 5, &v) == LINK_WELCOME && v.min == 4 && v.max == 4);
+    skein_assert(ask(f, 5, 9, 5, &v) == LINK_WRONG_VERSION && v.min == 3 && v.max == 4);
+    skein_assert(ask(f, 2, 2, 1, &v) == LINK_WRONG_VERSION && v.max == 0);
+    skein_assert(stats(f, 1).welcomed_older == 1 && stats(f, 1).refused == 2);
+    stop(f, 1);
+    f->versions[0] = (struct link_versions){4, 4};
+    skein_assert(start(f, 1) == 0);
+    skein_assert(ask(f, 3, 3, 1, &v) == LINK_WRONG_VERSION && v.max == 0);
+    stop(f, 1);
+    f->versions[0] = (struct link_versions){3, 3}; /* a build that knew no ranges */
+    skein_assert(start(f, 1) == 0);
+    skein_assert(ask(f, 3, 4, 1, &v) == LINK_WRONG_VERSION && v.max == 0);
+    skein_assert(ask(f, 3, 3, 1, &v) == LINK_WELCOME && v.max == 0);
+}
+
+/* Node by node to the newer build and back, messages both ways at each step. */
+static void
+rolling_upgrade(struct fixture *f)
+{
+    static const struct link_versions older = {3, 3}, all = {0, 0};
+    const struct link_versions steps[][2] = {
+        {older, older}, {all, older}, {all, all}, {older, all}, {older, older}};
+    for (size_t i = 0; i < BASE_COUNT_OF(steps); i++) {
+        for (uint32_t node = 1; node <= 2; node++) {
+            f->versions[node - 1] = steps[i][node - 1];
+            skein_assert(start(f, node) == 0);
+        }
+        WAIT(f->ends[0].link->ops->connected(f->ends[0].link, 2) && joined(f));
+        skein_assert(send_bytes(f, 1, 10) == 0 && send_bytes(f, 2, 20) == 0);
+        WAIT(f->ends[0].bytes == 20 && f->ends[1].bytes == 10);
+        stop(f, 1);
+        stop(f, 2);
+    }
+    /* Nothing in common: they stay apart. */
+    f->versions[0] = (struct link_versions){4, 4};
+    f->versions[1] = older;
+    skein_assert(start(f, 1) == 0 && start(f, 2) == 0);
+    WAIT(stats(f, 1).refused > 0 && stats(f, 2).refused > 0);
+    skein_assert(!f->ends[0].link->ops->connected(f->ends[0].link, 2));
+}
+
 static void
 port_in_use(struct fixture *f)
 {
@@ -419,6 +504,8 @@ run_case(void (*fn)(struct fixture *f))
     }
 CASE(strangers)
 CASE(broken_frames)
+CASE(versions_of_a_connection)
+CASE(rolling_upgrade)
 CASE(port_in_use)
 CASE(finds_its_peer_again)
 CASE(full_queue)
@@ -431,6 +518,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_versions_of_a_connection),
+        cmocka_unit_test(test_rolling_upgrade),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_finds_its_peer_again),
         cmocka_unit_test(test_full_queue),

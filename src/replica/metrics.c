@@ -108,6 +108,7 @@ LINK_READER(received_bytes)
 LINK_READER(dropped_queue_full)
 LINK_READER(dropped_unconnected)
 LINK_READER(refused)
+LINK_READER(welcomed_older)
 
 static const struct skein_metric rows[] = {
     {"skein_replica_leads", "1: this node leads and serves.", SKEIN_GAUGE, .read = read_leads},
@@ -168,6 +169,9 @@ static const struct skein_metric rows[] = {
      .read = read_received_bytes},
     {"skein_link_refused_total", "Handshakes and frames that broke the peers' protocol.",
      SKEIN_COUNTER, .read = read_refused},
+    {"skein_link_welcomed_older_total",
+     "Connections accepted from nodes that speak an older version of the protocol.", SKEIN_COUNTER,
+     .read = read_welcomed_older},
 };
 
 /* Everything that is thrown away, under a reason. */
