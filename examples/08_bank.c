@@ -5,7 +5,7 @@
  *
  *   08_bank /tmp/bank 7301
  */
-#include "examples/three_nodes.h"
+#include "three_nodes.h"
 
 #define ACCOUNTS 8
 #define OPENING_BALANCE 1000

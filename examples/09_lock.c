@@ -6,7 +6,7 @@
  *
  *   09_lock /tmp/lock 7401
  */
-#include "examples/three_nodes.h"
+#include "three_nodes.h"
 
 struct lock {
     uint64_t token; /* of the last grant */
