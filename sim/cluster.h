@@ -46,7 +46,7 @@ enum sim_verdict {
 /* Per mille, as long as faults are on; some more comes with the faults that are drawn. */
 struct sim_rates {
     uint32_t loss, repeat, late; /* of messages */
-    uint32_t torn;               /* of unsynced blocks at a power loss, where that may be */
+    uint32_t torn;               /* of unsynced blocks at a power loss */
     uint32_t read_error, write_error, sync_error;
     uint32_t memory_error;
 };

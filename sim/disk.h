@@ -51,7 +51,7 @@ struct sim_disk_stats {
     uint64_t lost_blocks;  /* unsynced blocks that went back to the old content in a crash */
     uint64_t undone_names; /* unsynced directory changes undone in a crash */
     uint64_t flipped_bits;
-    uint64_t torn_blocks; /* of files that sim_disk_flip_bit looks at */
+    uint64_t torn_blocks; /* of the log's segments and the checkpoints */
 };
 
 struct sim_disk *sim_disk_open(struct sim_world *world);

@@ -10,9 +10,9 @@
  * The kinds of trouble. Each step of the nemesis ends some of what is going on and begins one more.
  *
  * What can destroy data that was synced (a flipped bit, noise in sectors, a misdirected write, a
- * wiped disk), and what the log takes for that (a block torn by sectors), meets a minority of the
- * nodes at a time: the next one only when the cluster has taken a damaged one in again. So of
- * everything there is one good copy, and recovery is possible. Everything else meets any number.
+ * wiped disk) meets a minority of the nodes at a time: the next one only when the cluster has taken
+ * a damaged one in again. So of everything there is one good copy, and recovery is possible.
+ * Everything else meets any number, a block torn by sectors, too: the log tells it from damage.
  */
 enum sim_fault {
     SIM_FAULT_CRASH,

@@ -271,18 +271,15 @@ sim_node_crash(struct sim_node *node, bool power_loss, uint64_t restart_after_ns
         return;
     struct sim_disk *disk = node->host->disk;
     uint64_t torn = sim_disk_stats(disk)->torn_blocks;
-    sim_disk_faults(disk)->torn_per_mille =
-        sim_faults_may_lose(node) ? node->cluster->plan.always.torn : 0;
+    sim_disk_faults(disk)->torn_per_mille = node->cluster->plan.always.torn;
     node->kv = NULL;
     node->crashes++;
     sim_event_cancel(&node->cluster->world, &node->exit_event);
     sim_host_crash(node->host, power_loss);
     torn = sim_disk_stats(disk)->torn_blocks - torn;
-    if (torn > 0) {
-        node->damaged = true;
-        sim_trace_text(&node->cluster->world.trace, node->host->number, "flip",
-                       "%llu blocks are torn", (unsigned long long)torn);
-    }
+    if (torn > 0)
+        sim_trace_text(&node->cluster->world.trace, node->host->number, "torn", "%llu blocks",
+                       (unsigned long long)torn);
     start_later(node, restart_after_ns);
 }
 

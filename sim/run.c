@@ -65,7 +65,7 @@ change_members(struct sim_plan *plan)
     plan->founder_count = 3;
     plan->node_count = 6;
     plan->weights[SIM_FAULT_FLIP] = plan->weights[SIM_FAULT_WIPE] = 0;
-    plan->weights[SIM_FAULT_MISDIRECT] = plan->weights[SIM_FAULT_ROT] = plan->always.torn = 0;
+    plan->weights[SIM_FAULT_MISDIRECT] = plan->weights[SIM_FAULT_ROT] = 0;
 }
 
 /* From a stream of its own. */

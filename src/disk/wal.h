@@ -29,9 +29,9 @@
  * - After a failed write or sync the log is *latched*: everything queued and everything later
  * completes with -SKEIN_ELATCHED (the first one with the cause), for good.
  *
- * Recovery tells torn from suspect: blocks behind the last whole batch that are zero or of an older
- * generation, or a batch that was never completed at the very end, are torn: it was never
- * acknowledged. Anything else is suspect and refuses to open, naming segment and offset.
+ * Recovery tells torn from suspect, by sectors of 512 bytes: what lies behind the last whole batch
+ * is torn, and was never acknowledged, when a sector of it that had to be written is zero or of an
+ * older generation. Anything else is suspect and refuses to open, naming segment and offset.
  */
 
 struct wal;

@@ -27,14 +27,24 @@ mark_bytes(enum wal_block_layout layout)
     case WAL_LAYOUT_MARK:
         return MARK_OLD_BYTES;
     case WAL_LAYOUT_GROUPS:
+    case WAL_LAYOUT_SECTORS:
         return WAL_MARK_BYTES;
     }
     return 0;
 }
 
+/* The mark names its group, and a carry may take several blocks. */
+static bool
+has_groups(enum wal_block_layout layout)
+{
+    return layout == WAL_LAYOUT_GROUPS || layout == WAL_LAYOUT_SECTORS;
+}
+
 static size_t
 payload_bytes_max(enum wal_block_layout layout)
 {
+    if (layout == WAL_LAYOUT_SECTORS)
+        return WAL_PAYLOAD_BYTES;
     return WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES - mark_bytes(layout);
 }
 
@@ -67,7 +77,7 @@ mark_encode(uint8_t *raw, const struct wal_block *block)
     wal_state_encode(to, &mark->state);
     wire_store(to + 40, mark->last_index, 8);
     wire_store(to + 48, mark->last_term, 8);
-    if (block->layout != WAL_LAYOUT_GROUPS)
+    if (!has_groups(block->layout))
         return;
     wire_store(to + 56, mark->term_max, 8);
     wire_store(to + 64, mark->index_max, 8);
@@ -83,7 +93,7 @@ mark_decode(const uint8_t *raw, enum wal_block_layout layout)
     struct wal_mark mark = {.state = wal_state_decode(from),
                             .last_index = wire_load(from + 40, 8),
                             .last_term = wire_load(from + 48, 8)};
-    if (layout != WAL_LAYOUT_GROUPS)
+    if (!has_groups(layout))
         return mark;
     mark.term_max = wire_load(from + 56, 8);
     mark.index_max = wire_load(from + 64, 8);
@@ -91,6 +101,34 @@ mark_decode(const uint8_t *raw, enum wal_block_layout layout)
     mark.group_count = (uint32_t)wire_load(from + 76, 4);
     mark.alone = raw[44];
     return mark;
+}
+
+static uint8_t *
+saved_at(uint8_t *raw)
+{
+    return raw + WAL_BLOCK_BYTES - WAL_MARK_BYTES - WAL_SAVED_BYTES;
+}
+
+/* The place is under it: a sector of another block, or of another file's, does not match. */
+static uint32_t
+sector_sum(const uint8_t *raw, uint32_t block, uint32_t sector)
+{
+    return crc32c(block * WAL_SECTORS + sector, raw + (size_t)sector * WAL_SECTOR_BYTES + 4,
+                  WAL_SECTOR_BYTES - 4);
+}
+
+/* The last sector holds what the tags displace, its own too: all tags first, then the sums. */
+static void
+sectors_seal(uint8_t *raw, const struct wal_block *block)
+{
+    uint8_t *saved = saved_at(raw);
+    for (uint32_t i = 1; i < WAL_SECTORS; i++) {
+        uint8_t *tag = raw + (size_t)i * WAL_SECTOR_BYTES;
+        memcpy(saved + (size_t)(i - 1) * WAL_TAG_BYTES, tag, WAL_TAG_BYTES);
+        wire_store(tag + 4, block->generation, 8);
+    }
+    for (uint32_t i = 0; i < WAL_SECTORS; i++)
+        wire_store(raw + (size_t)i * WAL_SECTOR_BYTES, sector_sum(raw, block->at.block, i), 4);
 }
 
 void
@@ -114,7 +152,10 @@ wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block)
     memset(raw + used, 0, WAL_BLOCK_BYTES - used);
     if (block->layout != WAL_LAYOUT_BARE)
         mark_encode(raw, block);
-    wire_store(raw, crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4), 4);
+    if (block->layout == WAL_LAYOUT_SECTORS)
+        sectors_seal(raw, block);
+    else
+        wire_store(raw, crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4), 4);
 }
 
 static void
@@ -131,7 +172,7 @@ block_decode(const uint8_t *raw, struct wal_block *block)
         .count = (uint16_t)wire_load(raw + 42, 2),
         .layout = raw[5],
     };
-    if (raw[5] == WAL_LAYOUT_MARK || raw[5] == WAL_LAYOUT_GROUPS)
+    if (raw[5] != WAL_LAYOUT_BARE && raw[5] <= WAL_LAYOUT_SECTORS)
         block->mark = mark_decode(raw, block->layout);
 }
 
@@ -141,7 +182,7 @@ block_fault(const uint8_t *raw, const struct wal_block *block)
 {
     if (raw[4] != WAL_BLOCK_CARRY && raw[4] != WAL_BLOCK_DATA)
         return "unknown kind of block";
-    if (raw[5] > WAL_LAYOUT_GROUPS || raw[44] > (raw[5] == WAL_LAYOUT_GROUPS) ||
+    if (raw[5] > WAL_LAYOUT_SECTORS || raw[44] > has_groups(block->layout) ||
         !is_zero(raw + 45, 3) || block->payload_bytes > payload_bytes_max(block->layout))
         return "senseless block head";
     if (block->mark.group >= WAL_GROUPS_MAX || block->mark.group_count > WAL_GROUPS_MAX)
@@ -152,43 +193,125 @@ block_fault(const uint8_t *raw, const struct wal_block *block)
         return "senseless batch number";
     bool carries = block->kind == WAL_BLOCK_CARRY;
     if (carries != (block->at.block == 1) &&
-        !(carries && block->layout == WAL_LAYOUT_GROUPS && block->at.block > 1))
+        !(carries && has_groups(block->layout) && block->at.block > 1))
         return "carry block out of place";
-    if (carries && block->layout != WAL_LAYOUT_GROUPS && block->payload_bytes != CARRY_OLD_BYTES)
+    if (carries && !has_groups(block->layout) && block->payload_bytes != CARRY_OLD_BYTES)
         return "carry block of a wrong length";
     return NULL;
 }
 
-bool
-wal_block_whole(const uint8_t raw[WAL_BLOCK_BYTES])
+/* Whether what a whole block, or its first sector, says can stand at @at. */
+static const char *
+place_fault(const uint8_t *raw, const struct wal_block *block, struct wal_position at,
+            uint64_t generation)
 {
-    return wire_load(raw, 4) == crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4) ||
-           is_zero(raw, WAL_BLOCK_BYTES);
+    if (block->generation > generation)
+        return "block of a later generation";
+    if (block->at.segment != at.segment || block->at.block != at.block)
+        return "block that belongs to another place";
+    return block_fault(raw, block);
 }
 
-enum wal_block_verdict
-wal_block_judge(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_position at, uint64_t generation,
-                struct wal_block *out_block, const char **out_reason)
+/* Versions 1 to 3: one checksum for all of it. */
+static void
+judge_whole(struct wal_judged *judged, const uint8_t *raw, struct wal_position at,
+            uint64_t generation)
 {
-    if (is_zero(raw, WAL_BLOCK_BYTES))
-        return WAL_VERDICT_BLANK;
-    if (wire_load(raw, 4) != crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4)) {
-        *out_reason = "checksum does not match";
-        return WAL_VERDICT_BAD;
-    }
+    judged->verdict = WAL_VERDICT_BAD;
+    judged->reason = "checksum does not match";
+    if (wire_load(raw, 4) != crc32c(0, raw + 4, WAL_BLOCK_BYTES - 4))
+        return;
     struct wal_block block;
     block_decode(raw, &block);
-    if (block.generation < generation)
-        return WAL_VERDICT_BLANK;
-    *out_reason = block_fault(raw, &block);
-    if (block.generation > generation)
-        *out_reason = "block of a later generation";
-    else if (block.at.segment != at.segment || block.at.block != at.block)
-        *out_reason = "block that belongs to another place";
-    if (*out_reason)
-        return WAL_VERDICT_BAD;
-    *out_block = block;
-    return WAL_VERDICT_GOOD;
+    judged->reason = NULL;
+    if (block.generation < generation) {
+        judged->verdict = WAL_VERDICT_BLANK;
+        return;
+    }
+    judged->reason = block.layout == WAL_LAYOUT_SECTORS ? "block of a later version"
+                                                        : place_fault(raw, &block, at, generation);
+    if (judged->reason)
+        return;
+    judged->verdict = WAL_VERDICT_GOOD;
+    judged->head = judged->fresh = true;
+    judged->block = block;
+}
+
+enum sector_verdict { SECTOR_FRESH, SECTOR_BLANK, SECTOR_BAD };
+
+static enum sector_verdict
+sector_judge(const uint8_t *raw, uint32_t block, uint32_t sector, uint64_t generation)
+{
+    const uint8_t *data = raw + (size_t)sector * WAL_SECTOR_BYTES;
+    if (is_zero(data, WAL_SECTOR_BYTES))
+        return SECTOR_BLANK;
+    if (wire_load(data, 4) != sector_sum(raw, block, sector))
+        return SECTOR_BAD;
+    uint64_t own = wire_load(data + (sector == 0 ? 8 : 4), 8);
+    return own == generation ? SECTOR_FRESH : own < generation ? SECTOR_BLANK : SECTOR_BAD;
+}
+
+static void
+judge_sectors(struct wal_judged *judged, const uint8_t *raw, struct wal_position at,
+              uint64_t generation)
+{
+    uint32_t blank = 0, bad = 0;
+    for (uint32_t i = 0; i < WAL_SECTORS; i++) {
+        enum sector_verdict verdict = sector_judge(raw, at.block, i, generation);
+        blank += verdict == SECTOR_BLANK;
+        bad += verdict == SECTOR_BAD;
+        judged->fresh = judged->fresh || verdict == SECTOR_FRESH;
+        if (i == 0 && verdict == SECTOR_FRESH)
+            judged->head = true;
+    }
+    if (judged->head) {
+        block_decode(raw, &judged->block);
+        if (blank + bad > 0)
+            judged->block.mark = (struct wal_mark){0};
+        judged->reason = judged->block.layout == WAL_LAYOUT_SECTORS
+                             ? place_fault(raw, &judged->block, at, generation)
+                             : "block of an older version";
+        judged->head = judged->reason == NULL;
+    }
+    if (!judged->reason && bad > 0)
+        judged->reason = "checksum does not match";
+    if (blank == WAL_SECTORS)
+        judged->verdict = WAL_VERDICT_BLANK;
+    else if (blank > 0)
+        judged->verdict = WAL_VERDICT_TORN;
+    else
+        judged->verdict = judged->reason ? WAL_VERDICT_BAD : WAL_VERDICT_GOOD;
+}
+
+struct wal_judged
+wal_block_judge(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_position at, uint64_t generation,
+                bool sectored)
+{
+    struct wal_judged judged = {.verdict = WAL_VERDICT_BLANK};
+    if (is_zero(raw, WAL_BLOCK_BYTES))
+        return judged;
+    if (sectored)
+        judge_sectors(&judged, raw, at, generation);
+    else
+        judge_whole(&judged, raw, at, generation);
+    return judged;
+}
+
+size_t
+wal_block_payload(const uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block,
+                  uint8_t to[WAL_BLOCK_BYTES])
+{
+    size_t count = block->payload_bytes;
+    memcpy(to, raw + WAL_BLOCK_HEAD_BYTES, count);
+    if (block->layout != WAL_LAYOUT_SECTORS)
+        return count;
+    const uint8_t *saved = raw + WAL_BLOCK_BYTES - WAL_MARK_BYTES - WAL_SAVED_BYTES;
+    for (size_t i = 1; i < WAL_SECTORS; i++, saved += WAL_TAG_BYTES) {
+        size_t at = i * WAL_SECTOR_BYTES - WAL_BLOCK_HEAD_BYTES;
+        size_t left = at < count ? count - at : 0;
+        memcpy(to + at, saved, left < WAL_TAG_BYTES ? left : WAL_TAG_BYTES);
+    }
+    return count;
 }
 
 void
@@ -220,6 +343,7 @@ wal_header_decode(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_header *out_hea
         .segment = (uint32_t)wire_load(raw + 40, 4),
         .generation = wire_load(raw + 48, 8),
         .segment_bytes = wire_load(raw + 56, 8),
+        .sectored = *out_version >= WAL_FORMAT_VERSION_SECTORS,
     };
     memcpy(header.identity.cluster, raw + 16, 16);
     if (header.segment_bytes < WAL_SEGMENT_BYTES_MIN ||

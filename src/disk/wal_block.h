@@ -22,10 +22,18 @@
 #define WAL_BLOCK_BYTES 4096u
 #define WAL_BLOCK_HEAD_BYTES 48u
 #define WAL_MARK_BYTES 80u
-#define WAL_PAYLOAD_BYTES (WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES - WAL_MARK_BYTES)
+/* What a disk writes as a whole or not at all. Each sector of a block but the first begins with a
+ * tag; what it displaces lies before the mark. */
+#define WAL_SECTOR_BYTES 512u
+#define WAL_SECTORS (WAL_BLOCK_BYTES / WAL_SECTOR_BYTES)
+#define WAL_TAG_BYTES 12u
+#define WAL_SAVED_BYTES ((WAL_SECTORS - 1) * WAL_TAG_BYTES)
+#define WAL_PAYLOAD_BYTES \
+    (WAL_BLOCK_BYTES - WAL_BLOCK_HEAD_BYTES - WAL_SAVED_BYTES - WAL_MARK_BYTES)
 #define WAL_BATCH_BLOCKS_MAX 256u
-#define WAL_FORMAT_VERSION 3u
+#define WAL_FORMAT_VERSION 4u
 #define WAL_FORMAT_VERSION_MIN 1u
+#define WAL_FORMAT_VERSION_SECTORS 4u
 #define WAL_SEGMENT_BYTES_MIN (64u << 10)
 #define WAL_SEGMENT_BYTES_MAX (1u << 30)
 
@@ -58,8 +66,14 @@ struct wal_mark {
     uint64_t index_max; /* over all groups: no entry behind */
 };
 
-/* How a block is laid out: version 1 has no mark, 2 a mark of 56 bytes without groups. */
-enum wal_block_layout { WAL_LAYOUT_BARE = 0, WAL_LAYOUT_MARK = 1, WAL_LAYOUT_GROUPS = 2 };
+/* How a block is laid out: version 1 has no mark, 2 a mark of 56 bytes without groups, 3 one
+ * checksum for all of the block; 4 has one for each sector. */
+enum wal_block_layout {
+    WAL_LAYOUT_BARE = 0,
+    WAL_LAYOUT_MARK = 1,
+    WAL_LAYOUT_GROUPS = 2,
+    WAL_LAYOUT_SECTORS = 3
+};
 
 enum wal_block_kind { WAL_BLOCK_CARRY = 2, WAL_BLOCK_DATA = 3 };
 
@@ -76,24 +90,38 @@ struct wal_block {
     struct wal_mark mark;
 };
 
-/* wal_block_seal - write the head, zero what lies behind the payload, add the checksum. The payload
- * is already in its place in @raw. */
+/* wal_block_seal - write the head, zero what lies behind the payload, add the checksums (and the
+ * tags, which displace payload). The payload is already in its place in @raw. */
 void wal_block_seal(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block);
-
-/* wal_block_whole - zeros, or bytes that match their checksum, whatever they say. */
-bool wal_block_whole(const uint8_t raw[WAL_BLOCK_BYTES]);
 
 enum wal_block_verdict {
     WAL_VERDICT_GOOD,
     WAL_VERDICT_BLANK, /* zeros, or whole and of an older generation: never written */
-    WAL_VERDICT_BAD    /* anything else: not what a torn write of whole blocks leaves behind */
+    WAL_VERDICT_TORN,  /* some sectors are blank, others are not: it was never written whole */
+    WAL_VERDICT_BAD    /* anything else: not what a write that was cut short leaves behind */
 };
 
-/* wal_block_judge - what is in @raw, which lies at @at in a segment of @generation. @out_block is
- * set for GOOD, @out_reason for BAD (a static phrase). */
-enum wal_block_verdict wal_block_judge(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_position at,
-                                       uint64_t generation, struct wal_block *out_block,
-                                       const char **out_reason);
+/* What is in a block, and what its sectors say when not all of them can be read. */
+struct wal_judged {
+    enum wal_block_verdict verdict;
+    bool head;              /* @block is what its first sector says: of this place and generation */
+    bool fresh;             /* some sector is of this generation */
+    struct wal_block block; /* GOOD: all of it; else without payload and mark, if @head */
+    const char *reason;     /* BAD: a static phrase */
+};
+
+/*
+ * wal_block_judge - what is in @raw, which lies at @at in a segment of @generation. @sectored: of a
+ * segment of version 4 or later, of which each sector has a checksum; in older ones a block is
+ * whole or BAD, and never TORN. A sector that was damaged is never blank.
+ */
+struct wal_judged wal_block_judge(const uint8_t raw[WAL_BLOCK_BYTES], struct wal_position at,
+                                  uint64_t generation, bool sectored);
+
+/* wal_block_payload - what a GOOD block carries, to @to; @block is what it says of itself. Returns
+ * how many bytes that are. */
+size_t wal_block_payload(const uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *block,
+                         uint8_t to[WAL_BLOCK_BYTES]);
 
 /* A segment's first block. */
 struct wal_header {
@@ -101,6 +129,7 @@ struct wal_header {
     uint32_t segment;
     uint64_t generation; /* larger than that of any file written before */
     uint64_t segment_bytes;
+    bool sectored; /* its blocks have a checksum for each sector; set by decoding */
 };
 
 void wal_header_encode(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_header *header);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: at whatever point the machine stops, and whichever unsynced blocks are left, the log opens
+ * Goal: at whatever point the machine stops, and whichever unsynced sectors are left, the log opens
  * and holds the state after the first m writes for some m not less than the number of those that
  * were acknowledged: nothing that was acknowledged is missing, no write is there in part, nothing
- * comes twice. And damage by a flipped bit is refused with its place, or was harmless, or hit what
- * was never acknowledged; it never makes the log shorter in silence.
+ * comes twice. And damage, a bit or a sector, is refused with its place if it hit what was
+ * acknowledged, and does not matter if it hit what was there before; it never makes the log shorter
+ * in silence, at a torn end neither.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "skein/fiber.h"
 #include "disk/wal.h"
+#include "disk/wal_block.h"
 #include "disk/wal_disk_model.h"
 #include "disk/wal_test_log.h"
 #include "skein/error.h"
@@ -436,46 +438,143 @@ test_every_point(void **state)
         disk_test_run(every_point_main, &seed);
 }
 
-/* One bit flipped in a log whose every write was acknowledged. */
+static bool
+is_segment(const char *name)
+{
+    return strcmp(strchr(name, '.'), ".wal") == 0;
+}
+
+/* A segment, as likely as not the last; what is none (yet, or any more) does not matter. */
+static int
+segment_draw(struct world *world)
+{
+    const struct model_names *names = &world->disk.now;
+    int last = -1, drawn = -1;
+    for (int i = 0; i < names->count; i++)
+        if (is_segment(names->names[i]) &&
+            (last < 0 || strcmp(names->names[i], names->names[last]) > 0))
+            last = i;
+    while (drawn < 0 || !is_segment(names->names[drawn]))
+        drawn = (int)prng_below(&world->prng, (uint64_t)names->count);
+    return prng_chance(&world->prng, 1, 2) ? last : drawn;
+}
+
+/* One bit, or all of a sector. */
+static void
+damage(struct world *world, int name, uint64_t at)
+{
+    struct prng *prng = &world->prng;
+    struct model_file *file = &world->disk.files[world->disk.now.files[name]];
+    if (prng_chance(prng, 1, 4))
+        prng_fill(prng, file->now + at / WAL_SECTOR_BYTES * WAL_SECTOR_BYTES, WAL_SECTOR_BYTES);
+    else
+        file->now[at] ^= (uint8_t)(1u << prng_below(prng, 8));
+}
+
+/* Whether the block at @at is one that the log needs: a header, or written in this generation. */
+static bool
+is_live(const struct model_file *file, uint64_t at)
+{
+    struct wal_header header;
+    uint32_t version, block = (uint32_t)(at / WAL_BLOCK_BYTES);
+    assert_int_equal(wal_header_decode(file->now, &header, &version), 0);
+    return block == 0 || wal_block_judge(file->now + (size_t)block * WAL_BLOCK_BYTES,
+                                         (struct wal_position){header.segment, block},
+                                         header.generation, header.sectored)
+                                 .verdict == WAL_VERDICT_GOOD;
+}
+
+/* A byte near the end of what was written. */
+static uint64_t
+near_end(struct world *world, const struct model_file *file)
+{
+    uint64_t end = WAL_BLOCK_BYTES;
+    while (end < file->now_bytes && is_live(file, end))
+        end += WAL_BLOCK_BYTES;
+    uint64_t from = end > 3 * WAL_BLOCK_BYTES ? end - 2 * WAL_BLOCK_BYTES : WAL_BLOCK_BYTES;
+    uint64_t at = from + prng_below(&world->prng, 5 * WAL_BLOCK_BYTES);
+    return at < file->now_bytes ? at : file->now_bytes - 1;
+}
+
+/* Opens what is on @fork's disk. Returns whether it was refused, with its place in the file
+ * @name. */
+static bool
+opened_or_refused(struct world *fork, uint64_t acked, const char *name)
+{
+    struct skein_scope scope;
+    struct recovered recovery = {0};
+    char why[512];
+    disk_model_store(&fork->disk, fork->dir);
+    int rc = world_open(fork, &scope, &recovery, why);
+    if (rc < 0) {
+        assert_int_equal(rc, -SKEIN_ECORRUPT);
+        assert_non_null(strstr(why, ".wal is damaged at byte "));
+        assert_true(!name || strstr(why, name));
+        return true;
+    }
+    recovery_judge(fork, &recovery, acked);
+    recovered_deinit(&recovery);
+    world_close(fork, &scope);
+    return false;
+}
+
+/* Damage to a log whose every write was acknowledged: refused where it hit what was written, and
+ * harmless where it hit what an earlier use of the file left there. */
 static int
 flips_main(void *arg)
 {
     struct world *world = mem_alloc(sizeof(*world));
-    struct skein_scope scope;
-    struct recovered recovery = {0};
-    char why[512];
-    uint64_t refused = 0;
+    struct world *fork = mem_alloc(sizeof(*fork));
+    uint64_t live_count = 0;
     world_init(world, *(uint64_t *)arg);
+    world->thorough = true;
     round_run(world, 0, 40);
     uint64_t acked = crash_at(world, &world->disk, disk_test_record()->count);
     assert_int_equal(acked, world->op_count);
-    struct world *fork = mem_alloc(sizeof(*fork));
     for (int i = 0; i < 500; i++) {
         *fork = *world;
         disk_copy(&world->disk, &fork->disk);
         prng_init(&fork->prng, (uint64_t)i);
-        int name;
-        do { /* what is no segment (yet, or any more) does not matter */
-            name = (int)prng_below(&fork->prng, (uint64_t)fork->disk.now.count);
-        } while (strcmp(strchr(fork->disk.now.names[name], '.'), ".wal") != 0);
-        struct model_file *file = &fork->disk.files[fork->disk.now.files[name]];
-        file->now[prng_below(&fork->prng, file->now_bytes)] ^=
-            (uint8_t)(1u << prng_below(&fork->prng, 8));
-        disk_model_store(&fork->disk, fork->dir);
-        int rc = world_open(fork, &scope, &recovery, why);
-        if (rc < 0) {
-            assert_int_equal(rc, -SKEIN_ECORRUPT);
-            assert_non_null(strstr(why, ".wal is damaged at byte "));
-            assert_non_null(strstr(why, fork->disk.now.names[name]));
-            refused++;
-        } else {
-            recovery_judge(fork, &recovery, acked);
-            recovered_deinit(&recovery);
-            world_close(fork, &scope);
-        }
+        int name = segment_draw(fork);
+        const struct model_names *names = &world->disk.now;
+        const struct model_file *file = &world->disk.files[names->files[name]];
+        uint64_t at = prng_below(&fork->prng, file->now_bytes);
+        damage(fork, name, at);
+        bool live = is_live(file, at);
+        live_count += live;
+        bool refused = opened_or_refused(fork, acked, live ? names->names[name] : NULL);
+        assert_int_equal(refused, live);
         disk_model_deinit(&fork->disk);
     }
-    assert_in_range(refused, 400, 500);
+    assert_in_range(live_count, 100, 490);
+    world_deinit(world);
+    mem_free(world);
+    mem_free(fork);
+    return 0;
+}
+
+/* Damage to what a crash left: refused, or nothing that was acknowledged is missing. */
+static int
+torn_flips_main(void *arg)
+{
+    struct world *world = mem_alloc(sizeof(*world));
+    struct world *fork = mem_alloc(sizeof(*fork));
+    unsigned refused = 0;
+    world_init(world, *(uint64_t *)arg);
+    round_run(world, 0, 40);
+    size_t count = disk_test_record()->count;
+    for (unsigned i = 0; i < 600; i++) {
+        *fork = *world;
+        disk_copy(&world->disk, &fork->disk);
+        prng_init(&fork->prng, i);
+        uint64_t acked = crash_at(fork, &fork->disk, count - 1 - i % (count / 2));
+        int name = segment_draw(fork);
+        damage(fork, name, near_end(fork, &fork->disk.files[fork->disk.now.files[name]]));
+        refused += opened_or_refused(fork, acked, NULL);
+        disk_model_deinit(&fork->disk);
+    }
+    print_message("seed %u: %u of 600 refused\n", (unsigned)*(uint64_t *)arg, refused);
+    assert_in_range(refused, 100, 580);
     world_deinit(world);
     mem_free(world);
     mem_free(fork);
@@ -490,6 +589,14 @@ test_flips(void **state)
         disk_test_run(flips_main, &seed);
 }
 
+static void
+test_torn_flips(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 3; seed <= 5; seed++)
+        disk_test_run(torn_flips_main, &seed);
+}
+
 int
 main(void)
 {
@@ -497,6 +604,7 @@ main(void)
         cmocka_unit_test(test_every_point),
         cmocka_unit_test(test_chains),
         cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_torn_flips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

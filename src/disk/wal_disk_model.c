@@ -165,9 +165,9 @@ static void
 file_crash(struct model_file *file, struct prng *prng)
 {
     uint64_t bytes = prng_chance(prng, 1, 2) ? file->now_bytes : file->durable_bytes;
-    for (uint64_t at = 0; at < MODEL_FILE_BYTES; at += 4096)
+    for (uint64_t at = 0; at < MODEL_FILE_BYTES; at += 512)
         if (prng_chance(prng, 1, 2))
-            memcpy(file->durable + at, file->now + at, 4096);
+            memcpy(file->durable + at, file->now + at, 512);
     memset(file->durable + bytes, 0, MODEL_FILE_BYTES - bytes);
     memcpy(file->now, file->durable, MODEL_FILE_BYTES);
     file->now_bytes = file->durable_bytes = bytes;

@@ -6,9 +6,9 @@
 #include "disk/disk_test.h"
 
 /*
- * A directory as a crash may leave it, rebuilt from recorded operations: every 4 KiB block that was
- * written and not synced is there or not, each by itself; directory changes that were not synced
- * are there up to some point; a changed length that was not synced is there or not.
+ * A directory as a crash may leave it, rebuilt from recorded operations: every sector of 512 bytes
+ * that was written and not synced is there or not, each by itself; directory changes that were not
+ * synced are there up to some point; a changed length that was not synced is there or not.
  */
 
 #define MODEL_FILES_MAX 64

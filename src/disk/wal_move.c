@@ -119,7 +119,8 @@ segment_feed(struct wal *wal, struct wal_scan *scan, uint32_t number, uint8_t *c
         skein_yield();
     }
     (void)skein_close(handle);
-    if (rc == 0 && scan->suspect == WAL_SUSPECT_BLOCK)
+    wal_scan_settle(scan);
+    if (rc == 0 && (scan->suspect == WAL_SUSPECT_BLOCK || scan->proof))
         rc = -SKEIN_ECORRUPT;
     return rc;
 }

@@ -37,7 +37,7 @@ wal_recover(struct wal *wal, struct wal_scan *scan, struct wal_found *out_found,
          number++) {
         rc = segment_read(wal, scan, number, chunk, out_why);
         if (rc == 0 && scan->last_blank && number == scan->end.segment + 1) {
-            out_found->spare_usable = scan->short_block == 0;
+            out_found->spare_usable = scan->short_block == 0 && scan->header.sectored;
             out_found->spare_generation = scan->header.generation;
             out_found->spare_bytes = scan->header.segment_bytes;
         }

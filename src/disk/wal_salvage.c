@@ -17,24 +17,26 @@
 
 void
 wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
-                 struct wal_position at, uint64_t generation)
+                 struct wal_position at, const struct wal_header *header)
 {
-    struct wal_block block;
-    const char *reason = NULL;
+    uint64_t generation = header->generation;
+    bool sectored = header->sectored;
     if (generation == 0) {
         /* What an earlier segment in the same file left behind names a lower number. */
         struct wal_position own = {(uint32_t)wire_load(raw + 16, 4),
                                    (uint32_t)wire_load(raw + 20, 4)};
         generation = wire_load(raw + 8, 8);
+        sectored = raw[5] == WAL_LAYOUT_SECTORS;
         if (own.segment < at.segment &&
-            wal_block_judge(raw, own, generation, &block, &reason) == WAL_VERDICT_GOOD)
+            wal_block_judge(raw, own, generation, sectored).verdict == WAL_VERDICT_GOOD)
             return;
-        reason = NULL;
     } else if (survey->generation_max < generation) {
         survey->generation_max = generation;
     }
-    switch (wal_block_judge(raw, at, generation, &block, &reason)) {
+    struct wal_judged judged = wal_block_judge(raw, at, generation, sectored);
+    switch (judged.verdict) {
     case WAL_VERDICT_BLANK:
+    case WAL_VERDICT_TORN: /* of a batch that was never durable */
         survey->ended = !survey->bad_after;
         return;
     case WAL_VERDICT_BAD:
@@ -47,8 +49,8 @@ wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
             survey->generation_max = generation;
         survey->good_blocks++;
         survey->bad_after = survey->ended = false;
-        survey->unmarked = block.layout == WAL_LAYOUT_BARE;
-        survey->mark = block.mark;
+        survey->unmarked = judged.block.layout == WAL_LAYOUT_BARE;
+        survey->mark = judged.block.mark;
         survey->at = at;
         return;
     }
@@ -76,7 +78,7 @@ survey_file(struct wal_survey *survey, uint32_t number, int handle, uint8_t *chu
             uint32_t version;
             if (block > 0) {
                 wal_survey_block(survey, chunk + at, (struct wal_position){number, (uint32_t)block},
-                                 out_header->generation);
+                                 out_header);
             } else if (wal_header_decode(chunk, &header, &version) == 0 &&
                        header.segment == number) {
                 *out_header = header;

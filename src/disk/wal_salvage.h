@@ -28,10 +28,10 @@ struct wal_survey {
     uint64_t good_blocks, bad_blocks;
 };
 
-/* wal_survey_block - the next block, in the order of the log; @generation: its segment's, 0 when
- * the header cannot be read. */
+/* wal_survey_block - the next block, in the order of the log; @header: its segment's, zero when it
+ * cannot be read. */
 void wal_survey_block(struct wal_survey *survey, const uint8_t raw[WAL_BLOCK_BYTES],
-                      struct wal_position at, uint64_t generation);
+                      struct wal_position at, const struct wal_header *header);
 /* wal_survey_segment - all blocks of one file. @out_version: 0 and *@out_header zero when its
  * header cannot be read. **Returns** 0 or -errno. */
 int wal_survey_segment(const struct wal *wal, uint32_t number, struct wal_survey *survey,

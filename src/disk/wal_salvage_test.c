@@ -281,11 +281,12 @@ end_main(void *arg)
     fill(&log, 3);
     path_of(1, "", path);
     struct wal_survey survey = {0};
+    struct wal_header none = {0};
     size_t bytes;
     uint8_t *data = disk_test_read(path, &bytes);
     for (size_t at = WAL_BLOCK_BYTES; at < bytes; at += WAL_BLOCK_BYTES)
         wal_survey_block(&survey, data + at,
-                         (struct wal_position){1, (uint32_t)(at / WAL_BLOCK_BYTES)}, 0);
+                         (struct wal_position){1, (uint32_t)(at / WAL_BLOCK_BYTES)}, &none);
     mem_free(data);
     assert_true(wal_survey_certain(&survey));
     disk_test_flip(path, (uint64_t)survey.at.block * WAL_BLOCK_BYTES + 4000, 16);

@@ -10,8 +10,7 @@
 static bool continues(const struct wal_scan *scan, const struct wal_block *block);
 static int collect(struct wal_scan *scan, const struct wal_block *block, const uint8_t *raw);
 static void tail_begin(struct wal_scan *scan);
-static void tail_block(struct wal_scan *scan, enum wal_block_verdict verdict,
-                       const struct wal_block *block, const char *reason);
+static void tail_block(struct wal_scan *scan, const struct wal_judged *judged);
 
 void
 wal_scan_init(struct wal_scan *scan, const struct wal_identity *identity)
@@ -60,12 +59,19 @@ header_fault(struct wal_scan *scan, uint32_t number, const char *reason)
     return -SKEIN_ECORRUPT;
 }
 
-/* The segment before is over: a batch begun in it is not going on. */
-static void
-segment_over(struct wal_scan *scan)
+void
+wal_scan_settle(struct wal_scan *scan)
 {
-    if (scan->batch_have > 0)
+    if (scan->batch_have > 0) /* it is not going on */
         tail_begin(scan);
+    if (!scan->in_tail || scan->tail_bad == 0)
+        return;
+    uint32_t behind = scan->tail_block + (scan->tail_count ? scan->tail_count : 1);
+    bool torn = scan->header.sectored && scan->tail_blank > 0 && scan->tail_blank < behind;
+    if (!torn || scan->tail_certain)
+        suspect(scan, WAL_SUSPECT_BLOCK, (struct wal_position){scan->at.segment, scan->tail_bad},
+                scan->tail_reason);
+    scan->tail_bad = 0;
 }
 
 int
@@ -73,7 +79,7 @@ wal_scan_segment(struct wal_scan *scan, uint32_t number, uint64_t file_bytes,
                  const uint8_t header[WAL_BLOCK_BYTES], uint32_t *out_version)
 {
     struct wal_header decoded;
-    segment_over(scan);
+    wal_scan_settle(scan);
     int rc = wal_header_decode(header, &decoded, out_version);
     if (rc == -SKEIN_ECORRUPT)
         return header_fault(scan, number, "the segment's header is damaged");
@@ -107,19 +113,17 @@ wal_scan_segment(struct wal_scan *scan, uint32_t number, uint64_t file_bytes,
 int
 wal_scan_block(struct wal_scan *scan, const uint8_t raw[WAL_BLOCK_BYTES])
 {
-    struct wal_block block = {0};
-    const char *reason = NULL;
     int rc = 0;
-    enum wal_block_verdict verdict =
-        wal_block_judge(raw, scan->at, scan->header.generation, &block, &reason);
-    if (verdict != WAL_VERDICT_BLANK)
+    struct wal_judged judged =
+        wal_block_judge(raw, scan->at, scan->header.generation, scan->header.sectored);
+    if (judged.verdict != WAL_VERDICT_BLANK)
         scan->last_blank = false;
-    if (!scan->in_tail && verdict == WAL_VERDICT_GOOD && continues(scan, &block)) {
-        rc = collect(scan, &block, raw);
+    if (!scan->in_tail && judged.verdict == WAL_VERDICT_GOOD && continues(scan, &judged.block)) {
+        rc = collect(scan, &judged.block, raw);
     } else {
         if (!scan->in_tail)
             tail_begin(scan);
-        tail_block(scan, verdict, &block, reason);
+        tail_block(scan, &judged);
     }
     scan->at.block++;
     return rc;
@@ -187,9 +191,6 @@ batch_whole(struct wal_scan *scan, const struct wal_block *last)
 static int
 collect(struct wal_scan *scan, const struct wal_block *block, const uint8_t *raw)
 {
-    const uint8_t *payload = raw + WAL_BLOCK_HEAD_BYTES;
-    uint8_t converted[WAL_CARRY_HEAD_BYTES + WAL_CARRY_ROW_BYTES];
-    size_t count = block->payload_bytes;
     if (block->number == 0) {
         scan->batch_count = block->count;
         scan->batch_id = block->batch;
@@ -200,13 +201,13 @@ collect(struct wal_scan *scan, const struct wal_block *block, const uint8_t *raw
     bool carries = block->kind == WAL_BLOCK_CARRY;
     if (carries && scan->payload_bytes > scan->carry_bytes)
         return contradiction(scan, block, "a carry behind the frames of its batch");
-    if (carries && block->layout != WAL_LAYOUT_GROUPS) {
-        wal_carry_convert(payload, converted);
-        payload = converted;
-        count = sizeof converted;
+    uint8_t *to = scan->payload + scan->payload_bytes;
+    if (carries && block->layout < WAL_LAYOUT_GROUPS) {
+        wal_carry_convert(raw + WAL_BLOCK_HEAD_BYTES, to);
+        scan->payload_bytes += WAL_CARRY_HEAD_BYTES + WAL_CARRY_ROW_BYTES;
+    } else {
+        scan->payload_bytes += wal_block_payload(raw, block, to);
     }
-    memcpy(scan->payload + scan->payload_bytes, payload, count);
-    scan->payload_bytes += count;
     if (carries)
         scan->carry_bytes = scan->payload_bytes;
     scan->batch_have++;
@@ -218,6 +219,9 @@ tail_begin(struct wal_scan *scan)
 {
     scan->in_tail = true;
     scan->tail_block = scan->at.block - scan->batch_have;
+    scan->tail_count = scan->batch_have > 0 ? scan->batch_count : 0;
+    scan->tail_blank = scan->tail_bad = 0;
+    scan->tail_certain = false;
     scan->torn_blocks += scan->batch_have;
     scan->batch_have = 0;
     if (scan->missing_known)
@@ -226,32 +230,57 @@ tail_begin(struct wal_scan *scan)
     scan->missing_at = (struct wal_position){scan->at.segment, scan->tail_block};
 }
 
+/* @certain: whether or not what is missing turns out to be torn. */
 static void
-tail_block(struct wal_scan *scan, enum wal_block_verdict verdict, const struct wal_block *block,
-           const char *reason)
+tail_suspect(struct wal_scan *scan, const char *reason, bool certain)
 {
-    if (verdict == WAL_VERDICT_BLANK)
-        return;
-    if (verdict == WAL_VERDICT_BAD) {
-        struct wal_segments *segments = &scan->segments;
-        if (segments->count && segments->items[segments->count - 1].number == scan->at.segment)
-            segments->items[segments->count - 1].unclean = true;
-        suspect(scan, WAL_SUSPECT_BLOCK, scan->at, reason);
-        return;
+    if (scan->tail_bad == 0) {
+        scan->tail_bad = scan->at.block;
+        scan->tail_reason = reason;
     }
-    if (block->batch > scan->batch_next) {
+    scan->tail_certain = scan->tail_certain || certain;
+}
+
+static void
+tail_unclean(struct wal_scan *scan)
+{
+    struct wal_segments *segments = &scan->segments;
+    if (segments->count && segments->items[segments->count - 1].number == scan->at.segment)
+        segments->items[segments->count - 1].unclean = true;
+}
+
+static void
+tail_block(struct wal_scan *scan, const struct wal_judged *judged)
+{
+    const struct wal_block *block = &judged->block;
+    bool blank = judged->verdict == WAL_VERDICT_BLANK || judged->verdict == WAL_VERDICT_TORN;
+    bool bad = judged->verdict == WAL_VERDICT_BAD;
+    if (blank && scan->tail_blank == 0)
+        scan->tail_blank = scan->at.block;
+    if (bad)
+        tail_unclean(scan);
+    /* A batch is not longer: what is written behind it is of a later one. */
+    bool later = judged->head
+                     ? block->batch > scan->batch_next
+                     : judged->fresh && scan->at.block >= scan->tail_block + WAL_BATCH_BLOCKS_MAX;
+    if (later) {
         scan->proof = true;
         return;
     }
-    if (block->batch < scan->batch_next || scan->at.block - block->number != scan->tail_block)
-        suspect(scan, WAL_SUSPECT_BLOCK, scan->at, "a batch that has no place here");
-    scan->torn_blocks++;
+    if (judged->head &&
+        (block->batch < scan->batch_next || scan->at.block - block->number != scan->tail_block))
+        tail_suspect(scan, "a batch that has no place here", true);
+    else if (judged->head)
+        scan->tail_count = block->count;
+    if (bad)
+        tail_suspect(scan, judged->reason, judged->fresh && !judged->head);
+    scan->torn_blocks += judged->fresh;
 }
 
 int
 wal_scan_finish(struct wal_scan *scan)
 {
-    segment_over(scan);
+    wal_scan_settle(scan);
     wal_frames_end(&scan->frames);
     if (!scan->frames.carried && scan->lowest > 1) {
         scan->suspect = WAL_SUSPECT_NONE;

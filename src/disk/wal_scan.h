@@ -12,10 +12,13 @@
  *
  * Walking, a batch counts when all its blocks are there. In the tail nothing counts; blocks are
  * only asked whether they prove that the log once went on: a block of a *later* batch than the one
- * that is missing does (a batch is written when the one before it is durable), and so does a block
- * that is neither blank nor whole (a torn write leaves whole blocks and blanks). The next segment
- * is walked from its start again: when its first batch names the tail's start as what was durable
- * before, the tail is what an earlier recovery dropped, and is forgotten.
+ * that is missing does (a batch is written when the one before it is durable). A block that is
+ * neither blank, whole nor torn is suspect, unless a sector of the missing batch is blank: then
+ * that was never durable, nor was anything behind it, and what is damaged was there before (a
+ * removed segment is used again as it is). In segments of versions before 4 it is suspect whatever
+ * else there is: they were read before they were used again. The next segment is walked from its
+ * start again: when its first batch names the tail's start as what was durable before, the tail is
+ * what an earlier recovery dropped, and is forgotten.
  */
 
 enum wal_suspect_kind {
@@ -41,7 +44,12 @@ struct wal_scan {
     struct wal_header header;
     struct wal_position at; /* the next block */
     bool in_tail;
-    uint32_t tail_block; /* where it began */
+    uint32_t tail_block;     /* where it began */
+    uint32_t tail_count;     /* blocks of the batch missing there, that are known */
+    uint32_t tail_blank;     /* the first block with a blank sector; 0: none */
+    uint32_t tail_bad;       /* the first suspect one; 0: none */
+    const char *tail_reason; /* what is wrong with that */
+    bool tail_certain;       /* some block is suspect whatever was blank */
 
     /* The batch being collected. */
     uint8_t *payload; /* of its blocks: first the carry's, if it has any, then the frames' */
@@ -80,6 +88,8 @@ int wal_scan_segment(struct wal_scan *scan, uint32_t number, uint64_t file_bytes
 /* wal_scan_block - **Returns** 0; -SKEIN_ECORRUPT: suspect_at and suspect_reason say where and why
  * (blocks with good checksums that contradict each other); -SKEIN_ENOMEM. */
 int wal_scan_block(struct wal_scan *scan, const uint8_t raw[WAL_BLOCK_BYTES]) SKEIN_MUST_CHECK;
+/* wal_scan_settle - no more blocks of this segment: what its tail says is in suspect and proof. */
+void wal_scan_settle(struct wal_scan *scan);
 /*
  * wal_scan_finish - no more segments. With 0, groups holds the log, end its end and torn_blocks
  * what is behind it.

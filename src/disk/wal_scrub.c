@@ -15,7 +15,8 @@ struct pass {
     uint8_t *chunk;
     uint32_t number;     /* the segment that is read */
     uint64_t generation; /* 0: its header was not read yet */
-    uint64_t pause_ns;   /* between two reads */
+    bool sectored;
+    uint64_t pause_ns; /* between two reads */
 };
 
 static int segment_scrub(struct pass *pass);
@@ -96,26 +97,27 @@ chunk_check(struct pass *pass, uint64_t offset, size_t count, uint64_t durable)
     for (size_t at = 0; at < count; at += WAL_BLOCK_BYTES) {
         uint64_t number = (offset + at) / WAL_BLOCK_BYTES;
         struct wal_header header;
-        struct wal_block block;
         uint32_t version;
-        const char *reason = NULL;
         if (number >= durable)
             return;
         if (number == 0) {
-            if (wal_header_decode(pass->chunk, &header, &version) == 0)
+            if (wal_header_decode(pass->chunk, &header, &version) == 0) {
                 pass->generation = header.generation;
-            else
+                pass->sectored = header.sectored;
+            } else {
                 found(pass->wal, pass->number, 0, "the header is damaged");
+            }
             continue;
         }
-        enum wal_block_verdict verdict =
-            wal_block_judge(pass->chunk + at, (struct wal_position){pass->number, (uint32_t)number},
-                            pass->generation ? pass->generation : UINT64_MAX, &block, &reason);
+        struct wal_judged judged = wal_block_judge(
+            pass->chunk + at, (struct wal_position){pass->number, (uint32_t)number},
+            pass->generation ? pass->generation : UINT64_MAX,
+            pass->generation ? pass->sectored : pass->chunk[at + 5] == WAL_LAYOUT_SECTORS);
         /* What this process wrote is there, whole; a start has cut the ends of older segments. */
         bool must_be = pass->number >= pass->wal->first_own && pass->generation;
-        if (verdict == WAL_VERDICT_BAD)
-            found(pass->wal, pass->number, number, reason);
-        else if (verdict == WAL_VERDICT_BLANK && must_be)
+        if (judged.verdict == WAL_VERDICT_BAD)
+            found(pass->wal, pass->number, number, judged.reason);
+        else if (judged.verdict != WAL_VERDICT_GOOD && must_be)
             found(pass->wal, pass->number, number, "a block that was synced is not there");
     }
 }

@@ -87,44 +87,38 @@ header_make(const struct wal *wal, uint8_t block[WAL_BLOCK_BYTES], uint32_t numb
     wal_header_encode(block, &header);
 }
 
-/* A block that rotted would stand behind the new segment's end as damage. */
+/* Whether what is in it says of each sector that it is old: not so before version 4. */
 static int
-segment_check(const struct wal *wal, int handle, uint8_t *chunk)
+segment_sectored(int handle, uint8_t *block)
 {
-    uint64_t bytes = wal->options.segment_bytes;
-    for (uint64_t offset = 0; offset < bytes;) {
-        ssize_t got = skein_file_pread(handle, chunk, FILL_BYTES, offset);
-        if (got < WAL_BLOCK_BYTES)
-            return got < 0 ? (int)got : -SKEIN_ECORRUPT;
-        size_t count = (size_t)got - (size_t)got % WAL_BLOCK_BYTES;
-        for (size_t at = 0; at < count; at += WAL_BLOCK_BYTES)
-            if (!wal_block_whole(chunk + at))
-                return -SKEIN_ECORRUPT;
-        if (wal->writer_done)
-            return -SKEIN_ECLOSED;
-        offset += count;
-        skein_yield();
-    }
-    return 0;
+    struct wal_header header;
+    uint32_t version;
+    ssize_t got = skein_file_pread(handle, block, WAL_BLOCK_BYTES, 0);
+    if (got < 0)
+        return (int)got;
+    if (got < WAL_BLOCK_BYTES || wal_header_decode(block, &header, &version) < 0)
+        return -SKEIN_ECORRUPT;
+    return header.sectored;
 }
 
-/* A removed segment: what is in it is of older generations, which says as little as zeros. */
+/* A removed segment: what is in it is of older generations, or damaged, which says as little as
+ * zeros. */
 static int
 segment_renew(struct wal *wal, int handle, uint32_t number)
 {
-    uint8_t *chunk = mem_alloc_aligned(WAL_BLOCK_BYTES, FILL_BYTES);
-    int rc = segment_check(wal, handle, chunk);
-    if (rc == 0) {
-        header_make(wal, chunk, number);
-        rc = skein_file_pwrite(handle, chunk, WAL_BLOCK_BYTES, 0, 0);
-    } else if (rc != -SKEIN_ECLOSED) {
-        obs_log(OBS_WARN, "wal", "a removed segment is damaged and not used again", "cause=%s",
-                skein_error_name(rc));
+    uint8_t *block = mem_alloc_aligned(WAL_BLOCK_BYTES, WAL_BLOCK_BYTES);
+    int rc = segment_sectored(handle, block);
+    if (rc > 0) {
+        header_make(wal, block, number);
+        rc = skein_file_pwrite(handle, block, WAL_BLOCK_BYTES, 0, 0);
+        wal->stats.fill_bytes += WAL_BLOCK_BYTES;
+    } else {
+        if (rc < 0)
+            obs_log(OBS_WARN, "wal", "a removed segment is damaged and filled anew", "cause=%s",
+                    skein_error_name(rc));
         rc = segment_fill(wal, handle, number);
     }
-    if (rc == 0)
-        wal->stats.fill_bytes += WAL_BLOCK_BYTES;
-    mem_free(chunk);
+    mem_free(block);
     return rc;
 }
 

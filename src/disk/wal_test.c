@@ -71,11 +71,11 @@ format_main(void *arg)
     test_log_close(&log);
     snprintf(path, sizeof(path), "%s/00000001.wal", dir);
     uint8_t *data = disk_test_read(path, &bytes);
-    test_block_patch(data, 12, 4);
+    test_block_patch(data, 12, 5);
     disk_test_write(path, data, bytes);
     mem_free(data);
     assert_int_equal(test_log_try_open(&log, dir, 1 << 16), -SKEIN_EFORMAT);
-    assert_non_null(strstr(log.why, "has format version 4, this program reads versions 1 to 3"));
+    assert_non_null(strstr(log.why, "has format version 5, this program reads versions 1 to 4"));
     return 0;
 }
 

@@ -429,7 +429,7 @@ batch_seal(struct wal *wal)
             .batch = wal->batch_next,
             .number = (uint16_t)i,
             .count = (uint16_t)wal->batch_blocks,
-            .layout = WAL_LAYOUT_GROUPS,
+            .layout = WAL_LAYOUT_SECTORS,
             .mark = mark,
         };
         wal_block_seal(block_at(wal, i), &block);

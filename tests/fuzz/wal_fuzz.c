@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/wire.h"
 #include "disk/wal_scan.h"
 #include "skein/error.h"
@@ -49,12 +50,12 @@ sealed_make(struct maker *maker, bool wild)
         maker->batch++;
     }
     uint8_t shape = wire_get_u8(&maker->in);
-    enum wal_block_layout layout = shape % 3;
-    bool carry = maker->at.block == 1 || (layout == WAL_LAYOUT_GROUPS && shape & 128);
+    enum wal_block_layout layout = shape % 4;
+    bool carry = maker->at.block == 1 || (layout >= WAL_LAYOUT_GROUPS && shape & 128);
     size_t payload = (size_t)wire_get_u8(&maker->in) * 16;
     payload = take(maker, maker->raw + WAL_BLOCK_HEAD_BYTES,
                    payload < WAL_PAYLOAD_BYTES ? payload : WAL_PAYLOAD_BYTES);
-    if (carry && layout != WAL_LAYOUT_GROUPS)
+    if (carry && layout < WAL_LAYOUT_GROUPS)
         payload = WAL_CARRY_OLD_BYTES;
     struct wal_block block = {.kind = carry ? WAL_BLOCK_CARRY : WAL_BLOCK_DATA,
                               .payload_bytes = (uint16_t)payload,
@@ -73,6 +74,8 @@ sealed_make(struct maker *maker, bool wild)
         block.generation = wire_get_u8(&maker->in);
     }
     wal_block_seal(maker->raw, &block);
+    if (shape & 64) /* some of its sectors were not written */
+        memset(maker->raw + (size_t)(shape & 7) * WAL_SECTOR_BYTES, 0, WAL_SECTOR_BYTES);
     if (maker->number == maker->count)
         maker->end = (struct wal_position){maker->at.segment, maker->at.block + 1};
 }
@@ -87,6 +90,10 @@ segment_make(struct maker *maker, struct wal_scan *scan)
                                 .segment_bytes = WAL_SEGMENT_BYTES_MIN};
     wal_header_encode(maker->raw, &header);
     uint8_t damage = wire_get_u8(&maker->in);
+    if (damage & 1) { /* a segment of an older version */
+        wire_store(maker->raw + 12, 3, 4);
+        wire_store(maker->raw, crc32c(0, maker->raw + 4, WAL_BLOCK_BYTES - 4), 4);
+    }
     if (damage > 250)
         maker->raw[damage % 64] ^= 1;
     maker->number = maker->count;
