@@ -17,10 +17,13 @@
 #include "skein/error.h"
 #include "skein/fiber.h"
 #include "skein/file.h"
+#include "skein/shard.h"
 #include "skein/socket.h"
 
 #define PIECE_BYTES ((size_t)256 << 10)
 #define SECOND_NS UINT64_C(1000000000)
+/* Between two lines of a log. */
+#define PROGRESS_NS (10 * SECOND_NS)
 
 struct snapshot_options {
     struct nodes nodes;
@@ -66,6 +69,44 @@ static const struct flags_command snapshot_command = {
     .argument_max = 2,
 };
 
+/* ---- how far it is, on standard error ---- */
+
+/* On a terminal one line that changes; elsewhere (a log) a line of its own now and then. */
+struct progress {
+    bool on_terminal, shown;
+    uint64_t next_ns;
+};
+
+static void
+show_progress(void *owner, const char *what, uint64_t done_bytes, uint64_t all_bytes)
+{
+    struct progress *progress = owner;
+    uint64_t now_ns = skein_now_ns();
+    if (now_ns < progress->next_ns)
+        return;
+    progress->next_ns = now_ns + (progress->on_terminal ? SECOND_NS / 10 : PROGRESS_NS);
+    progress->shown = true;
+    fprintf(stderr,
+            progress->on_terminal ? "\r%s %" PRIu64 " of %" PRIu64 " MiB"
+                                  : "%s %" PRIu64 " of %" PRIu64 " MiB\n",
+            what, done_bytes >> 20, all_bytes >> 20);
+}
+
+static struct progress
+progress_begin(void)
+{
+    bool on_terminal = isatty(STDERR_FILENO);
+    uint64_t quiet_ns = on_terminal ? SECOND_NS / 2 : PROGRESS_NS;
+    return (struct progress){.on_terminal = on_terminal, .next_ns = skein_deadline_in(quiet_ns)};
+}
+
+static void
+progress_end(const struct progress *progress)
+{
+    if (progress->shown && progress->on_terminal)
+        fprintf(stderr, "\n");
+}
+
 /* ---- save ---- */
 
 static int
@@ -109,16 +150,10 @@ read_length(int handle, uint64_t deadline_ns, uint64_t *out_bytes, char why[512]
     return 0;
 }
 
-static void
-show_progress(uint64_t done, uint64_t all)
-{
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " MiB", done >> 20, all >> 20);
-}
-
 static int
 receive(const struct snapshot_options *options, int handle, int file, uint64_t bytes)
 {
+    struct progress progress = progress_begin();
     uint8_t *piece = mem_alloc(PIECE_BYTES);
     int rc = 0;
     for (uint64_t at = 0; at < bytes && rc == 0;) {
@@ -129,10 +164,9 @@ receive(const struct snapshot_options *options, int handle, int file, uint64_t b
              : n < 0 ? (int)n
                      : -SKEIN_EEOF;
         at += n > 0 ? (uint64_t)n : 0;
-        show_progress(at, bytes);
+        show_progress(&progress, "received", at, bytes);
     }
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\n");
+    progress_end(&progress);
     mem_free(piece);
     return rc == 0 ? skein_file_sync(file, 0) : rc;
 }
@@ -186,6 +220,16 @@ failed(int rc, const char *why)
 }
 
 static int
+check_file(const char *path, struct checkpoint_info *out_info, char why[512])
+{
+    struct progress progress = progress_begin();
+    struct backup_progress report = {show_progress, &progress};
+    int rc = backup_verify(path, &report, out_info, why);
+    progress_end(&progress);
+    return rc;
+}
+
+static int
 save(const struct snapshot_options *options)
 {
     struct checkpoint_info info;
@@ -198,7 +242,7 @@ save(const struct snapshot_options *options)
         return failed(rc, "no node that was asked leads; name others with --connect");
     rc = fetch(options, &addr, part, why);
     if (rc == 0)
-        rc = backup_verify(part, &info, why);
+        rc = check_file(part, &info, why);
     if (rc == 0) {
         rc = skein_file_rename(part, options->path);
         if (rc < 0)
@@ -217,7 +261,7 @@ verify(const struct snapshot_options *options)
 {
     struct checkpoint_info info;
     char why[512] = "";
-    int rc = backup_verify(options->path, &info, why);
+    int rc = check_file(options->path, &info, why);
     if (rc < 0)
         return failed(rc, why);
     print_info(options, &info);
@@ -229,9 +273,12 @@ restore(const struct snapshot_options *options)
 {
     struct checkpoint_info info;
     char why[512] = "";
+    struct progress progress = progress_begin();
+    struct backup_progress report = {show_progress, &progress};
     struct backup_restore target = {options->path, options->data_dir, options->cluster_name,
-                                    options->node};
+                                    options->node, &report};
     int rc = backup_restore(&target, &info, why);
+    progress_end(&progress);
     if (rc < 0)
         return failed(rc, why);
     if (options->json)

@@ -71,14 +71,45 @@ replica_backup_pause(struct replica *replica, uint64_t count)
     return snapshot_throttle(replica->host, count);
 }
 
+static int
+take_piece(struct checkpoint_writer *writer, const uint8_t *piece, size_t count)
+{
+    return writer ? checkpoint_write(writer, piece, count) : 0;
+}
+
+/* Reads and checks all of the content, and gives it to @writer, if any. */
+static int
+walk_content(struct checkpoint_reader *reader, struct checkpoint_writer *writer, const char *path,
+             const struct backup_progress *progress)
+{
+    struct skein_stat stat = {0};
+    uint8_t *piece = mem_alloc(PIECE_BYTES);
+    uint64_t done_bytes = 0;
+    size_t count;
+    int rc = skein_file_stat(path, &stat);
+    while (rc == 0) {
+        rc = checkpoint_read_some(reader, piece, PIECE_BYTES, &count);
+        if (rc == 0)
+            rc = take_piece(writer, piece, count);
+        if (rc == 0)
+            done_bytes += count;
+        if (rc == 0 && progress)
+            progress->report(progress->owner, writer ? "restored" : "verified", done_bytes,
+                             stat.size_bytes);
+    }
+    mem_free(piece);
+    return rc == -SKEIN_EEOF ? checkpoint_finish(reader) : rc;
+}
+
 int
-backup_verify(const char *path, struct checkpoint_info *out_info, char out_why[512])
+backup_verify(const char *path, const struct backup_progress *progress,
+              struct checkpoint_info *out_info, char out_why[512])
 {
     struct checkpoint_reader *reader;
     int rc = checkpoint_open(&reader, path, NULL, out_info, out_why);
     if (rc < 0)
         return rc;
-    rc = checkpoint_verify(reader);
+    rc = walk_content(reader, NULL, path, progress);
     if (rc < 0)
         snprintf(out_why, 512, "%s", checkpoint_reader_why(reader));
     checkpoint_close(reader);
@@ -105,21 +136,6 @@ target_make(const char *dir, char out_why[512])
 }
 
 static int
-copy_content(struct checkpoint_reader *reader, struct checkpoint_writer *writer)
-{
-    uint8_t *piece = mem_alloc(PIECE_BYTES);
-    size_t count;
-    int rc = 0;
-    while (rc == 0) {
-        rc = checkpoint_read_some(reader, piece, PIECE_BYTES, &count);
-        if (rc == 0)
-            rc = checkpoint_write(writer, piece, count);
-    }
-    mem_free(piece);
-    return rc == -SKEIN_EEOF ? checkpoint_finish(reader) : rc;
-}
-
-static int
 write_state(struct checkpoint_reader *reader, const struct checkpoint_info *from,
             const struct backup_restore *restore, const struct identity *identity)
 {
@@ -132,7 +148,7 @@ write_state(struct checkpoint_reader *reader, const struct checkpoint_info *from
     int rc = checkpoint_create(&writer, restore->data_dir, &info);
     if (rc < 0)
         return rc;
-    rc = copy_content(reader, writer);
+    rc = walk_content(reader, writer, restore->path, restore->progress);
     if (rc < 0) {
         checkpoint_abort(writer);
         return rc;
@@ -146,7 +162,7 @@ backup_restore(const struct backup_restore *restore, struct checkpoint_info *out
 {
     struct checkpoint_reader *reader;
     struct identity identity;
-    int rc = backup_verify(restore->path, out_info, out_why);
+    int rc = backup_verify(restore->path, restore->progress, out_info, out_why);
     if (rc == 0)
         rc = target_make(restore->data_dir, out_why);
     if (rc < 0)

@@ -35,15 +35,24 @@ void replica_backup_close(struct replica *replica, struct replica_backup_file *f
  * second, and no more. 0, -SKEIN_ECANCELED. **Runs on** as replica_backup. */
 int replica_backup_pause(struct replica *replica, uint64_t count) SKEIN_MUST_CHECK;
 
-/* backup_verify - read all of @path. **Returns** as checkpoint_open; @out_why: 512 bytes. */
-int backup_verify(const char *path, struct checkpoint_info *out_info,
-                  char out_why[512]) SKEIN_MUST_CHECK;
+/* Told now and then how far a long piece of work is, in bytes of the backup; @what: "verified",
+ * "restored". */
+struct backup_progress {
+    void (*report)(void *owner, const char *what, uint64_t done_bytes, uint64_t all_bytes);
+    void *owner;
+};
+
+/* backup_verify - read all of @path. @progress: NULL: nobody asks. **Returns** as checkpoint_open;
+ * @out_why: 512 bytes. */
+int backup_verify(const char *path, const struct backup_progress *progress,
+                  struct checkpoint_info *out_info, char out_why[512]) SKEIN_MUST_CHECK;
 
 struct backup_restore {
     const char *path;     /* the backup */
     const char *data_dir; /* absent, or empty */
     const char *cluster_name;
     uint32_t node; /* the first node of the new cluster; the others join it */
+    const struct backup_progress *progress; /* NULL: nobody asks */
 };
 
 /*

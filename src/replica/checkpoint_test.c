@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -72,6 +73,20 @@ wanted_and_failed(struct test_cluster *cluster)
     skein_assert(test_machine(cluster, 1)->total == 11);
 }
 
+struct seen {
+    uint64_t done_bytes, all_bytes;
+    uint32_t count;
+};
+
+static void
+see(void *owner, const char *what, uint64_t done_bytes, uint64_t all_bytes)
+{
+    struct seen *seen = owner;
+    skein_assert(strcmp(what, "verified") == 0);
+    skein_assert(done_bytes > seen->done_bytes && done_bytes < all_bytes);
+    *seen = (struct seen){done_bytes, all_bytes, seen->count + 1};
+}
+
 /* Whoever waits for a backup gets it, or is told at its deadline. */
 static void
 backup_waits(struct test_cluster *cluster)
@@ -97,7 +112,12 @@ backup_waits(struct test_cluster *cluster)
     checkpoint_path(replica->dir, file.index, path, sizeof path);
     skein_assert(access(path, F_OK) != 0);
     checkpoint_path(replica->dir, next.index, path, sizeof path);
-    skein_assert(backup_verify(path, &info, why) == 0 && info.snapshot.index == next.index);
+    struct seen seen = {0};
+    struct backup_progress progress = {see, &seen};
+    rc = backup_verify(path, &progress, &info, why);
+    skein_assert(rc == 0 && info.snapshot.index == next.index);
+    skein_assert(seen.count > 1 && seen.all_bytes == next.bytes);
+    skein_assert(seen.done_bytes > sizeof(struct test_machine));
     replica_backup_close(replica, &file);
     replica_backup_close(replica, &next);
     skein_assert(replica->host->backups_open == 0);
