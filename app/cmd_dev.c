@@ -15,6 +15,7 @@
 #include "skein/file.h"
 #include "skein/socket.h"
 #include "skein/shard.h"
+#include "kv/route.h"
 #include "net/addr.h"
 #include "skein/error.h"
 
@@ -32,6 +33,8 @@ static const struct flags_row rows[] = {
     {"store", "NAME", "memory",
      "memory or lmdb: where the nodes keep their keys (see skein serve --help).", serve_parse_store,
      FLAGS_FIELD(struct dev_options, store)},
+    {"groups", "N", "1", "Groups that the keys are shared out over (see skein serve --help).",
+     flags_parse_number, FLAGS_FIELD(struct dev_options, groups), 1, KV_GROUPS_MAX},
     {"no-restart", NULL, NULL, "Leave a node that ended as it is.", flags_parse_switch,
      FLAGS_FIELD(struct dev_options, no_restart)},
 };

@@ -41,6 +41,7 @@ struct dev_options {
     const char *data_dir;
     bool no_restart;
     enum kv_store store;
+    uint32_t groups;
 };
 
 struct dev;

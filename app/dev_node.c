@@ -36,8 +36,8 @@ dev_node_init(struct dev_node *node, struct dev *dev, uint32_t number)
 
 /* What the child is started with; made before the fork, which allows no allocation behind it. */
 struct arguments {
-    char number[16], peers[DEV_NODES_MAX * 32], listen[32], metrics[32];
-    const char *argv[20];
+    char number[16], peers[DEV_NODES_MAX * 32], listen[32], metrics[32], groups[16];
+    const char *argv[24];
 };
 
 static void
@@ -50,16 +50,17 @@ arguments_init(struct arguments *a, const struct dev_node *node)
              options->base_port + node->number - 1);
     snprintf(a->metrics, sizeof(a->metrics), "127.0.0.1:%" PRIu32,
              options->base_port + DEV_METRICS_PORT_OFFSET + node->number - 1);
+    snprintf(a->groups, sizeof(a->groups), "%" PRIu32, options->groups);
     for (uint32_t i = 1; i <= options->nodes; i++)
         at += (size_t)snprintf(a->peers + at, sizeof(a->peers) - at,
                                "%s%" PRIu32 "=127.0.0.1:%" PRIu32, i > 1 ? "," : "", i,
                                options->base_port + DEV_PEER_PORT_OFFSET + i - 1);
-    const char *const argv[] = {"skein",        "serve",   "--node",
-                                a->number,      "--peers", a->peers,
-                                "--listen",     a->listen, "--data",
-                                node->data_dir, "--store", kv_store_name(options->store),
-                                "--cluster",    "dev",     "--metrics",
-                                a->metrics,     NULL};
+    const char *const argv[] = {
+        "skein",     "serve",        "--node",    a->number,
+        "--peers",   a->peers,       "--listen",  a->listen,
+        "--data",    node->data_dir, "--store",   kv_store_name(options->store),
+        "--cluster", "dev",          "--metrics", a->metrics,
+        "--groups",  a->groups,      NULL};
     memcpy(a->argv, argv, sizeof(argv));
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kv/route.h"
 #include "net/addr.h"
 #include "skein/error.h"
 
@@ -43,6 +44,11 @@ static const struct flags_row rows[] = {
      "nodes "
      "of a cluster may differ.",
      serve_parse_store, FIELD(node.store)},
+    {"groups", "N", "1",
+     "The keys are shared out over so many groups by their slots, as in Redis Cluster; each has a "
+     "leader and a log order of its own. The same on every node, and of the data directory, for "
+     "good.",
+     flags_parse_number, FIELD(node.replica.group_count), 1, KV_GROUPS_MAX},
     {"listen", "ADDR:PORT", "127.0.0.1:7001", "Where clients connect. Port 0: any free one.",
      flags_parse_address, FIELD(node.listen)},
     {"cluster", "NAME", "skein",
@@ -252,6 +258,11 @@ serve_config_check(struct serve_config *config, char out_why[256])
         self++;
     if (self == peers->count) {
         snprintf(out_why, 256, "--node %" PRIu32 " does not stand in --peers", node->replica.node);
+        return -SKEIN_EINVALID;
+    }
+    if (node->store == KV_STORE_LMDB && node->replica.group_count > 1) {
+        snprintf(out_why, 256, "--groups %" PRIu32 ": with --store lmdb there is one group",
+                 node->replica.group_count);
         return -SKEIN_EINVALID;
     }
     /* What one SET needs beside its key and its value is far below 1 KiB. */

@@ -39,6 +39,7 @@ serve(struct sim_groups *groups, const struct kv_node_options *options, struct r
     groups->count++;
     groups->expirers[group] =
         (struct kv_expirer){.replica = face.replica,
+                            .group_count = 1,
                             .limits = options->limits,
                             .command_timeout_ns = options->command_timeout_ns};
     return kv_expirer_start(&groups->expirers[group], &groups->scope);

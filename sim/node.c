@@ -66,6 +66,7 @@ fill_options(struct sim_node *node, struct kv_node_options *options)
     options->replica.peer_count = peer_count(node);
     options->replica.join = node->late;
     options->replica.group_count = plan->group_count;
+    options->route_keys = false; /* each group has a port and keys of its own (groups.c) */
     options->replica.quiesce_ticks = plan->quiesce_ticks;
     options->replica.data_dir = node->data_dir;
     options->replica.tick_ns = plan->tick_ns;

@@ -9,9 +9,14 @@
 #define ALL 1, -1, 1
 #define PAIRS 1, -1, 2
 #define NO_KEYS 0, 0, 0
-#define ROW(name, arity, kind, flags, keys, exec)                \
-    {                                                            \
-        name, arity, kind, flags, keys, kv_exec_cmd_##exec, NULL \
+#define SPREAD(name, arity, kind, flags, keys, exec, spread)             \
+    {                                                                    \
+        name, arity, kind, flags, keys, spread, kv_exec_cmd_##exec, NULL \
+    }
+/* One write, or of one key. */
+#define ROW(name, arity, kind, flags, keys, exec)                                   \
+    {                                                                               \
+        name, arity, kind, flags, keys, KV_SPREAD_REFUSED, kv_exec_cmd_##exec, NULL \
     }
 
 /* clang-format off */
@@ -19,16 +24,16 @@ const struct kv_command kv_data_commands[] = {
     ROW("append", 3, KV_WRITE, "write denyoom fast", ONE, append),
     ROW("bitcount", -2, KV_READ, "readonly", ONE, bitcount),
     ROW("copy", -3, KV_WRITE, "write denyoom", TWO, copy),
-    ROW("dbsize", 1, KV_READ, "readonly fast", NO_KEYS, dbsize),
+    SPREAD("dbsize", 1, KV_READ, "readonly fast", NO_KEYS, dbsize, KV_SPREAD_SUM),
     ROW("decr", 2, KV_WRITE, "write denyoom fast", ONE, decr),
     ROW("decrby", 3, KV_WRITE, "write denyoom fast", ONE, decrby),
-    ROW("del", -2, KV_WRITE, "write", ALL, del),
-    ROW("exists", -2, KV_READ, "readonly fast", ALL, exists),
+    SPREAD("del", -2, KV_WRITE, "write", ALL, del, KV_SPREAD_SUM),
+    SPREAD("exists", -2, KV_READ, "readonly fast", ALL, exists, KV_SPREAD_SUM),
     ROW("expire", -3, KV_WRITE, "write fast", ONE, expire),
     ROW("expireat", -3, KV_WRITE, "write fast", ONE, expireat),
     ROW("expiretime", 2, KV_READ, "readonly fast", ONE, expiretime),
-    ROW("flushall", -1, KV_WRITE, "write", NO_KEYS, flushall),
-    ROW("flushdb", -1, KV_WRITE, "write", NO_KEYS, flushall),
+    SPREAD("flushall", -1, KV_WRITE, "write", NO_KEYS, flushall, KV_SPREAD_OK),
+    SPREAD("flushdb", -1, KV_WRITE, "write", NO_KEYS, flushall, KV_SPREAD_OK),
     ROW("get", 2, KV_READ, "readonly fast", ONE, get),
     ROW("getbit", 3, KV_READ, "readonly fast", ONE, getbit),
     ROW("getdel", 2, KV_WRITE, "write fast", ONE, getdel),
@@ -38,8 +43,8 @@ const struct kv_command kv_data_commands[] = {
     ROW("incr", 2, KV_WRITE, "write denyoom fast", ONE, incr),
     ROW("incrby", 3, KV_WRITE, "write denyoom fast", ONE, incrby),
     ROW("incrbyfloat", 3, KV_WRITE, "write denyoom fast", ONE, incrbyfloat),
-    ROW("keys", 2, KV_READ, "readonly", NO_KEYS, keys),
-    ROW("mget", -2, KV_READ, "readonly fast", ALL, mget),
+    SPREAD("keys", 2, KV_READ, "readonly", NO_KEYS, keys, KV_SPREAD_CONCAT),
+    SPREAD("mget", -2, KV_READ, "readonly fast", ALL, mget, KV_SPREAD_GATHER),
     ROW("mset", -3, KV_WRITE, "write denyoom", PAIRS, mset),
     ROW("msetnx", -3, KV_WRITE, "write denyoom", PAIRS, msetnx),
     ROW("persist", 2, KV_WRITE, "write fast", ONE, persist),
@@ -50,7 +55,7 @@ const struct kv_command kv_data_commands[] = {
     ROW("pttl", 2, KV_READ, "readonly fast", ONE, pttl),
     ROW("rename", 3, KV_WRITE, "write", TWO, rename),
     ROW("renamenx", 3, KV_WRITE, "write fast", TWO, renamenx),
-    ROW("scan", -2, KV_READ, "readonly", NO_KEYS, scan),
+    SPREAD("scan", -2, KV_READ, "readonly", NO_KEYS, scan, KV_SPREAD_WALK),
     ROW("set", -3, KV_WRITE, "write denyoom", ONE, set),
     ROW("setbit", 4, KV_WRITE, "write denyoom", ONE, setbit),
     ROW("setex", 4, KV_WRITE, "write denyoom", ONE, setex),
@@ -58,10 +63,10 @@ const struct kv_command kv_data_commands[] = {
     ROW("setrange", 4, KV_WRITE, "write denyoom", ONE, setrange),
     ROW("strlen", 2, KV_READ, "readonly fast", ONE, strlen),
     ROW("substr", 4, KV_READ, "readonly", ONE, getrange),
-    ROW("touch", -2, KV_READ, "readonly fast", ALL, exists),
+    SPREAD("touch", -2, KV_READ, "readonly fast", ALL, exists, KV_SPREAD_SUM),
     ROW("ttl", 2, KV_READ, "readonly fast", ONE, ttl),
     ROW("type", 2, KV_READ, "readonly fast", ONE, type),
-    ROW("unlink", -2, KV_WRITE, "write fast", ALL, del),
+    SPREAD("unlink", -2, KV_WRITE, "write fast", ALL, del, KV_SPREAD_SUM),
 };
 /* clang-format on */
 

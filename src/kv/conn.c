@@ -15,95 +15,117 @@
 #define SEND_BYTES_SOON ((size_t)256 << 10)
 #define LINGER_BYTES_MAX ((size_t)1 << 20)
 
-/* What is known of the batch under construction in face->batch. */
-struct turn {
-    uint32_t count;
-    bool write;
-    uint64_t reads[KV_CONN_BATCH_COMMANDS / 64]; /* bit: this command is a READ */
-};
-
 static int
 send_pending(struct kv_conn *conn)
 {
     return conn_buffer_send(conn, skein_coarse_now_ns() + conn->face->options.send_timeout_ns);
 }
 
-static void
-answer_all(struct kv_conn *conn, const struct turn *turn, int rc)
-{
-    uint64_t timeout_ns = conn->face->options.command_timeout_ns;
-    conn->face->stats.failed_batches++;
-    for (uint32_t i = 0; i < turn->count; i++)
-        kv_conn_error(conn_buffer_out(conn), rc, turn->reads[i / 64] >> (i % 64) & 1, timeout_ns);
-}
-
 int
-kv_conn_submit(struct kv_conn *conn, bool write, struct bytes command, struct bytes *out_reply)
+kv_conn_submit(struct kv_conn *conn, uint32_t group, bool write, struct bytes command,
+               struct bytes *out_reply)
 {
     struct kv_face *face = conn->face;
+    struct replica *replica = kv_face_group(face, group);
     uint64_t begun_ns = skein_coarse_now_ns();
     uint64_t deadline_ns = begun_ns + face->options.command_timeout_ns;
-    int rc = write ? replica_submit(face->options.replica, REPLICA_WRITE, command, deadline_ns,
-                                    out_reply)
-                   : replica_read(face->options.replica, conn->level, conn->stale_ns, command,
-                                  deadline_ns, out_reply);
+    int rc =
+        write ? replica_submit(replica, REPLICA_WRITE, command, deadline_ns, out_reply)
+              : replica_read(replica, conn->level, conn->stale_ns, command, deadline_ns, out_reply);
     kv_face_metrics_batch(face, write, skein_coarse_now_ns() - begun_ns);
     return rc;
 }
 
-/* Submit the batch and take its replies. */
-static int
-flush_batch(struct kv_conn *conn, struct turn *turn)
+struct bytes
+kv_conn_take_batch(struct kv_face *face, uint32_t group, struct bytes_buf *buf)
+{
+    struct wire_writer *batch = &face->batches[group];
+    struct bytes command = {0};
+    if (buf) {
+        memcpy(buf->data, batch->data, batch->count);
+        command = bytes_of(buf, batch->count);
+    }
+    batch->count = 0;
+    if (batch->capacity > 4 * KV_CONN_BATCH_BYTES)
+        wire_writer_deinit(batch);
+    return command;
+}
+
+/* All commands are for one group: its reply goes out as it came. */
+static void
+submit_one(struct kv_conn *conn, const struct kv_turn *turn)
 {
     struct kv_face *face = conn->face;
-    if (!turn->count)
-        return 0;
-    struct turn sent = *turn;
-    *turn = (struct turn){0};
-    struct bytes_buf *buf = conn_buffer_command(conn, face->batch.count);
-    struct bytes command = {0}, reply = {0};
-    if (buf) {
-        memcpy(buf->data, face->batch.data, face->batch.count);
-        command = bytes_of(buf, face->batch.count);
-    }
-    face->batch.count = 0;
-    if (face->batch.capacity > 4 * KV_CONN_BATCH_BYTES)
-        wire_writer_deinit(&face->batch);
+    uint32_t group = (uint32_t)kv_route_one(turn->groups);
+    struct bytes_buf *buf = conn_buffer_command(conn, face->batches[group].count);
+    struct bytes reply = {0}, command = kv_conn_take_batch(face, group, buf);
     int rc = buf ? -SKEIN_EBUSY : -SKEIN_ENOMEM;
     if (buf && face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
-        rc = kv_conn_submit(conn, sent.write, command, &reply);
+        rc = kv_conn_submit(conn, group, turn->writes != 0, command, &reply);
     conn_buffer_command_done(conn, &command);
     face->stats.batches++;
-    if (rc < 0)
-        answer_all(conn, &sent, rc);
-    else
+    if (rc == 0) {
         conn_buffer_reply(conn, reply);
-    return conn_buffer_pending(conn) > SEND_BYTES_SOON ? send_pending(conn) : 0;
+        return;
+    }
+    face->stats.failed_batches++;
+    for (uint32_t i = 0; i < turn->count; i++)
+        kv_conn_error(conn_buffer_out(conn), rc, turn->reads[i / 64] >> (i % 64) & 1,
+                      face->options.command_timeout_ns);
+}
+
+/* Without group_of, which is written before it is read. */
+static void
+begin_turn(struct kv_turn *turn)
+{
+    turn->count = 0;
+    turn->groups = turn->writes = 0;
+    memset(turn->reads, 0, sizeof(turn->reads));
+}
+
+/* Submit the batches and take their replies. */
+static int
+end_turn(struct kv_conn *conn, struct kv_turn *turn)
+{
+    int rc = 0;
+    if (!turn->count)
+        return 0;
+    if (kv_route_one(turn->groups) >= 0)
+        submit_one(conn, turn);
+    else
+        rc = kv_conn_submit_turn(conn, turn);
+    begin_turn(turn);
+    return rc == 0 && conn_buffer_pending(conn) > SEND_BYTES_SOON ? send_pending(conn) : rc;
 }
 
 static int
-add_to_batch(struct kv_conn *conn, struct turn *turn, enum kv_command_kind kind)
+add_to_turn(struct kv_conn *conn, struct kv_turn *turn, enum kv_command_kind kind, uint32_t group)
 {
-    struct wire_writer *batch = &conn->face->batch;
+    struct kv_face *face = conn->face;
+    struct wire_writer *batch = &face->batches[group];
     const struct kv_resp *parser = &conn->parser;
     size_t bytes = 4;
     for (uint32_t i = 0; i < parser->argc; i++)
         bytes += 4 + parser->argv[i].count;
     if (turn->count == KV_CONN_BATCH_COMMANDS ||
-        (turn->count && batch->count + bytes > KV_CONN_BATCH_BYTES)) {
-        int rc = flush_batch(conn, turn);
+        (batch->count && batch->count + bytes > KV_CONN_BATCH_BYTES)) {
+        int rc = end_turn(conn, turn);
         if (rc < 0)
             return rc;
     }
-    if (!turn->count) {
+    kv_groups bit = UINT32_C(1) << group;
+    if (!(turn->groups & bit)) {
         skein_assert(!batch->count);
-        kv_batch_begin(batch, &conn->face->options.limits);
+        kv_batch_begin(batch, &face->options.limits);
+        turn->groups |= bit;
     }
     kv_batch_add(batch, parser->argv, parser->argc);
     if (kind == KV_WRITE)
-        turn->write = true;
+        turn->writes |= bit;
     else
         turn->reads[turn->count / 64] |= UINT64_C(1) << (turn->count % 64);
+    if (face->group_count > 1)
+        turn->group_of[turn->count] = (uint8_t)group;
     turn->count++;
     return 0;
 }
@@ -132,8 +154,25 @@ carry_out(struct kv_conn *conn, const struct kv_command *command, bool arity_ok)
     return 0;
 }
 
+/* A command of the machine: into the turn, or, when it is for several groups, behind it. */
 static int
-handle_command(struct kv_conn *conn, struct turn *turn)
+handle_data(struct kv_conn *conn, struct kv_turn *turn, const struct kv_command *command)
+{
+    const struct kv_resp *parser = &conn->parser;
+    uint32_t group_count = conn->face->group_count;
+    kv_groups groups = kv_route(command, parser->argv, parser->argc, group_count);
+    int one = kv_route_one(groups);
+    if (one >= 0)
+        return add_to_turn(conn, turn, command->kind, (uint32_t)one);
+    int rc = end_turn(conn, turn);
+    if (rc < 0)
+        return rc;
+    kv_conn_spread(conn, 0, 0, command, parser->argv, parser->argc);
+    return conn_buffer_pending(conn) > SEND_BYTES_SOON ? send_pending(conn) : 0;
+}
+
+static int
+handle_command(struct kv_conn *conn, struct kv_turn *turn)
 {
     const struct kv_resp *parser = &conn->parser;
     const struct kv_command *command = kv_command_find(parser->argv[0]);
@@ -143,8 +182,8 @@ handle_command(struct kv_conn *conn, struct turn *turn)
     kv_face_count_command(conn->face, conn->active_ns);
     kv_face_metrics_command(conn->face, command);
     if (arity_ok && command->kind != KV_LOCAL && !conn->multi.open)
-        return add_to_batch(conn, turn, command->kind);
-    int rc = flush_batch(conn, turn);
+        return handle_data(conn, turn, command);
+    int rc = end_turn(conn, turn);
     if (rc == 0)
         rc = carry_out(conn, command, arity_ok);
     if (rc < 0)
@@ -157,7 +196,8 @@ handle_command(struct kv_conn *conn, struct turn *turn)
 static int
 handle_received(struct kv_conn *conn)
 {
-    struct turn turn = {0};
+    struct kv_turn turn;
+    begin_turn(&turn);
     int rc = 0;
     int parsed = 1;
     while (!conn->closing && (!conn->face->stopping || turn.count)) {
@@ -171,8 +211,8 @@ handle_received(struct kv_conn *conn)
         if (rc < 0)
             break;
     }
-    /* The batch is shared: it is left empty whatever happened. */
-    int flushed = flush_batch(conn, &turn);
+    /* The batches are shared: they are left empty whatever happened. */
+    int flushed = end_turn(conn, &turn);
     if (rc == 0)
         rc = flushed;
     if (rc == 0 && parsed < 0) {

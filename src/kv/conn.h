@@ -13,10 +13,12 @@
  *   recv --> parse all complete commands --> batches and local answers, in order --> one send -->
  * recv
  *
- * Consecutive READ and WRITE commands become one kv_batch, up to KV_CONN_BATCH_BYTES or
- * KV_CONN_BATCH_COMMANDS. With no WRITE in it the batch is submitted as REPLICA_READ, otherwise as
- * REPLICA_WRITE: reads inside a mixed batch go through the log with it and keep their place.
- * LOCAL commands are answered between batches.
+ * Consecutive READ and WRITE commands become a turn: one kv_batch for each group that they are for
+ * (kv/route.h), up to KV_CONN_BATCH_BYTES a batch or KV_CONN_BATCH_COMMANDS together. With no WRITE
+ * in it a batch is submitted as REPLICA_READ, otherwise as REPLICA_WRITE: reads inside a mixed
+ * batch go through the log with it and keep their place. The batches of a turn are carried out
+ * beside each other; their replies are sent in the commands' order. LOCAL commands, and commands
+ * for several groups (conn_spread.c), are answered between turns.
  *
  * A client that does not read its replies is not read from: while they are being sent no further
  * command is looked at, and after send_timeout_ns the connection is closed.
@@ -46,7 +48,8 @@
 /*
  * A transaction: between MULTI and EXEC the commands are kept as a batch, which EXEC submits as
  * one. So it is one entry of the log, and all of it is carried out, or nothing, with nothing in
- * between. A command that cannot be kept (unknown, LOCAL, too much) spoils it, and EXEC refuses.
+ * between. A command that cannot be kept (unknown, LOCAL, too much, for another group than those
+ * before it) spoils it, and EXEC refuses.
  * Its bytes count as query_bytes of the face.
  */
 #define KV_CONN_MULTI_COMMANDS 65536u
@@ -54,6 +57,7 @@ struct kv_conn_multi {
     bool open, spoilt;
     bool write; /* there is a WRITE among the commands */
     uint32_t count;
+    uint32_t group; /* of all of them */
     struct wire_writer batch;
 };
 
@@ -85,14 +89,37 @@ struct kv_conn {
     struct wire_writer out;
 };
 
-/* kv_conn_submit - a batch to the replica, within the command's time (conn.c). Suspends. Returns as
- * replica_submit and replica_read. */
-int kv_conn_submit(struct kv_conn *conn, bool write, struct bytes command,
+/* kv_conn_submit - a batch to @group's replica, within the command's time (conn.c). Suspends.
+ * Returns as replica_submit and replica_read. */
+int kv_conn_submit(struct kv_conn *conn, uint32_t group, bool write, struct bytes command,
                    struct bytes *out_reply) SKEIN_MUST_CHECK;
 
 /* kv_conn_open - a connection on @handle, with its fiber. **Ownership**: takes @handle on success.
  * **Returns** as skein_spawn. */
 int kv_conn_open(struct kv_face *face, int handle, const struct skein_addr *peer) SKEIN_MUST_CHECK;
+
+/* What is known of the batches under construction in face->batches. */
+struct kv_turn {
+    uint32_t count;                              /* commands */
+    kv_groups groups, writes;                    /* with commands; with a WRITE among them */
+    uint64_t reads[KV_CONN_BATCH_COMMANDS / 64]; /* bit: this command is a READ */
+    uint8_t group_of[KV_CONN_BATCH_COMMANDS];    /* unset when the face has one group */
+};
+
+/* kv_conn_submit_turn - submit the batches of @turn to their groups and put the replies, in the
+ * commands' order, into the buffer (conn_groups.c); empties face->batches. @turn->groups has more
+ * than one. Suspends. Negative: the connection is broken. */
+int kv_conn_submit_turn(struct kv_conn *conn, const struct kv_turn *turn) SKEIN_MUST_CHECK;
+/* kv_conn_take_batch - what face->batches[@group] holds, which is empty then, in @buf, which has as
+ * many bytes. NULL: it is thrown away. **Ownership**: @buf's goes to the result: bytes_unref. */
+struct bytes kv_conn_take_batch(struct kv_face *face, uint32_t group, struct bytes_buf *buf);
+
+/*
+ * kv_conn_spread - carry out a command whose keys are in several groups, or which is for all, a
+ * part in each, and append one reply. @session: 0, or a write's, with @sequence. Suspends.
+ */
+void kv_conn_spread(struct kv_conn *conn, uint64_t session, uint64_t sequence,
+                    const struct kv_command *command, const struct kv_arg *argv, uint32_t argc);
 
 /* kv_conn_error - the reply to one command that replica_submit answered with @rc (conn_error.c).
  * @read: the command is a READ; @timeout_ns: how long was waited. */

@@ -37,12 +37,15 @@ batch_bytes(const struct kv_arg *argv, uint32_t argc)
     return bytes;
 }
 
-/* Is there room for it, here and on the node? NULL: yes, else why not. */
+/* Is there room for it, here and on the node, and is it for the transaction's group? NULL: yes,
+ * else why not. @group: -1: it is for several. */
 static const char *
-refusal(const struct kv_conn *conn, size_t bytes)
+refusal(const struct kv_conn *conn, size_t bytes, int group)
 {
     const struct kv_face *face = conn->face;
     uint64_t bytes_max = face->options.query_bytes_max;
+    if (group < 0 || (conn->multi.count && (uint32_t)group != conn->multi.group))
+        return KV_REPLY_CROSSSLOT;
     if (conn->multi.count == KV_CONN_MULTI_COMMANDS)
         return "ERR the transaction has too many commands";
     if (conn->multi.batch.count + bytes > bytes_max)
@@ -57,7 +60,8 @@ queue(struct kv_conn *conn, const struct kv_command *command, const struct kv_ar
       uint32_t argc)
 {
     struct kv_conn_multi *multi = &conn->multi;
-    const char *why = refusal(conn, batch_bytes(argv, argc));
+    int group = kv_route_one(kv_route(command, argv, argc, conn->face->group_count));
+    const char *why = refusal(conn, batch_bytes(argv, argc), group);
     if (why) {
         kv_reply_error(conn_buffer_out(conn), why);
         spoil(conn);
@@ -69,6 +73,7 @@ queue(struct kv_conn *conn, const struct kv_command *command, const struct kv_ar
     size_t before = multi->batch.count;
     if (!multi->count)
         kv_batch_begin(&multi->batch, &conn->face->options.limits);
+    multi->group = (uint32_t)group;
     kv_batch_add(&multi->batch, argv, argc);
     conn->face->query_bytes += multi->batch.count - before;
     multi->count++;
@@ -157,6 +162,7 @@ kv_conn_exec(struct kv_conn *conn)
 {
     struct kv_face *face = conn->face;
     uint32_t count = conn->multi.count;
+    uint32_t group = conn->multi.group;
     bool write = conn->multi.write;
     size_t bytes = conn->multi.batch.count;
     struct bytes_buf *buf = bytes_try_new(bytes);
@@ -168,7 +174,7 @@ kv_conn_exec(struct kv_conn *conn)
     kv_conn_multi_reset(conn);
     int rc = buf ? -SKEIN_EBUSY : -SKEIN_ENOMEM;
     if (buf && face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
-        rc = kv_conn_submit(conn, write, batch, &reply);
+        rc = kv_conn_submit(conn, group, write, batch, &reply);
     bytes_unref(&batch);
     face->stats.batches++;
     if (rc < 0) {

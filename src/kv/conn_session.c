@@ -48,8 +48,11 @@ open_session(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc)
                         SESSIONS_TTL_MS_MIN, SESSIONS_TTL_MS_MAX);
         return;
     }
-    int rc =
-        replica_session_open(conn->face->options.replica, (uint64_t)ttl_ms, deadline(conn), &id);
+    struct kv_face *face = conn->face;
+    struct replica *replica = face->options.replica;
+    int rc = face->group_count > 1
+                 ? replica_session_open_all(replica, (uint64_t)ttl_ms, deadline(conn), &id)
+                 : replica_session_open(replica, (uint64_t)ttl_ms, deadline(conn), &id);
     if (rc < 0) {
         kv_conn_error(conn_buffer_out(conn), rc, false, conn->face->options.command_timeout_ns);
         return;
@@ -66,56 +69,49 @@ close_session(struct kv_conn *conn, const struct kv_arg *argv)
         kv_reply_error(conn_buffer_out(conn), "ERR a session has 16 hexadecimal digits");
         return;
     }
-    int rc = replica_session_close(conn->face->options.replica, id, deadline(conn));
+    struct replica *replica = conn->face->options.replica;
+    int rc = conn->face->group_count > 1 ? replica_session_close_all(replica, id, deadline(conn))
+                                         : replica_session_close(replica, id, deadline(conn));
     if (rc < 0)
         kv_conn_error(conn_buffer_out(conn), rc, false, conn->face->options.command_timeout_ns);
     else
         kv_reply_simple(conn_buffer_out(conn), "OK");
 }
 
-/* The write, as a batch of its own: 0, or it is answered. */
-static int
-make_batch(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc, struct bytes *out_batch)
+/* NULL: it is no write, and answered. */
+static const struct kv_command *
+find_write(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc)
 {
     const struct kv_command *command = kv_command_find(argv[0]);
-    struct wire_writer *out = conn_buffer_out(conn), batch = {0};
+    struct wire_writer *out = conn_buffer_out(conn);
     if (!command)
         kv_reply_unknown_command(out, argv, argc);
     else if (!kv_command_arity_ok(command, argc))
         kv_reply_wrong_arity(out, command);
     else if (command->kind != KV_WRITE)
         kv_reply_errorf(out, "ERR '%s' writes nothing: it needs no session", command->name);
-    else {
-        kv_face_metrics_command(conn->face, command);
-        kv_batch_begin(&batch, &conn->face->options.limits);
-        kv_batch_add(&batch, argv, argc);
-        *out_batch = bytes_copy(batch.data, batch.count);
-        wire_writer_deinit(&batch);
-        return 0;
-    }
-    return -1;
+    else
+        return command;
+    return NULL;
 }
 
+/* The write, as a batch of its own, in @group. */
 static void
-once(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc)
+submit_once(struct kv_conn *conn, uint32_t group, uint64_t id, uint64_t sequence,
+            const struct kv_arg *argv, uint32_t argc)
 {
     struct kv_face *face = conn->face;
-    struct bytes batch = {0}, reply = {0};
-    uint64_t id;
-    int64_t sequence;
-    if (!parse_id(&argv[0], &id) || !kv_resp_integer(argv[1].data, argv[1].count, &sequence) ||
-        sequence < 1) {
-        kv_reply_error(conn_buffer_out(conn), "ERR SKEIN ONCE takes a session of 16 hexadecimal "
-                                              "digits, a sequence from 1 on, and a command");
-        return;
-    }
-    if (make_batch(conn, argv + 2, argc - 2, &batch) < 0)
-        return;
+    struct wire_writer out = {0};
+    struct bytes batch, reply = {0};
     int rc = -SKEIN_EBUSY;
     uint64_t begun_ns = skein_now_ns();
+    kv_batch_begin(&out, &face->options.limits);
+    kv_batch_add(&out, argv, argc);
+    batch = bytes_copy(out.data, out.count);
+    wire_writer_deinit(&out);
     if (face->reply_bytes <= KV_FACE_REPLY_BYTES_MAX)
-        rc = replica_submit_once(face->options.replica, id, (uint64_t)sequence, batch,
-                                 deadline(conn), &reply);
+        rc = replica_submit_once(kv_face_group(face, group), id, sequence, batch, deadline(conn),
+                                 &reply);
     bytes_unref(&batch);
     kv_face_metrics_batch(face, true, skein_now_ns() - begun_ns);
     face->stats.batches++;
@@ -124,6 +120,30 @@ once(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc)
         kv_conn_error(conn_buffer_out(conn), rc, false, face->options.command_timeout_ns);
     else
         conn_buffer_reply(conn, reply);
+}
+
+static void
+once(struct kv_conn *conn, const struct kv_arg *argv, uint32_t argc)
+{
+    uint64_t id;
+    int64_t sequence;
+    if (!parse_id(&argv[0], &id) || !kv_resp_integer(argv[1].data, argv[1].count, &sequence) ||
+        sequence < 1) {
+        kv_reply_error(conn_buffer_out(conn), "ERR SKEIN ONCE takes a session of 16 hexadecimal "
+                                              "digits, a sequence from 1 on, and a command");
+        return;
+    }
+    argv += 2;
+    argc -= 2;
+    const struct kv_command *command = find_write(conn, argv, argc);
+    if (!command)
+        return;
+    kv_face_metrics_command(conn->face, command);
+    int group = kv_route_one(kv_route(command, argv, argc, conn->face->group_count));
+    if (group < 0)
+        kv_conn_spread(conn, id, (uint64_t)sequence, command, argv, argc);
+    else
+        submit_once(conn, (uint32_t)group, id, (uint64_t)sequence, argv, argc);
 }
 
 bool

@@ -72,6 +72,12 @@ int
 kv_conn_send_snapshot(struct kv_conn *conn)
 {
     struct kv_face *face = conn->face;
+    if (face->group_count > 1) {
+        kv_reply_errorf(conn_buffer_out(conn),
+                        "ERR a snapshot holds one group, and this node has %u (--groups)",
+                        face->group_count);
+        return 0;
+    }
     if (face->snapshot_count >= SNAPSHOTS_MAX) {
         kv_reply_errorf(conn_buffer_out(conn), "BUSY %u snapshots are being sent already",
                         SNAPSHOTS_MAX);

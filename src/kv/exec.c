@@ -72,8 +72,7 @@ void
 kv_exec_reply_too_large(struct kv_exec *exec)
 {
     if (exec->out)
-        kv_reply_errorf(exec->out, "ERR reply is larger than %" PRIu64 " bytes (--reply-bytes-max)",
-                        exec->limits->reply_bytes_max);
+        kv_reply_too_large(exec->out, exec->limits);
 }
 
 bool

@@ -9,10 +9,10 @@
 /*
  * The expirer: machines see no clock, so somebody has to move log time on when nobody writes.
  *
- * One fiber on each node. Where the node leads and its wall clock has passed the earliest expiry,
- * an empty batch is submitted: it carries the new log time and makes every member remove what has
- * expired, a bounded number each time. At most one is under way; between two there are at least
- * EXPIRE_GAP_NS.
+ * One fiber on each node. For each group that the node leads and whose earliest expiry its wall
+ * clock has passed, an empty batch is submitted: it carries the new log time and makes every member
+ * remove what has expired, a bounded number each time. At most one a group is under way; between
+ * two there are at least EXPIRE_GAP_NS.
  *
  * There is no way to be woken when a key with an expiry appears (it comes through the log, from any
  * node), so the fiber looks every EXPIRE_CHECK_NS: one flag on a follower, one cursor step on the
@@ -25,6 +25,7 @@
 
 struct kv_expirer {
     struct replica *replica;
+    uint32_t group_count;    /* 1: @replica's alone; else the groups 0 to that of its process */
     struct kv_limits limits; /* of the empty batch */
     uint64_t command_timeout_ns;
 };

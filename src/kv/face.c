@@ -135,6 +135,8 @@ kv_face_open(struct kv_face **out_face, const struct kv_face_options *options, c
 {
     struct kv_face *face = mem_zalloc(sizeof(*face));
     face->options = *options;
+    face->group_count = options->group_count ? options->group_count : 1;
+    skein_assert(face->group_count <= KV_GROUPS_MAX);
     face->opened_ns = skein_now_ns();
     skein_scope_init(&face->scope);
     skein_waitq_init(&face->reaper_q);
@@ -161,6 +163,13 @@ kv_face_open(struct kv_face **out_face, const struct kv_face_options *options, c
     }
     *out_face = face;
     return 0;
+}
+
+struct replica *
+kv_face_group(const struct kv_face *face, uint32_t group)
+{
+    struct replica *replica = face->options.replica;
+    return face->group_count > 1 ? replica_group(replica, group) : replica;
 }
 
 static void
@@ -204,7 +213,8 @@ kv_face_stop(struct kv_face *face, uint64_t deadline_ns)
     cancel_conns(face, true);
     wait_empty(face, SKEIN_NEVER);
     end_fibers(face);
-    wire_writer_deinit(&face->batch);
+    for (uint32_t i = 0; i < face->group_count; i++)
+        wire_writer_deinit(&face->batches[i]);
     kv_face_metrics_close(face);
     mem_free(face);
     skein_shield(false);

@@ -11,6 +11,7 @@
 #include "skein/fiber.h"
 #include "kv/batch.h"
 #include "kv/face_metrics.h"
+#include "kv/route.h"
 #include "replica/replica.h"
 #include "skein/net.h"
 
@@ -34,7 +35,10 @@
 #define KV_FACE_REPLY_BYTES_MAX ((uint64_t)512 << 20)
 
 struct kv_face_options {
-    struct replica *replica;  /* borrowed */
+    struct replica *replica; /* borrowed */
+    /* 0, 1: all keys are @replica's; up to KV_GROUPS_MAX: they belong to so many groups of its
+     * process, by their slots. */
+    uint32_t group_count;
     struct skein_addr listen; /* port 0 picks a free one */
     struct kv_limits limits;  /* written into every batch of this node; kv_limits_ok */
     uint64_t command_timeout_ns;
@@ -74,8 +78,10 @@ struct kv_face {
     bool stopping;
     bool reaper_ends;
     char run_id[41];
-    /* The batch under construction. Connections share it: none suspends while it holds anything. */
-    struct wire_writer batch;
+    uint32_t group_count;
+    /* A batch under construction for each group. Connections share them: none suspends while they
+     * hold anything. */
+    struct wire_writer batches[KV_GROUPS_MAX];
 };
 
 /* kv_face_open - listen and begin to serve. @out_why: one line on failure.
@@ -86,6 +92,8 @@ int kv_face_open(struct kv_face **out_face, const struct kv_face_options *option
 void kv_face_stop_accepting(struct kv_face *face);
 /* kv_face_stop - both phases, then free. **Runs on** a fiber, suspends, also a cancelled one. */
 void kv_face_stop(struct kv_face *face, uint64_t deadline_ns);
+/* kv_face_group - the replica of @group, below face->group_count. */
+struct replica *kv_face_group(const struct kv_face *face, uint32_t group);
 /* kv_face_count_command - statistics, at @now_ns. */
 void kv_face_count_command(struct kv_face *face, uint64_t now_ns);
 /* kv_face_commands_per_second - of the last full second. */

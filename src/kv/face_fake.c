@@ -21,8 +21,13 @@ static struct fake *the_fake;
 
 const struct kv_command kv_data_commands[] = {
     {.name = "big", .arity = 2, .kind = KV_READ, .flags = "readonly"},
+    {"del", -2, KV_WRITE, "write", 1, -1, 1, KV_SPREAD_SUM, NULL, NULL},
+    {"flushall", -1, KV_WRITE, "write", 0, 0, 0, KV_SPREAD_OK, NULL, NULL},
     {.name = "get", .arity = 2, .kind = KV_READ, .flags = "readonly fast", 1, 1, 1},
+    {"keys", 2, KV_READ, "readonly", 0, 0, 0, KV_SPREAD_CONCAT, NULL, NULL},
+    {"mget", -2, KV_READ, "readonly fast", 1, -1, 1, KV_SPREAD_GATHER, NULL, NULL},
     {.name = "mset", .arity = -3, .kind = KV_WRITE, .flags = "write denyoom", 1, -1, 2},
+    {"scan", -2, KV_READ, "readonly", 0, 0, 0, KV_SPREAD_WALK, NULL, NULL},
     {.name = "set", .arity = -3, .kind = KV_WRITE, .flags = "write denyoom", 1, 1, 1},
 };
 const size_t kv_data_command_count = BASE_COUNT_OF(kv_data_commands);
@@ -44,10 +49,48 @@ kv_command_arity_ok(const struct kv_command *command, uint32_t argc)
     return arity >= 0 ? argc == (uint32_t)arity : argc >= (uint32_t)-arity;
 }
 
+static bool
+is(const struct kv_arg *arg, const char *text)
+{
+    return arg->count == strlen(text) &&
+           strncasecmp((const char *)arg->data, text, arg->count) == 0;
+}
+
+/* Those whose parts are joined. False: it is another one. */
+static bool
+carry_out_spread(const struct kv_arg *argv, uint32_t argc, struct wire_writer *out)
+{
+    if (is(&argv[0], "del")) {
+        kv_reply_integer(out, argc - 1);
+    } else if (is(&argv[0], "keys")) {
+        kv_reply_array(out, 1);
+        kv_reply_bulk(out, argv[1].data, argv[1].count);
+    } else if (is(&argv[0], "mget")) {
+        kv_reply_array(out, argc - 1);
+        for (uint32_t i = 1; i < argc; i++)
+            kv_reply_bulk(out, argv[i].data, argv[i].count);
+    } else if (is(&argv[0], "flushall")) {
+        if (argc > 1 && is(&argv[1], "bad"))
+            kv_reply_error(out, "ERR syntax error");
+        else
+            kv_reply_simple(out, "OK");
+    } else if (is(&argv[0], "scan")) {
+        kv_reply_array(out, 2);
+        kv_reply_bulk(out, is(&argv[1], "0") ? "7" : "0", 1);
+        kv_reply_array(out, 1);
+        kv_reply_bulk(out, argv[1].data, argv[1].count);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void
 carry_out(const struct kv_arg *argv, uint32_t argc, struct wire_writer *out)
 {
     int64_t bytes = 0;
+    if (carry_out_spread(argv, argc, out))
+        return;
     switch (argv[0].data[0]) {
     case 'g':
         kv_reply_bulk(out, argv[1].data, argv[1].count);
@@ -94,6 +137,8 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
     skein_assert(kv_batch_open(&reader, command) == 0);
     skein_assert(fake->batch_count < FAKE_BATCHES_MAX);
     fake->batches[fake->batch_count].kind = kind;
+    fake->batches[fake->batch_count].group = replica ? (uint32_t)((char *)replica - fake->tags) : 0;
+    fake->batches[fake->batch_count].session = 0;
     fake->batches[fake->batch_count].count = reader.left;
     fake->batches[fake->batch_count].limits = reader.limits;
     fake->batches[fake->batch_count++].bytes = command.count;
@@ -134,6 +179,26 @@ replica_level_name(enum replica_level level)
     return level < BASE_COUNT_OF(names) ? names[level] : NULL;
 }
 
+struct replica *
+replica_group(struct replica *any, uint32_t group)
+{
+    return (struct replica *)&the_fake->tags[group];
+}
+
+/* One after the other, which is one of the orders. */
+void
+replica_submit_all(struct replica_call *calls, uint32_t count, uint64_t deadline_ns)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        int rc = the_fake->rc_of[(char *)calls[i].replica - the_fake->tags];
+        calls[i].status = rc < 0 ? rc
+                                 : replica_submit(calls[i].replica, calls[i].kind, calls[i].command,
+                                                  deadline_ns, &calls[i].reply);
+        if (rc == 0)
+            the_fake->batches[the_fake->batch_count - 1].session = calls[i].session;
+    }
+}
+
 int
 replica_submit_once(struct replica *replica, uint64_t session, uint64_t sequence,
                     struct bytes command, uint64_t deadline_ns, struct bytes *out_reply)
@@ -157,6 +222,19 @@ replica_session_close(struct replica *replica, uint64_t session, uint64_t deadli
 {
     the_fake->session = session;
     return the_fake->rc;
+}
+
+int
+replica_session_open_all(struct replica *any, uint64_t ttl_ms, uint64_t deadline_ns,
+                         uint64_t *out_session)
+{
+    return replica_session_open(any, ttl_ms, deadline_ns, out_session);
+}
+
+int
+replica_session_close_all(struct replica *any, uint64_t session, uint64_t deadline_ns)
+{
+    return replica_session_close(any, session, deadline_ns);
 }
 
 int
@@ -262,12 +340,14 @@ fake_main(void *arg)
     return 0;
 }
 
-unsigned
-fake_run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_options *options))
+static unsigned
+run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_options *options),
+    uint32_t group_count)
 {
     static const uint8_t loopback[16] = {[10] = 255, [11] = 255, [12] = 127, [15] = 1};
     struct fake fake = {.body = body};
     fake.options = (struct kv_face_options){
+        .group_count = group_count,
         .limits = {.key_bytes_max = 3, .value_bytes_max = 5, .reply_bytes_max = 7},
         .command_timeout_ns = 5 * SECOND_NS,
         .send_timeout_ns = 5 * SECOND_NS,
@@ -292,6 +372,24 @@ fake_run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_optio
     uring_close(backend);
     the_fake = NULL;
     return fake.check.failed_count;
+}
+
+static void
+room_for_replies(struct kv_face_options *options)
+{
+    options->limits.reply_bytes_max = 100;
+}
+
+unsigned
+fake_run(void (*body)(struct fake *fake), void (*configure)(struct kv_face_options *options))
+{
+    return run(body, configure, 1);
+}
+
+unsigned
+fake_run_groups(void (*body)(struct fake *fake), uint32_t group_count)
+{
+    return run(body, room_for_replies, group_count);
 }
 
 uint64_t

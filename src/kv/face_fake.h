@@ -12,11 +12,13 @@
  * For the tests of the face: a replica and a machine in a few lines, linked in their place, and a
  * face over loopback sockets on the io_uring backend.
  *
- * The machine knows get (answers its key), set (+OK), mset (:number of arguments) and big (a bulk
- * string of so many bytes).
+ * The machine knows get (answers its key), set (+OK), mset (:number of arguments), big (a bulk
+ * string of so many bytes), del (:number of keys), mget (the keys), keys (an array of its
+ * argument), flushall (+OK, or an error for the argument "bad") and scan (the cursor 0 is followed
+ * by 7, that by 0; the cursor is its only key).
  */
 
-#define FAKE_BATCHES_MAX 64
+#define FAKE_BATCHES_MAX 4096
 
 struct fake {
     struct check check;
@@ -32,8 +34,12 @@ struct fake {
         uint32_t count;
         uint64_t bytes;
         struct kv_limits limits;
+        uint32_t group;
+        uint64_t session;
     } batches[FAKE_BATCHES_MAX];
     uint32_t batch_count;
+    char tags[KV_GROUPS_MAX];     /* a group's replica is the address of one */
+    int rc_of[KV_GROUPS_MAX];     /* of replica_submit_all: an error of this group */
     struct replica_change change; /* the last one begun */
     uint32_t transferred_to;
     uint64_t session, sequence, ttl_ms; /* of the last write in a session, or opening */
@@ -48,6 +54,8 @@ struct fake {
  * stop the face when the body has not. Returns the number of failed checks. */
 unsigned fake_run(void (*body)(struct fake *fake),
                   void (*configure)(struct kv_face_options *options));
+/* fake_run_groups - the same with @group_count groups, and replies of up to 100 bytes. */
+unsigned fake_run_groups(void (*body)(struct fake *fake), uint32_t group_count);
 
 /* fake_connect - a raw connection to the face; fake_client - with the client. */
 int fake_connect(struct fake *fake);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "skein/shard.h"
+#include "kv/group_stats.h"
 #include "kv/local.h"
 #include "kv/machine.h"
 
@@ -10,6 +11,10 @@
  * INFO: Redis' sections with the figures that exist here, and a section `skein` with everything
  * that replica_status knows. Every node takes reads and writes, so `role` is master everywhere; who
  * leads stands in `skein`.
+ *
+ * With several groups a count is that of all of them; what only one group has (term, commit,
+ * voters, peers) is group 0's, and a line `group_N` for each has the most important of it. `role`
+ * is leader then when the node leads any of them.
  */
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -17,7 +22,8 @@
 struct view {
     const struct kv_face *face;
     struct replica_status status;
-    struct kv_machine_stats machine;
+    struct kv_machine_stats machine; /* of all groups */
+    uint32_t led_count;
     uint64_t now_ns;
 };
 
@@ -93,16 +99,18 @@ info_keyspace(struct wire_writer *text, const struct view *view)
 }
 
 static void
-skein_identity(struct wire_writer *text, const struct replica_status *status)
+skein_identity(struct wire_writer *text, const struct view *view)
 {
+    const struct replica_status *status = &view->status;
+    bool leads = view->face->group_count > 1 && view->led_count;
     kv_local_printf(text, "phase:%s\r\nwaiting_for:%.127s\r\nnode:%u\r\nraft_id:%016" PRIx64 "\r\n",
                     replica_phase_name(status->phase), status->waiting_for, status->node,
                     status->raft.id);
     kv_local_printf(text, "cluster_id:");
     for (size_t i = 0; i < sizeof(status->cluster_id); i++)
         kv_local_printf(text, "%02x", status->cluster_id[i]);
-    kv_local_printf(text, "\r\nrole:%s\r\nleader:%u\r\nvoters:", raft_role_name(status->raft.role),
-                    status->leader_node);
+    kv_local_printf(text, "\r\nrole:%s\r\nleader:%u\r\nvoters:",
+                    raft_role_name(leads ? RAFT_LEADER : status->raft.role), status->leader_node);
     const struct raft_config *config = &status->raft.config;
     const char *between = "";
     for (uint32_t i = 0; i < config->count; i++) {
@@ -167,11 +175,33 @@ skein_traffic(struct wire_writer *text, const struct view *view)
 }
 
 static void
+skein_groups(struct wire_writer *text, const struct view *view)
+{
+    struct replica_status status;
+    struct kv_machine_stats machine;
+    kv_local_printf(text, "groups:%u\r\ngroups_led:%u\r\n", view->face->group_count,
+                    view->led_count);
+    for (uint32_t i = 0; i < view->face->group_count; i++) {
+        struct replica *replica = kv_face_group(view->face, i);
+        replica_status(replica, &status);
+        kv_machine_stats(replica_machine(replica), &machine);
+        kv_local_printf(text,
+                        "group_%u:role=%s,leader=%u,term=%" PRIu64 ",commit=%" PRIu64
+                        ",applied=%" PRIu64 ",checkpoint=%" PRIu64 ",keys=%" PRIu64 "\r\n",
+                        i, raft_role_name(status.raft.role), status.leader_node,
+                        status.raft.hard_state.term, status.raft.hard_state.commit,
+                        status.raft.applied, status.checkpoint_index, machine.key_count);
+    }
+}
+
+static void
 info_skein(struct wire_writer *text, const struct view *view)
 {
-    skein_identity(text, &view->status);
+    skein_identity(text, view);
     skein_log(text, &view->status);
     skein_traffic(text, view);
+    if (view->face->group_count > 1)
+        skein_groups(text, view);
     kv_local_printf(
         text, "keys:%" PRIu64 "\r\nkeys_expiring:%" PRIu64 "\r\ncommands_applied:%" PRIu64 "\r\n",
         view->machine.key_count, view->machine.expiring_key_count, view->machine.commands_total);
@@ -198,13 +228,44 @@ section_wanted(const struct section *section, const struct kv_arg *names, uint32
     return count == 0;
 }
 
+static void
+add_counts(struct replica_status *to, const struct replica_status *from)
+{
+    to->checkpoints_taken += from->checkpoints_taken;
+    to->snapshots_sent += from->snapshots_sent;
+    to->snapshots_installed += from->snapshots_installed;
+    to->proposals += from->proposals;
+    to->reads += from->reads;
+    to->forwarded += from->forwarded;
+    to->repairs += from->repairs;
+    to->repairing |= from->repairing;
+    to->raft.log_bytes += from->raft.log_bytes;
+    to->raft.dropped += from->raft.dropped;
+}
+
+/* The first group's figures, with the counts of all. */
+static void
+look(struct view *view)
+{
+    struct replica_status status;
+    for (uint32_t i = 0; i < view->face->group_count; i++) {
+        struct replica *replica = kv_face_group(view->face, i);
+        replica_status(replica, &status);
+        view->led_count += status.raft.role == RAFT_LEADER;
+        if (i == 0)
+            view->status = status;
+        else
+            add_counts(&view->status, &status);
+    }
+    kv_group_stats(view->face->options.replica, view->face->group_count, &view->machine);
+}
+
 void
 kv_local_info(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
 {
     struct view view = {.face = local->face, .now_ns = skein_now_ns()};
     struct wire_writer text = {0};
-    replica_status(local->face->options.replica, &view.status);
-    kv_machine_stats(replica_machine(local->face->options.replica), &view.machine);
+    look(&view);
     for (size_t i = 0; i < BASE_COUNT_OF(sections); i++) {
         if (!section_wanted(&sections[i], argv + 1, argc - 1))
             continue;

@@ -41,6 +41,8 @@ static const char *const help[] = {
     "ONCE <session> <sequence> <command> [<arg> ...]",
     "    Apply a write unless its sequence was applied in the session before; the same reply "
     "again.",
+    "SLOT <key> [<key> ...]",
+    "    Return the slot of each key, its group, and the node that leads it (0: nobody).",
     "SNAPSHOT",
     "    Return this node's state as a file, for skein snapshot save.",
     "HELP",
@@ -90,6 +92,17 @@ parse_node(const struct kv_local *local, const struct kv_arg *arg, struct replic
     return false;
 }
 
+/* With several groups a change would have to be carried out in each of them; nothing does that. */
+static bool
+has_one_group(struct kv_local *local, const char *what)
+{
+    if (local->face->group_count == 1)
+        return true;
+    kv_reply_errorf(local->out, "ERR %s: not with several groups (--groups %u)", what,
+                    local->face->group_count);
+    return false;
+}
+
 static void
 skein_change(struct kv_local *local, enum replica_change_kind kind, const struct kv_arg *argv,
              uint32_t argc)
@@ -97,6 +110,8 @@ skein_change(struct kv_local *local, enum replica_change_kind kind, const struct
     struct replica_change change = {.kind = kind};
     char why[512];
     uint64_t id;
+    if (!has_one_group(local, "members cannot be changed"))
+        return;
     change.force = argc > 0 && kv_local_is(&argv[0], "force");
     for (uint32_t i = change.force; i < argc; i++) {
         if (change.peer_count == REPLICA_NODES_MAX) {
@@ -123,6 +138,8 @@ skein_transfer(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
 {
     struct replica_peer peer = {.node = 0};
     char why[512];
+    if (!has_one_group(local, "leadership cannot be handed over as a whole"))
+        return;
     if (argc > 1 || (argc == 1 && !parse_node(local, &argv[0], &peer, why))) {
         kv_reply_error(local->out, "ERR TRANSFER takes the number of one node, or nothing");
         return;
@@ -222,6 +239,21 @@ skein_read(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
     kv_reply_simple(local->out, "OK");
 }
 
+static void
+skein_slot(struct kv_local *local, const struct kv_arg *keys, uint32_t count)
+{
+    struct replica_status status;
+    kv_reply_array(local->out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = kv_slot(keys[i]), group = kv_slot_group(slot, local->face->group_count);
+        replica_status(kv_face_group(local->face, group), &status);
+        kv_reply_array(local->out, 3);
+        kv_reply_integer(local->out, slot);
+        kv_reply_integer(local->out, group);
+        kv_reply_integer(local->out, status.leader_node);
+    }
+}
+
 void
 kv_local_skein(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
 {
@@ -234,6 +266,10 @@ kv_local_skein(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
         skein_read(local, argv + 2, argc - 2);
     else if (kv_local_is(&argv[1], "transfer"))
         skein_transfer(local, argv + 2, argc - 2);
+    else if (kv_local_is(&argv[1], "slot") && argc > 2)
+        skein_slot(local, argv + 2, argc - 2);
+    else if (kv_local_is(&argv[1], "slot"))
+        kv_local_wrong_arity(local, "skein", "slot");
     else if (kv_local_is(&argv[1], "members") && argc == 2)
         skein_members(local);
     else if (kv_local_is(&argv[1], "members"))

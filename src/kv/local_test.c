@@ -171,7 +171,7 @@ command_body(struct fake *fake)
 {
     fake_exchange(fake, "command foo\r\n", "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n");
     fake_exchange(fake, "command count\r\ncommand docs\r\ncommand docs get\r\n",
-                  ":20\r\n*0\r\n*0\r\n");
+                  ":25\r\n*0\r\n*0\r\n");
     fake_exchange(fake, "command info get nothing\r\n",
                   "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"
                   "*0\r\n*0\r\n*0\r\n*0\r\n*-1\r\n");
@@ -180,13 +180,13 @@ command_body(struct fake *fake)
     static const char *const all[] = {"COMMAND"};
     struct kv_reply reply = {0};
     CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 2, list) == 0);
-    CHECK(&fake->check, reply.element_count == 20);
+    CHECK(&fake->check, reply.element_count == 25);
     for (size_t i = 1; i < reply.element_count; i++)
         CHECK(&fake->check, strncmp((const char *)reply.elements[i - 1].text.data,
                                     (const char *)reply.elements[i].text.data, 3) < 0);
     kv_reply_deinit(&reply);
     CHECK(&fake->check, kv_client_call(client, &reply, fake_soon(), 1, all) == 0);
-    CHECK(&fake->check, reply.element_count == 20);
+    CHECK(&fake->check, reply.element_count == 25);
     kv_reply_deinit(&reply);
     kv_client_close(client);
 }

@@ -7,6 +7,7 @@
 #include "kv/expire.h"
 #include "kv/face.h"
 #include "kv/node_metrics.h"
+#include "kv/route.h"
 #include "kv/scrape.h"
 #include "obs/log.h"
 #include "skein/error.h"
@@ -48,6 +49,7 @@ kv_node_options_init(struct kv_node_options *options)
                     .snapshot_sends_max = 2,
                     .pending_bytes_max = 64 * MIB,
                     .command_bytes_max = 16 * MIB},
+        .route_keys = true,
         .limits = {.key_bytes_max = 64 << 10, .value_bytes_max = MIB, .reply_bytes_max = 64 * MIB},
         .command_timeout_ns = 5 * SECOND_NS,
         .client_count_max = 10000,
@@ -60,7 +62,9 @@ static int
 open_face(struct kv_node *node, char out_why[512])
 {
     const struct kv_node_options *options = &node->options;
+    uint32_t group_count = options->route_keys ? replica_group_count(node->replica) : 1;
     struct kv_face_options face = {.replica = node->replica,
+                                   .group_count = group_count,
                                    .listen = options->listen,
                                    .limits = options->limits,
                                    .command_timeout_ns = options->command_timeout_ns,
@@ -72,6 +76,7 @@ open_face(struct kv_node *node, char out_why[512])
     if (rc < 0)
         return rc;
     node->expirer = (struct kv_expirer){.replica = node->replica,
+                                        .group_count = group_count,
                                         .limits = options->limits,
                                         .command_timeout_ns = options->command_timeout_ns};
     rc = kv_expirer_start(&node->expirer, &node->expirer_scope);
@@ -80,14 +85,32 @@ open_face(struct kv_node *node, char out_why[512])
     return rc;
 }
 
-int
-kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, char out_why[512])
+static int
+check_options(const struct kv_node_options *options, char out_why[512])
 {
+    uint32_t groups = options->replica.group_count;
     if (!kv_limits_ok(&options->limits)) {
         snprintf(out_why, 512,
                  "the limits of keys, values or replies are above %u, %u and %u bytes",
                  KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KV_REPLY_BYTES_MAX);
         return -SKEIN_EINVALID;
+    }
+    if ((options->route_keys && groups > KV_GROUPS_MAX) ||
+        (groups > 1 && options->store == KV_STORE_LMDB)) {
+        snprintf(out_why, 512, "%u groups: at most %u, and one with a store on disk (lmdb)", groups,
+                 KV_GROUPS_MAX);
+        return -SKEIN_EINVALID;
+    }
+    return 0;
+}
+
+int
+kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, char out_why[512])
+{
+    int rc = check_options(options, out_why);
+    if (rc < 0) {
+        options->replica.link->ops->stop(options->replica.link);
+        return rc;
     }
     struct kv_node *node = mem_zalloc(sizeof(*node));
     node->options = *options;
@@ -101,7 +124,7 @@ kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, c
     node->options.replica.machine_config = &machine;
     skein_scope_init(&node->replica_scope);
     skein_scope_init(&node->expirer_scope);
-    int rc = replica_open(&node->replica, &node->options.replica, &node->replica_scope, out_why);
+    rc = replica_open(&node->replica, &node->options.replica, &node->replica_scope, out_why);
     node->options.replica.machine_config = NULL;
     if (rc < 0) {
         skein_scope_cancel(&node->replica_scope);

@@ -17,10 +17,13 @@
 
 struct kv_node_options {
     struct replica_options
-        replica;              /* link, peers, data_dir ...; machine_* are filled in by the node */
-    enum kv_store store;      /* where the keys are; of the data directory, for good */
-    struct skein_addr listen; /* clients; port 0 picks a free one */
-    struct kv_limits limits;  /* of the commands that come in by this node, on every member */
+        replica; /* link, peers, data_dir ...; machine_* are filled in by the node */
+    /* Keys belong to all of replica.group_count groups, at most KV_GROUPS_MAX, by their slots
+     * (kv/route.h). False: the port serves group 0 alone. */
+    bool route_keys;
+    enum kv_store store;          /* where the keys are; of the data directory, for good */
+    struct skein_addr listen;     /* clients; port 0 picks a free one */
+    struct kv_limits limits;      /* of the commands that come in by this node, on every member */
     uint64_t command_timeout_ns;  /* 5 s: how long a client's command may wait for a leader and its
                                      outcome */
     uint32_t client_count_max;    /* 10000: more connections are refused with an error */
@@ -36,8 +39,8 @@ void kv_node_options_init(struct kv_node_options *options);
 struct kv_node;
 
 /*
- * kv_node_open - open the replica, then listen. @out_why: one line on failure. **Returns** as
- * replica_open and net_listen.
+ * kv_node_open - open the replica, then listen. @out_why: one line on failure. **Ownership**: the
+ * link is taken, also on failure. **Returns** as replica_open and net_listen.
  */
 int kv_node_open(struct kv_node **out_node, const struct kv_node_options *options,
                  char out_why[512]) SKEIN_MUST_CHECK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kv/node_metrics.h"
 
-#include "kv/machine.h"
+#include "kv/group_stats.h"
 #include "replica/replica.h"
 #include "skein/metrics.h"
 #include "skein/shard.h"
@@ -10,8 +10,9 @@ static struct kv_machine_stats
 stats_of(const void *object)
 {
     struct kv_machine_stats stats;
-    /* The registry keeps its objects const; the machine is only looked at. */
-    kv_machine_stats(replica_machine((struct replica *)(uintptr_t)object), &stats);
+    /* The registry keeps its objects const; the machines are only looked at. */
+    struct replica *replica = (struct replica *)(uintptr_t)object;
+    kv_group_stats(replica, replica_group_count(replica), &stats);
     return stats;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: a real node, with its log on a disk: what was acknowledged is there after a restart, keys
- * expire though nobody writes, what cannot be opened is refused with a line that says why.
+ * expire though nobody writes, also in several groups; what cannot be opened is refused with a line
+ * that says why.
  */
 #include <ftw.h>
 #include <setjmp.h>
@@ -19,6 +20,7 @@
 #include "core/uring.h"
 #include "kv/client.h"
 #include "kv/node.h"
+#include "kv/route.h"
 #include "replica/link_tcp.h"
 #include "obs/metric_check.h"
 #include "skein/error.h"
@@ -37,6 +39,8 @@ struct fixture {
     struct replica_peer peer;
     struct kv_node *node;
     struct kv_client *client;
+    uint32_t groups; /* 0: 1 */
+    enum kv_store store;
     void (*body)(struct fixture *f);
 };
 
@@ -58,6 +62,8 @@ open_node(struct fixture *f, const char *cluster, char why[512])
     options.replica.data_dir = f->data;
     options.replica.tick_ns = SECOND_NS / 200;
     options.replica.segment_bytes = UINT64_C(1) << 20;
+    options.replica.group_count = f->groups;
+    options.store = f->store;
     options.listen = (struct skein_addr)LOOPBACK;
     struct link_tcp_options link = {.cluster_name = cluster,
                                     .node = 1,
@@ -227,6 +233,73 @@ expires_body(struct fixture *f)
     stop(f);
 }
 
+/* All keys that SCAN returns, each once. */
+static uint32_t
+scan_all(struct fixture *f)
+{
+    char cursor[32] = "0";
+    uint32_t count = 0, steps = 0;
+    do {
+        const char *argv[] = {"SCAN", cursor, "COUNT", "7"};
+        struct kv_reply reply = {0};
+        if (!CHECK(&f->check, kv_client_call(f->client, &reply, soon(), 4, argv) == 0))
+            return 0;
+        snprintf(cursor, sizeof(cursor), "%.*s", (int)reply.elements[0].text.count,
+                 (const char *)reply.elements[0].text.data);
+        count += (uint32_t)reply.elements[1].element_count;
+        kv_reply_deinit(&reply);
+    } while (strcmp(cursor, "0") != 0 && ++steps < 1000);
+    CHECK(&f->check, steps < 1000);
+    return count;
+}
+
+static void
+groups_body(struct fixture *f)
+{
+    char command[128], session[128], why[512] = "";
+    f->groups = 8;
+    if (!start(f))
+        return;
+    for (int i = 0; i < 100; i++) {
+        snprintf(command, sizeof(command), "SET k%d %d", i, i);
+        expect(f, command, "+OK");
+    }
+    expect(f, "MSET k1 x k2 y", "-CROSSSLOT Keys in request don't hash to the same slot");
+    expect(f, "MSET {k1}a x {k1}b y", "+OK");
+    expect(f, "EXISTS k1 k2 k3 k1 none", ":4");
+    expect(f, "SET brief v PX 100", "+OK");
+    stop(f);
+    if (!start(f))
+        return;
+    expect(f, "GET k77", "$77");
+    uint64_t deadline_ns = soon();
+    while (strcmp(call(f, "DBSIZE", command), ":102") != 0 && skein_now_ns() < deadline_ns)
+        if (skein_sleep(skein_deadline_in(SECOND_NS / 1000)) < 0)
+            break;
+    expect(f, "DBSIZE", ":102");
+    CHECK(&f->check, scan_all(f) == 102);
+    /* A session counts in every group, and a write in parts is carried out once. */
+    call(f, "SKEIN SESSION OPEN", session);
+    for (int i = 0; i < 2; i++) {
+        snprintf(command, sizeof(command), "SKEIN ONCE %.16s 1 DEL k0 k1 k2", session + 1);
+        expect(f, command, ":3");
+        snprintf(command, sizeof(command), "SKEIN ONCE %.16s 2 INCR k10", session + 1);
+        expect(f, command, ":11");
+    }
+    expect(f, "DBSIZE", ":99");
+    expect(f, "FLUSHALL", "+OK");
+    expect(f, "DBSIZE", ":0");
+    stop(f);
+    f->groups = 4;
+    CHECK(&f->check, open_node(f, "test", why) == -SKEIN_EIDENTITY);
+    CHECK(&f->check, strstr(why, "founded with 8 groups") != NULL);
+    f->groups = KV_GROUPS_MAX + 1;
+    CHECK(&f->check, open_node(f, "test", why) == -SKEIN_EINVALID);
+    f->groups = 2;
+    f->store = KV_STORE_LMDB;
+    CHECK(&f->check, open_node(f, "test", why) == -SKEIN_EINVALID);
+}
+
 static void
 refuses_body(struct fixture *f)
 {
@@ -331,6 +404,12 @@ expires(void **state)
 }
 
 static void
+has_groups(void **state)
+{
+    run(groups_body);
+}
+
+static void
 wait_is_cancelled(void **state)
 {
     run(wait_is_cancelled_body);
@@ -342,7 +421,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses),           cmocka_unit_test(keeps_data),
         cmocka_unit_test(tells_its_metrics), cmocka_unit_test(expires),
-        cmocka_unit_test(wait_is_cancelled),
+        cmocka_unit_test(wait_is_cancelled), cmocka_unit_test(has_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,3 +108,10 @@ kv_reply_wrong_arity(struct wire_writer *out, const struct kv_command *command)
 {
     kv_reply_errorf(out, "ERR wrong number of arguments for '%s' command", command->name);
 }
+
+void
+kv_reply_too_large(struct wire_writer *out, const struct kv_limits *limits)
+{
+    kv_reply_errorf(out, "ERR reply is larger than %" PRIu64 " bytes (--reply-bytes-max)",
+                    limits->reply_bytes_max);
+}

@@ -189,6 +189,35 @@ int replica_submit_once(struct replica *replica, uint64_t session, uint64_t sequ
                         struct bytes command, uint64_t deadline_ns,
                         struct bytes *out_reply) SKEIN_MUST_CHECK;
 
+/*
+ * The same in every group of @any's process, at the same time: one session for writes in any of
+ * them. In each group it is a session of its own: what is not used there for @ttl_ms is gone there.
+ * **Returns** in addition, of open: the first group's failure; in others it may be open then, until
+ * its time is over.
+ */
+int replica_session_open_all(struct replica *any, uint64_t ttl_ms, uint64_t deadline_ns,
+                             uint64_t *out_session) SKEIN_MUST_CHECK;
+int replica_session_close_all(struct replica *any, uint64_t session,
+                              uint64_t deadline_ns) SKEIN_MUST_CHECK;
+
+/* One of several commands that are submitted together, each for a group of its own choice. */
+struct replica_call {
+    struct replica *replica;
+    enum replica_kind kind;
+    enum replica_level level; /* of a read; REPLICA_LEASE only when replica_has_leases */
+    uint64_t stale_ns;
+    uint64_t session, sequence; /* of a write, as replica_submit_once; session 0: in none */
+    struct bytes command;       /* borrowed for the call */
+    int status;                 /* set: as replica_submit, _read and _submit_once return */
+    struct bytes reply;         /* set when status is 0. **Ownership**: bytes_unref */
+};
+/*
+ * replica_submit_all - several commands at once, and wait for all of them. They are carried out
+ * beside each other: in different groups in any order, in one group in the order given.
+ * **Runs on** the replicas' shard, in a fiber, suspends.
+ */
+void replica_submit_all(struct replica_call *calls, uint32_t count, uint64_t deadline_ns);
+
 enum replica_phase {
     REPLICA_FORMING, /* unborn; waiting for the other nodes' first start */
     REPLICA_JOINING, /* a new disk; waiting to be let in */

@@ -142,9 +142,9 @@ admit(struct replica *replica, struct bytes command)
     return 0;
 }
 
-/* @request: kind, command and deadline are set; the command's reference goes. */
+/* @request: kind, command and deadline are set; the command's reference goes. 0: it is queued. */
 static int
-carry_out(struct replica *replica, struct request *request, struct bytes *out_reply)
+begin(struct replica *replica, struct request *request)
 {
     struct host *host = replica->host;
     skein_assert(host->magic == REPLICA_MAGIC);
@@ -164,14 +164,30 @@ carry_out(struct replica *replica, struct request *request, struct bytes *out_re
     else
         replica->counters.reads++;
     replica_signal(replica);
+    return 0;
+}
+
+/* What became of @request, which begin has queued. @rc: 0, or why it is not waited for. */
+static int
+await(struct request *request, int rc, struct bytes *out_reply)
+{
+    struct host *host = request->replica->host;
     while (request->state != REQUEST_DONE && rc == 0)
         rc = skein_wait(&request->done, request->deadline_ns);
-    int status = request->state == REQUEST_DONE ? request->status : abandon(replica, request, rc);
+    int status =
+        request->state == REQUEST_DONE ? request->status : abandon(request->replica, request, rc);
     if (--host->local_count == 0)
         skein_wake_all(&host->idle_wake);
     if (status == 0)
         *out_reply = request->reply;
     return status;
+}
+
+static int
+carry_out(struct replica *replica, struct request *request, struct bytes *out_reply)
+{
+    int rc = begin(replica, request);
+    return rc < 0 ? rc : await(request, 0, out_reply);
 }
 
 int
@@ -218,17 +234,118 @@ replica_submit_once(struct replica *replica, uint64_t session, uint64_t sequence
     return carry_out_in_session(replica, session, sequence, command, deadline_ns, out_reply);
 }
 
+static struct request
+request_of(const struct replica_call *call, uint64_t deadline_ns)
+{
+    return (struct request){
+        .kind = call->kind,
+        .level = call->level,
+        .stale_ns = call->stale_ns,
+        .in_session = call->session != 0,
+        .command = call->session == 0 ? bytes_ref(call->command)
+                                      : sessions_encode(call->session, call->sequence,
+                                                        call->command.data, call->command.count),
+        .deadline_ns = deadline_ns};
+}
+
+/* Without looking at what a call's sequence means. */
+static void
+carry_out_all(struct replica_call *calls, uint32_t count, uint64_t deadline_ns)
+{
+    struct request *requests = mem_alloc(count * sizeof(*requests));
+    int rc = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        requests[i] = request_of(&calls[i], deadline_ns);
+        calls[i].status = begin(calls[i].replica, &requests[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (calls[i].status < 0)
+            continue;
+        calls[i].status = await(&requests[i], rc, &calls[i].reply);
+        /* A cancellation is said once, and is for all of them. */
+        if (calls[i].status == -SKEIN_ECANCELED)
+            rc = -SKEIN_ECANCELED;
+    }
+    mem_free(requests);
+}
+
+void
+replica_submit_all(struct replica_call *calls, uint32_t count, uint64_t deadline_ns)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        skein_assert(calls[i].kind == REPLICA_READ || calls[i].level == REPLICA_LINEARIZABLE);
+        skein_assert(calls[i].session == 0 || calls[i].kind == REPLICA_WRITE);
+        skein_assert(calls[i].session == 0 ||
+                     (calls[i].sequence != SESSIONS_OPEN && calls[i].sequence != SESSIONS_CLOSE));
+        skein_assert(calls[i].level != REPLICA_LEASE || replica_has_leases(calls[i].replica));
+    }
+    carry_out_all(calls, count, deadline_ns);
+}
+
+/* Opens or closes @session in every group. The first failure. */
+static int
+in_all_groups(struct replica *any, uint64_t session, uint64_t sequence, struct bytes command,
+              uint64_t deadline_ns)
+{
+    struct host *host = any->host;
+    struct replica_call *calls = mem_zalloc(host->group_count * sizeof(*calls));
+    int rc = 0;
+    for (uint32_t i = 0; i < host->group_count; i++)
+        calls[i] = (struct replica_call){.replica = host->groups[i],
+                                         .kind = REPLICA_WRITE,
+                                         .session = session,
+                                         .sequence = sequence,
+                                         .command = command};
+    carry_out_all(calls, host->group_count, deadline_ns);
+    for (uint32_t i = 0; i < host->group_count; i++) {
+        bytes_unref(&calls[i].reply);
+        rc = rc < 0 ? rc : calls[i].status;
+    }
+    mem_free(calls);
+    return rc;
+}
+
+static uint64_t
+draw_session(void)
+{
+    uint64_t session = 0;
+    while (session == 0)
+        skein_entropy(&session, sizeof session);
+    return session;
+}
+
+int
+replica_session_open_all(struct replica *any, uint64_t ttl_ms, uint64_t deadline_ns,
+                         uint64_t *out_session)
+{
+    uint8_t ttl[8];
+    uint64_t session = draw_session();
+    if (ttl_ms < SESSIONS_TTL_MS_MIN || ttl_ms > SESSIONS_TTL_MS_MAX)
+        return -SKEIN_EINVALID;
+    wire_store(ttl, ttl_ms, 8);
+    int rc = in_all_groups(any, session, SESSIONS_OPEN, bytes_borrow(ttl, 8), deadline_ns);
+    if (rc == 0)
+        *out_session = session;
+    return rc;
+}
+
+int
+replica_session_close_all(struct replica *any, uint64_t session, uint64_t deadline_ns)
+{
+    return session == 0
+               ? -SKEIN_EINVALID
+               : in_all_groups(any, session, SESSIONS_CLOSE, (struct bytes){0}, deadline_ns);
+}
+
 int
 replica_session_open(struct replica *replica, uint64_t ttl_ms, uint64_t deadline_ns,
                      uint64_t *out_session)
 {
     uint8_t ttl[8];
-    uint64_t session = 0;
+    uint64_t session = draw_session();
     struct bytes reply = {0};
     if (ttl_ms < SESSIONS_TTL_MS_MIN || ttl_ms > SESSIONS_TTL_MS_MAX)
         return -SKEIN_EINVALID;
-    while (session == 0)
-        skein_entropy(&session, sizeof session);
     wire_store(ttl, ttl_ms, 8);
     int rc = carry_out_in_session(replica, session, SESSIONS_OPEN, bytes_borrow(ttl, 8),
                                   deadline_ns, &reply);
