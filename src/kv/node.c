@@ -25,7 +25,6 @@
 
 struct kv_node {
     struct kv_node_options options;
-    struct skein_scope replica_scope;
     struct skein_scope expirer_scope;
     struct replica *replica;
     struct kv_face *face;
@@ -122,13 +121,10 @@ kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, c
     node->options.replica.machine_ops =
         options->store == KV_STORE_LMDB ? &kv_machine_disk_ops : &kv_machine_ops;
     node->options.replica.machine_config = &machine;
-    skein_scope_init(&node->replica_scope);
     skein_scope_init(&node->expirer_scope);
-    rc = replica_open(&node->replica, &node->options.replica, &node->replica_scope, out_why);
+    rc = replica_open(&node->replica, &node->options.replica, out_why);
     node->options.replica.machine_config = NULL;
     if (rc < 0) {
-        skein_scope_cancel(&node->replica_scope);
-        skein_scope_join(&node->replica_scope);
         mem_free(node);
         return rc;
     }
@@ -211,8 +207,6 @@ kv_node_stop_replica(struct kv_node *node, uint64_t deadline_ns)
 {
     replica_stop(node->replica, deadline_ns);
     node->replica = NULL;
-    skein_scope_cancel(&node->replica_scope);
-    skein_scope_join(&node->replica_scope);
 }
 
 void

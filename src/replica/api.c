@@ -17,7 +17,6 @@
 
 struct skein_replica {
     struct replica *replica;
-    struct skein_scope scope;
     const struct skein_machine_ops *ops;
     void *config;
     struct skein_replica *groups; /* handles of the groups behind the first; its own */
@@ -206,7 +205,7 @@ open_inner(struct skein_replica *replica, const struct skein_replica_options *op
         snprintf(out_why, SKEIN_REPLICA_WHY_BYTES, "the list of peers cannot be used");
         return rc;
     }
-    return replica_open(&replica->replica, &inner, &replica->scope, out_why);
+    return replica_open(&replica->replica, &inner, out_why);
 }
 
 static struct skein_replica *
@@ -236,7 +235,6 @@ skein_replica_open(struct skein_replica **out_replica, const struct skein_replic
     struct skein_replica *replica = mem_zalloc(sizeof *replica);
     replica->ops = options->machine;
     replica->config = options->machine_config;
-    skein_scope_init(&replica->scope);
     rc = open_inner(replica, options, &peers, out_why);
     if (rc < 0)
         mem_free(replica);
@@ -361,7 +359,6 @@ skein_replica_stop(struct skein_replica *replica, uint64_t deadline_ns)
     if (!replica)
         return;
     replica_stop(replica->replica, deadline_ns);
-    skein_scope_join(&replica->scope);
     mem_free(replica->groups);
     mem_free(replica);
 }

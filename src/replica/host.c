@@ -400,11 +400,9 @@ explain_listen(const struct replica_options *options, int rc, char out_why[512])
 }
 
 int
-replica_open(struct replica **out_replica, const struct replica_options *options,
-             struct skein_scope *scope, char out_why[512])
+replica_open(struct replica **out_replica, const struct replica_options *options, char out_why[512])
 {
     uint32_t nodes[REPLICA_NODES_MAX] = {0};
-    (void)scope;
     out_why[0] = '\0';
     int rc = check_options(options, nodes, out_why);
     if (rc < 0) {

@@ -51,8 +51,9 @@ struct replica_options {
     uint32_t node;            /* this node's number, in peers */
     const struct replica_peer *peers; /* every node of the cluster, this one included */
     uint32_t peer_count;              /* 1 to REPLICA_NODES_MAX */
-    /* A data directory whose damage cannot be repaired (docs/design/0007-repair.md) is refused. Else
-     * it is set aside when the cluster has other voters, and the node comes back with a new disk. */
+    /* A data directory whose damage cannot be repaired (docs/design/0007-repair.md) is refused.
+     * Else it is set aside when the cluster has other voters, and the node comes back with a new
+     * disk. */
     bool refuse_damaged;
     bool join; /* a new directory waits to be let in, and founds no cluster with others */
     const char *data_dir; /* created when absent; its parent must exist */
@@ -90,14 +91,17 @@ struct replica_options {
 };
 
 /*
- * replica_open - lock and read the data directory, start the link and the fibers in @scope.
+ * replica_open - lock and read the data directory, start the link and the fibers.
  * Returns as soon as the directory is read; the cluster may not have formed or elected yet.
  * @out_why: one line for a person on failure, with file, place and remedy.
- * **Returns** 0; -SKEIN_EBUSY: another process has the directory; -SKEIN_EIDENTITY; -SKEIN_EFORMAT;
- * -SKEIN_ECORRUPT; -errno. **Runs on** a fiber, suspends.
+ * **Ownership**: takes @options' link, and stops it when it fails; machine_ops stays in use.
+ * **Returns** 0; -SKEIN_EINVALID: options out of range; -SKEIN_EBUSY: another process has the
+ * directory; -SKEIN_EIDENTITY: it is another node's, cluster's or number of groups';
+ * -SKEIN_EFORMAT: of a later version; -SKEIN_ECORRUPT: damaged; -errno. **Runs on** a fiber,
+ * suspends.
  */
 int replica_open(struct replica **out_replica, const struct replica_options *options,
-                 struct skein_scope *scope, char out_why[512]) SKEIN_MUST_CHECK;
+                 char out_why[512]) SKEIN_MUST_CHECK;
 
 /* replica_group - the replica of @group in the same process; NULL: there are not so many. The one
  * that replica_open gives is group 0's, and stands for all where the whole node is meant (stop,
@@ -266,8 +270,8 @@ int replica_failure(const struct replica *replica, char out_why[512]);
 
 /*
  * replica_stop - refuse new commands, wait for those under way, hand leadership over when leading
- * and answer what other nodes had handed on, stop everything, close the log. At @deadline_ns what is left is cut off. Frees the replica; the
- * scope given to open can be joined after.
+ * and answer what other nodes had handed on, stop everything, close the log. At @deadline_ns what
+ * is left is cut off. Frees the replica; the scope given to open can be joined after.
  */
 void replica_stop(struct replica *replica, uint64_t deadline_ns);
 

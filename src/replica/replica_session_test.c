@@ -211,7 +211,6 @@ leaders_go(struct test_cluster *cluster)
         struct replica *replica = node->replica;
         node->replica = NULL; /* nobody begins anything there from now on */
         replica_stop(replica, skein_now_ns());
-        skein_scope_join(&node->scope);
         test_start_all(cluster);
     }
     skein_scope_join(&scope);

@@ -205,8 +205,7 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
         .snapshot_sends_max = cluster->snapshot_sends_max,
         .pending_bytes_max = 64u << 20,
         .command_bytes_max = 16u << 20};
-    skein_scope_init(&n->scope);
-    rc = replica_open(&n->replica, &options, &n->scope, out_why);
+    rc = replica_open(&n->replica, &options, out_why);
     if (rc < 0)
         n->replica = NULL;
     return rc;
@@ -232,7 +231,6 @@ stop_by(struct test_cluster *cluster, uint32_t node, uint64_t deadline_ns)
         return;
     replica_stop(n->replica, deadline_ns);
     n->replica = NULL;
-    skein_scope_join(&n->scope);
 }
 
 void

@@ -24,7 +24,6 @@ extern const struct replica_machine_ops test_machine_ops;
 
 struct test_node {
     struct replica *replica; /* NULL: not running */
-    struct skein_scope scope;
     char dir[256];
 };
 
@@ -81,8 +80,8 @@ int test_write_once(struct test_cluster *cluster, uint32_t node, uint64_t sessio
                     uint64_t sequence, uint32_t id, uint64_t *out_total);
 /* test_read - how often @id was applied, linearizably, by way of @node. */
 int test_read(struct test_cluster *cluster, uint32_t node, uint32_t id, uint64_t *out_times);
-/* test_write_ids, test_expect_once - the ids from @from to @to - 1, by way of @node: all are written;
- * each was applied once. */
+/* test_write_ids, test_expect_once - the ids from @from to @to - 1, by way of @node: all are
+ * written; each was applied once. */
 void test_write_ids(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to);
 void test_expect_once(struct test_cluster *cluster, uint32_t node, uint32_t from, uint32_t to);
 
