@@ -5,7 +5,7 @@
  * and an emptied follower is brought back by a snapshot while writes go on.
  *
  *   kill_drill --skein build/skein [--rounds 50] [--seed 1] [--serve-within-ms 2000] [--wipe]
- * [--damage N] [--store memory|lmdb] [--keep]
+ * [--damage N] [--store memory|lmdb] [--groups N] [--keep]
  *
  * Exit code: 0 passed, 1 not linearizable or a node misbehaved, 2 the cluster did not serve in
  * time, 64 usage.
@@ -27,7 +27,7 @@
 
 struct drill {
     const char *skein, *history; /* history: where to leave it; NULL: nowhere */
-    const char *store;           /* of every node */
+    const char *store, *groups;  /* of every node */
     uint32_t rounds;
     uint64_t seed;
     uint64_t serve_within_ms;
@@ -281,11 +281,13 @@ drill_main(void *arg)
     const char *const small_log[] = {"--segment-bytes",
                                      "1M",
                                      "--checkpoint-log-bytes",
-                                     on_disk ? "64K" : "1M",
+                                     on_disk || strcmp(drill->groups, "1") != 0 ? "64K" : "1M",
                                      "--keep-log-bytes",
                                      "64K",
                                      "--store",
                                      drill->store,
+                                     "--groups",
+                                     drill->groups,
                                      NULL};
     memcpy(drill->procs.extra, small_log, sizeof(small_log));
     *load = (struct load){.procs = &drill->procs,
@@ -326,13 +328,14 @@ usage(int code)
     fprintf(
         code ? stderr : stdout,
         "usage: kill_drill --skein PROGRAM [--rounds N] [--seed N] [--serve-within-ms MS] "
-        "[--wipe] [--damage N] [--store memory|lmdb] [--keep] [--history FILE]\n"
+        "[--wipe] [--damage N] [--store memory|lmdb] [--groups N] [--keep] [--history FILE]\n"
         "  --history  leave what the clients saw in FILE, for skein check-history\n"
         "  --damage  N times, damage one in a hundred blocks of a node's log and wait until its "
         "peers have repaired it\n"
         "  --wipe   at the end empty a follower's data directory and wait until a snapshot has "
         "brought it back\n"
         "  --store  where the nodes keep their keys (skein serve --store); memory\n"
+        "  --groups  of each node (skein serve --groups); 1. The leader is then that of the first\n"
         "  --keep   keep the temporary folder (kept anyway when the drill fails)\n");
     exit(code);
 }
@@ -340,18 +343,15 @@ usage(int code)
 int
 main(int argc, char **argv)
 {
-    static const struct option options[] = {{"skein", required_argument, NULL, 's'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"seed", required_argument, NULL, 'e'},
-                                            {"serve-within-ms", required_argument, NULL, 'w'},
-                                            {"wipe", no_argument, NULL, 'W'},
-                                            {"damage", required_argument, NULL, 'd'},
-                                            {"keep", no_argument, NULL, 'k'},
-                                            {"history", required_argument, NULL, 'H'},
-                                            {"store", required_argument, NULL, 'S'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    struct drill drill = {.store = "memory", .rounds = 50, .seed = 1, .serve_within_ms = 2000};
+    static const struct option options[] = {
+        {"skein", required_argument, NULL, 's'}, {"rounds", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 'e'},  {"serve-within-ms", required_argument, NULL, 'w'},
+        {"wipe", no_argument, NULL, 'W'},        {"damage", required_argument, NULL, 'd'},
+        {"keep", no_argument, NULL, 'k'},        {"history", required_argument, NULL, 'H'},
+        {"store", required_argument, NULL, 'S'}, {"groups", required_argument, NULL, 'g'},
+        {"help", no_argument, NULL, 'h'},        {0}};
+    struct drill drill = {
+        .store = "memory", .groups = "1", .rounds = 50, .seed = 1, .serve_within_ms = 2000};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 's':
@@ -377,6 +377,9 @@ main(int argc, char **argv)
             break;
         case 'S':
             drill.store = optarg;
+            break;
+        case 'g':
+            drill.groups = optarg;
             break;
         case 'H':
             drill.history = optarg;
