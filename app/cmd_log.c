@@ -34,7 +34,8 @@ static const struct flags_command log_command = {
         "a stopped node, what a running one is writing may be shown as torn.\n"
         "\n"
         "Exit status: 0 whole, or with a torn end that was never acknowledged; 1 it cannot be "
-        "read; 2 damaged, and the peers can repair it; 3 damaged beyond that: the node sets it aside and joins anew, or refuses it.",
+        "read; 2 damaged, and the peers can repair it; 3 damaged beyond that: the node "
+        "sets it aside and joins anew, or refuses it.",
     .rows = rows,
     .row_count = BASE_COUNT_OF(rows),
     .argument_min = 2,
