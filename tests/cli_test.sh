@@ -97,6 +97,9 @@ done
 refused 64 "\-\-node N: is required" serve
 refused 64 "\-\-node: \"0\" is not a whole number from 1 to 65535" serve --node 0
 refused 64 "does not stand in --peers" serve --node 2 --peers "$peers" --data "$dir/x"
+refused 64 "the host is an IPv4 address, \[an IPv6 address\] or localhost" serve --node 1 \
+    --peers 1=node-1:7101 --data "$dir/x"
+refused 64 "the port is 1 to 65535" serve --node 1 --peers 1=127.0.0.1:0 --data "$dir/x"
 refused 64 "\-\-tick-ms: needs a value" serve "${least[@]}" --data "$dir/x" --tick-ms
 refused 64 "\-\-data: \"\" is not a text" serve "${least[@]}" --data ""
 refused 64 "\-\-listen: .* is not an address" serve --node 1 --peers "$peers" --data "$dir/x" --listen here

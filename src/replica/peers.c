@@ -26,8 +26,10 @@ parse_peer(const char *text, size_t bytes, struct replica_peers *peers, char out
         snprintf(out_why, 256, "a list like 1=127.0.0.1:7101,2=127.0.0.1:7102: at \"%.40s\"", one);
         return -SKEIN_EINVALID;
     }
-    if (net_addr_parse(equals + 1, &peer->addr, reason) < 0 || peer->addr.port == 0) {
-        snprintf(out_why, 256, "a list of addresses with ports: at \"%.40s\"", one);
+    int rc = net_addr_parse(equals + 1, &peer->addr, reason);
+    if (rc < 0 || peer->addr.port == 0) {
+        snprintf(out_why, 256, "a list of addresses with ports: at \"%.40s\": %s", one,
+                 rc < 0 ? reason : "the port is 1 to 65535");
         return -SKEIN_EINVALID;
     }
     peer->node = (uint32_t)number;
