@@ -237,6 +237,47 @@ if [ "$(id -u)" -eq 0 ] && mkdir "$dir/small" &&
         [ "$rc" -eq 1 ] || fault "full disk: exit status $rc"
         tail -n 1 "$dir/small.log" | matches "disk is full.*free some space" ||
             fault "full disk: $(tail -n 1 "$dir/small.log")"
+        # with space, and started again, it has what it acknowledged
+        mount -o remount,size=12m "$dir/small"
+        if start small --data "$dir/small/data" --segment-bytes 1M --checkpoint-log-bytes 64G; then
+            for k in 1 $((i - 1)); do
+                [ "$("$skein" get --connect "127.0.0.1:$port" "key$k")" = "$value" ] ||
+                    fault "key$k is gone after a full disk"
+            done
+            stop
+        fi
+    fi
+fi
+
+# logged FILE PATTERN: within 20 s a line of the log matches.
+logged() {
+    for _ in $(seq 200); do
+        matches "$2" <"$1" && return 0
+        sleep 0.1
+    done
+    fault "no \"$2\" in: $(tail -n 3 "$1")"
+    return 1
+}
+
+# --- no space for a checkpoint: it serves on, and says so once; with space it goes on by itself
+if [ "$(id -u)" -eq 0 ] && mkdir "$dir/tight" &&
+    mount -t tmpfs -o size=24m tmpfs "$dir/tight" 2>/dev/null; then
+    mounts+=("$dir/tight")
+    checks=$((checks + 1))
+    if start tight --data "$dir/tight/data" --segment-bytes 1M --checkpoint-log-bytes 2M \
+        --keep-log-bytes 0; then
+        value=$(head -c 100000 /dev/zero | tr '\0' v)
+        for i in $(seq 96); do
+            [ "$i" -ne 60 ] || head -c 6000000 /dev/zero >"$dir/tight/filler"
+            "$skein" set --connect "127.0.0.1:$port" "key$i" "$value" >/dev/null 2>&1 ||
+                fault "a checkpoint that failed: key$i is refused"
+        done
+        logged "$dir/tight.log" "no checkpoint can be written.*ENOSPC"
+        rm "$dir/tight/filler"
+        logged "$dir/tight.log" "checkpoints succeed again"
+        [ "$(grep -c "no checkpoint can be written" "$dir/tight.log")" -eq 1 ] ||
+            fault "a failing checkpoint is not said once"
+        stop
     fi
 fi
 

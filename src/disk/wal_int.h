@@ -19,6 +19,10 @@
 /* Unsynced writes (only commit moved) wait for a synced one: at most so many, so long. */
 #define WAL_LAZY_COUNT_MAX 64u
 #define WAL_LAZY_NS_MAX 1000000000ull
+/* A full disk may be full for a moment (a checkpoint that does not fit is given up): a new segment
+ * is tried for again so often, after so long, before the log is latched. */
+#define WAL_SPACE_TRIES 20u
+#define WAL_SPACE_WAIT_NS 100000000ull
 
 /* A frame that is encoded and not durable. */
 struct wal_effect {
@@ -117,6 +121,7 @@ struct wal {
     uint32_t spare_blocks;
     uint64_t spare_generation;
     int spare_error;
+    int spare_warned; /* the cause that was logged last; 0: none since it succeeded */
     struct skein_waitq spare_q;
     struct skein_waitq keeper_q;
 

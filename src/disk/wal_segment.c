@@ -148,18 +148,35 @@ segment_fill(struct wal *wal, int handle, uint32_t number)
     return rc;
 }
 
-int
-wal_segment_advance(struct wal *wal)
+/* Until the keeper has made the spare. Nothing is written meanwhile, so trying again says nothing
+ * false. */
+static int
+spare_await(struct wal *wal)
 {
-    while (wal->spare_handle < 0) {
+    for (uint32_t tries = 1; wal->spare_handle < 0; tries++) {
         wal->spare_error = 0;
         skein_wake_all(&wal->keeper_q);
         int rc = skein_wait(&wal->spare_q, SKEIN_NEVER);
         if (rc < 0)
             return rc;
-        if (wal->spare_handle < 0 && wal->spare_error < 0)
+        if (wal->spare_handle >= 0 || wal->spare_error == 0)
+            continue;
+        bool full = wal->spare_error == -ENOSPC || wal->spare_error == -EDQUOT;
+        if (!full || wal->closing || tries == WAL_SPACE_TRIES)
             return wal->spare_error;
+        rc = skein_sleep(skein_deadline_in(WAL_SPACE_WAIT_NS));
+        if (rc < 0)
+            return rc;
     }
+    return 0;
+}
+
+int
+wal_segment_advance(struct wal *wal)
+{
+    int rc = spare_await(wal);
+    if (rc < 0)
+        return rc;
     if (wal->handle >= 0) {
         (void)skein_close(wal->handle);
         wal->segments.items[wal->segments.count - 1].used_blocks = wal->next_block;
@@ -194,9 +211,11 @@ wal_keeper(void *arg)
     while (!wal->writer_done) {
         if (wal->latched == 0 && wal->spare_handle < 0 && wal->spare_error == 0) {
             wal->spare_error = wal_segment_prepare(wal, wal->segment + 1);
-            if (wal->spare_error < 0 && wal->spare_error != -SKEIN_ECLOSED)
+            if (wal->spare_error < 0 && wal->spare_error != -SKEIN_ECLOSED &&
+                wal->spare_error != wal->spare_warned)
                 obs_log(OBS_WARN, "wal", "cannot prepare the next segment", "cause=%s",
                         skein_error_name(wal->spare_error));
+            wal->spare_warned = wal->spare_error;
             skein_wake_all(&wal->spare_q);
         } else if (wal->latched == 0 && oldest_unneeded(wal) && oldest_remove(wal) == 0) {
             wal->spare_error = 0;

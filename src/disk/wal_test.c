@@ -556,6 +556,38 @@ full_main(void *arg)
     return 0;
 }
 
+/* Full for a moment only: what waits for a segment is written when there is space. */
+static int
+full_once_main(void *arg)
+{
+    struct test_log log = {0};
+    uint64_t last = 1;
+    (void)arg;
+    test_log_open(&log, dir, 1 << 16);
+    test_log_append(&log, 1, 1, 1, 10);
+    *disk_test_fault() = (struct disk_test_fault){
+        .kind = BACKEND_ALLOCATE, .countdown = 1, .code = -ENOSPC, .sticky = true};
+    while (log.durable_last == last && last < 100) {
+        assert_int_equal(test_log_try_submit(&log, 1, ++last, 1, 8000, true), 0);
+        for (int i = 0; i < 300 && log.durable_last < last; i++)
+            assert_int_equal(skein_sleep(skein_deadline_in(1000000)), 0);
+    }
+    assert_in_range(last, 5, 30);
+    *disk_test_fault() = (struct disk_test_fault){0};
+    test_log_wait(&log);
+    assert_int_equal(log.failed_count, 0);
+    assert_int_equal(log.durable_last, last);
+    test_log_close(&log);
+    return 0;
+}
+
+static void
+test_full_once(void **state)
+{
+    (void)state;
+    disk_test_run(full_once_main, NULL);
+}
+
 static void
 test_full_disk(void **state)
 {
@@ -573,6 +605,7 @@ main(void)
         TEST(test_random),          TEST(test_group_commit), TEST(test_lazy_writes),
         TEST(test_queue_bound),     TEST(test_compact),      TEST(test_latch),
         TEST(test_scrub),           TEST(test_half_write),   TEST(test_full_disk),
+        TEST(test_full_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,17 +212,34 @@ checkpoint_signal(struct replica *replica)
     skein_wake_one(&host->checkpoint_wake);
 }
 
+/* One line when it begins, changes or ends: it is tried each second. */
+static void
+note_outcome(struct replica *replica, int rc)
+{
+    if (rc < 0)
+        replica->checkpoint_failures++;
+    if (rc == replica->checkpoint_failure)
+        return;
+    replica->checkpoint_failure = rc;
+    if (rc == 0)
+        obs_log(OBS_INFO, "replica", "checkpoints succeed again", "node=%u group=%u",
+                replica->host->options.node, replica->group);
+    else
+        obs_log(OBS_ERROR, "replica", "no checkpoint can be written: the log grows until one can",
+                "node=%u group=%u error=%s dir=%s", replica->host->options.node, replica->group,
+                skein_error_name(rc), replica->dir);
+}
+
 static void
 take_turn(struct replica *replica)
 {
     replica->checkpoint_busy = true;
     int rc = take(replica);
-    if (rc < 0 && !replica->host->ending) {
-        /* The log still holds everything: serving goes on, and it is tried again. */
-        obs_log(OBS_ERROR, "replica", "checkpoint failed", "node=%u group=%u error=%s",
-                replica->host->options.node, replica->group, skein_error_name(rc));
+    /* The log still holds everything: serving goes on, and it is tried again. */
+    if (!replica->host->ending)
+        note_outcome(replica, rc);
+    if (rc < 0 && !replica->host->ending)
         (void)!skein_sleep(skein_deadline_in(RETRY_NS));
-    }
     replica->checkpoint_busy = false;
     skein_wake_all(&replica->progress_wake);
     if (due(replica))

@@ -57,6 +57,8 @@ SUM_READER(session_reply_bytes, session_stats_of(r).reply_bytes)
 SUM_READER(sessions_expired, session_stats_of(r).expired)
 SUM_READER(forwarded, r->counters.forwarded)
 SUM_READER(checkpoints, r->counters.checkpoints_taken)
+SUM_READER(checkpoint_failures, r->checkpoint_failures)
+SUM_READER(checkpoint_failing, r->checkpoint_failure < 0)
 SUM_READER(snapshots_sent, r->counters.snapshots_sent)
 SUM_READER(snapshots_installed, r->counters.snapshots_installed)
 SUM_READER(scrubbed_bytes, r->counters.scrubbed_bytes)
@@ -147,6 +149,11 @@ static const struct skein_metric rows[] = {
      .read = read_forwarded},
     {"skein_replica_checkpoints_total", "Checkpoints written.", SKEIN_COUNTER,
      .read = read_checkpoints},
+    {"skein_replica_checkpoint_failures_total", "Checkpoints that could not be written.",
+     SKEIN_COUNTER, .read = read_checkpoint_failures},
+    {"skein_replica_checkpoint_failing",
+     "Groups whose last checkpoint failed: their log is not cut.", SKEIN_GAUGE,
+     .read = read_checkpoint_failing},
     {"skein_replica_scrubbed_bytes_total", "Bytes of checkpoints that were read again and checked.",
      SKEIN_COUNTER, .read = read_scrubbed_bytes},
     {"skein_replica_scrub_findings_total", "Checkpoints that this found damaged.", SKEIN_COUNTER,

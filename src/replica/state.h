@@ -204,6 +204,8 @@ struct replica {
     uint64_t log_bytes, checkpoint_log_bytes;
     struct log_mark marks[REPLICA_MARKS];
     uint32_t mark_count;
+    int checkpoint_failure; /* of the last one tried; 0: it succeeded */
+    uint64_t checkpoint_failures;
     uint64_t file_index; /* of the newest checkpoint file; 0: there is none */
     bool checkpoint_busy;
     bool checkpoint_wanted;            /* a file, by somebody */
