@@ -77,6 +77,8 @@ bool sim_disk_misdirect(struct sim_disk *disk, char *out_path, size_t path_bytes
 /* sim_disk_rot - one sector in a hundred of all such files named wal holds noise. **Returns**
  * false: no sector was hit. */
 bool sim_disk_rot(struct sim_disk *disk, char *out_path, size_t path_bytes);
+/* sim_disk_rot_any - the same in every file, whatever its name is. */
+bool sim_disk_rot_any(struct sim_disk *disk, char *out_path, size_t path_bytes);
 
 /* ---- the calls behind the backend's ops; results as the op's. Memory: NULL arena current. ---- */
 int sim_disk_lookup(struct sim_disk *disk, const char *path, uint32_t flags,

@@ -13,6 +13,7 @@ struct walk {
     uint64_t count, chosen;
     char *out_path;
     size_t path_bytes;
+    bool any_file; /* not only those of the log and checkpoints */
 };
 
 static void
@@ -153,23 +154,24 @@ sim_disk_process_died(struct sim_disk *disk, bool power_loss)
 }
 
 static bool
-can_flip(const struct sim_inode *inode, const char *path, size_t block)
+can_flip(const struct walk *walk, const struct sim_inode *inode, const char *path, size_t block)
 {
-    return is_log(path) && inode->blocks[block].data && !inode->blocks[block].dirty;
+    return (walk->any_file || is_log(path)) && inode->blocks[block].data &&
+           !inode->blocks[block].dirty;
 }
 
 static void
 count_blocks(struct walk *walk, struct sim_inode *inode, const char *path)
 {
     for (size_t i = 0; i < inode->block_count; i++)
-        walk->count += can_flip(inode, path, i);
+        walk->count += can_flip(walk, inode, path, i);
 }
 
 static void
 flip_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
 {
     for (size_t i = 0; i < inode->block_count; i++) {
-        if (!can_flip(inode, path, i) || walk->count++ != walk->chosen)
+        if (!can_flip(walk, inode, path, i) || walk->count++ != walk->chosen)
             continue;
         uint64_t bit = sim_draw(walk->disk->world, 0, SIM_BLOCK_BYTES * 8 - 1);
         inode->blocks[i].data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
@@ -206,7 +208,7 @@ static void
 misdirect_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
 {
     for (size_t i = 0; i < inode->block_count; i++)
-        if (can_flip(inode, path, i) && walk->count++ == walk->chosen)
+        if (can_flip(walk, inode, path, i) && walk->count++ == walk->chosen)
             misdirect(walk, inode, path, i);
 }
 
@@ -214,8 +216,9 @@ static void
 rot_sectors(struct walk *walk, struct sim_inode *inode, const char *path)
 {
     struct prng *random = &walk->disk->world->random;
-    for (size_t i = 0; has_suffix(path, ".wal") && i < inode->block_count; i++) {
-        if (!can_flip(inode, path, i))
+    bool meant = walk->any_file || has_suffix(path, ".wal");
+    for (size_t i = 0; meant && i < inode->block_count; i++) {
+        if (!can_flip(walk, inode, path, i))
             continue;
         for (size_t at = 0; at < SIM_BLOCK_BYTES; at += SIM_SECTOR_BYTES) {
             if (!prng_chance(random, 1, 100))
@@ -261,12 +264,27 @@ sim_disk_flip_bit(struct sim_disk *disk, char *out_path, size_t path_bytes)
     return strike(disk, flip_chosen, out_path, path_bytes);
 }
 
-bool
-sim_disk_rot(struct sim_disk *disk, char *out_path, size_t path_bytes)
+static bool
+rot(struct sim_disk *disk, bool any_file, char *out_path, size_t path_bytes)
 {
-    struct walk walk = {
-        .visit = rot_sectors, .disk = disk, .out_path = out_path, .path_bytes = path_bytes};
+    struct walk walk = {.visit = rot_sectors,
+                        .disk = disk,
+                        .out_path = out_path,
+                        .path_bytes = path_bytes,
+                        .any_file = any_file};
     out_path[0] = '\0';
     walk_directory(&walk, disk->root, "", 0);
     return walk.count > 0;
+}
+
+bool
+sim_disk_rot(struct sim_disk *disk, char *out_path, size_t path_bytes)
+{
+    return rot(disk, false, out_path, path_bytes);
+}
+
+bool
+sim_disk_rot_any(struct sim_disk *disk, char *out_path, size_t path_bytes)
+{
+    return rot(disk, true, out_path, path_bytes);
 }

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/settings.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "skein/error.h"
 
-#define LINE_BYTES 256
 #define WEIGHT_ON 10
 #define WEIGHT_MAX 1000
 
@@ -88,30 +84,6 @@ name_of(uint32_t row)
                                      : sim_fault_name((enum sim_fault)(row - BASE_COUNT_OF(rows)));
 }
 
-/* Digits, and for a rate at most one more behind a point, before a percent sign. */
-static bool
-parse_figure(const char *text, bool percent, uint64_t *out_value)
-{
-    char *end;
-    if (!isdigit((unsigned char)*text))
-        return false;
-    errno = 0;
-    uint64_t value = strtoull(text, &end, 10);
-    if (errno != 0 || value > UINT32_MAX)
-        return false;
-    if (percent) {
-        value *= 10;
-        if (end[0] == '.' && isdigit((unsigned char)end[1])) {
-            value += (uint64_t)(end[1] - '0');
-            end += 2;
-        }
-        if (*end++ != '%')
-            return false;
-    }
-    *out_value = value;
-    return *end == '\0';
-}
-
 static bool
 parse_value(uint32_t row, const char *text, uint64_t *out_value)
 {
@@ -132,7 +104,7 @@ parse_value(uint32_t row, const char *text, uint64_t *out_value)
         *out_value = 0;
     else if (kind != KIND_NUMBER && strcmp(text, "on") == 0)
         *out_value = on;
-    else if (kind == KIND_SWITCH || !parse_figure(text, kind == KIND_RATE, out_value))
+    else if (kind == KIND_SWITCH || !setting_figure(text, kind == KIND_RATE, out_value))
         return false;
     return *out_value >= min && *out_value <= max;
 }
@@ -174,13 +146,11 @@ int
 sim_settings_take(struct sim_settings *settings, const char *text,
                   char out_why[SIM_SETTINGS_WHY_BYTES])
 {
-    char name[32], value[32], range[96];
+    char name[SETTING_NAME_BYTES], value[SETTING_NAME_BYTES], range[96];
     uint64_t figure;
-    int end = 0;
-    if (sscanf(text, " %31[a-z-] = %31[^ \t\r\n] %n", name, value, &end) != 2 || text[end]) {
-        snprintf(out_why, SIM_SETTINGS_WHY_BYTES, "\"%.64s\" is not NAME=VALUE", text);
-        return -SKEIN_EINVALID;
-    }
+    int rc = setting_split(text, name, value, out_why);
+    if (rc < 0)
+        return rc;
     uint32_t row = 0;
     while (row < BASE_COUNT_OF(rows) + SIM_FAULT_COUNT && strcmp(name_of(row), name) != 0)
         row++;
@@ -198,42 +168,23 @@ sim_settings_take(struct sim_settings *settings, const char *text,
     return 0;
 }
 
+static int
+take(void *owner, const char *text, char out_why[SIM_SETTINGS_WHY_BYTES])
+{
+    return sim_settings_take(owner, text, out_why);
+}
+
 int
 sim_settings_list(struct sim_settings *settings, const char *list,
                   char out_why[SIM_SETTINGS_WHY_BYTES])
 {
-    while (*list) {
-        char item[LINE_BYTES];
-        size_t n = strcspn(list, ",");
-        snprintf(item, sizeof(item), "%.*s", (int)(n < sizeof(item) ? n : sizeof(item) - 1), list);
-        int rc = sim_settings_take(settings, item, out_why);
-        if (rc < 0)
-            return rc;
-        list += n + (list[n] == ',');
-    }
-    return 0;
+    return setting_list(list, take, settings, out_why);
 }
 
 int
 sim_settings_read(struct sim_settings *settings, FILE *file, char out_why[SIM_SETTINGS_WHY_BYTES])
 {
-    char line[LINE_BYTES], why[SIM_SETTINGS_WHY_BYTES];
-    for (unsigned number = 1; fgets(line, sizeof(line), file); number++) {
-        bool whole = strchr(line, '\n') || feof(file);
-        line[strcspn(line, "#\n")] = '\0';
-        if (whole && line[strspn(line, " \t\r")] == '\0')
-            continue;
-        snprintf(why, sizeof(why), "longer than %d bytes", LINE_BYTES - 2);
-        if (!whole || sim_settings_take(settings, line, why) < 0) {
-            snprintf(out_why, SIM_SETTINGS_WHY_BYTES, "line %u: %.200s", number, why);
-            return -SKEIN_EINVALID;
-        }
-    }
-    if (ferror(file)) {
-        snprintf(out_why, SIM_SETTINGS_WHY_BYTES, "it cannot be read");
-        return -EIO;
-    }
-    return 0;
+    return setting_lines(file, take, settings, out_why);
 }
 
 static void

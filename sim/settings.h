@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "sim/cluster.h"
+#include "sim/setting_text.h"
 
 /*
  * What a person wants otherwise than the seed has drawn it: NAME=VALUE, from the command line
@@ -20,7 +21,7 @@
  */
 
 #define SIM_SETTINGS_MAX 64
-#define SIM_SETTINGS_WHY_BYTES 256
+#define SIM_SETTINGS_WHY_BYTES SETTING_WHY_BYTES
 
 struct sim_setting {
     uint32_t row; /* of the table in settings.c */

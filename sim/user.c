@@ -59,14 +59,13 @@ on_workload_exit(struct sim_host *host, int result)
 }
 
 void
-user_node_crash(struct user_node *node, bool power_loss, bool reformat)
+user_node_crash(struct user_node *node, bool power_loss, uint32_t torn_per_mille)
 {
     if (node->host->state != SIM_HOST_UP)
         return;
     node->sim->result.crashes++;
+    sim_disk_faults(node->host->disk)->torn_per_mille = torn_per_mille;
     sim_host_crash(node->host, power_loss);
-    if (reformat)
-        sim_disk_wipe(node->host->disk);
     restart_later(node);
 }
 
@@ -151,11 +150,26 @@ close_world(struct skein_sim *sim)
 }
 
 static bool
+has_valid_rates(const struct skein_sim_options *options)
+{
+    const struct skein_sim_rates *r = &options->always;
+    const uint32_t rates[] = {r->loss,       r->duplicate,   r->late,       r->torn,
+                              r->read_error, r->write_error, r->sync_error, r->memory};
+    for (size_t i = 0; i < BASE_COUNT_OF(rates); i++)
+        if (rates[i] > 1000)
+            return false;
+    for (uint32_t i = 0; i < SKEIN_SIM_FAULT_KINDS; i++)
+        if (options->weights[i] > SKEIN_SIM_WEIGHT_MAX)
+            return false;
+    return true;
+}
+
+static bool
 is_valid(const struct skein_sim_options *options)
 {
-    return options->node_count >= 1 && options->node_count <= SKEIN_SIM_NODES_MAX &&
-           options->node_main && options->workload_main &&
-           (options->faults & ~(uint32_t)SKEIN_SIM_FAULTS_ALL) == 0 &&
+    return has_valid_rates(options) && options->node_count >= 1 &&
+           options->node_count <= SKEIN_SIM_NODES_MAX && options->node_main &&
+           options->workload_main && (options->faults & ~(uint32_t)SKEIN_SIM_FAULTS_ALL) == 0 &&
            options->time_ns_max >= options->faults_ns;
 }
 

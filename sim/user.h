@@ -24,8 +24,9 @@ struct skein_sim {
     bool calm, done, failed;
 };
 
-/* user_node_crash - and it is started again later. */
-void user_node_crash(struct user_node *node, bool power_loss, bool reformat);
+/* user_node_crash - and it is started again later. @torn_per_mille: of the blocks that are under
+ * way, when the power goes. */
+void user_node_crash(struct user_node *node, bool power_loss, uint32_t torn_per_mille);
 
 void user_faults_start(struct skein_sim *sim);
 /* user_faults_end - all is mended. */

@@ -4,6 +4,7 @@
  * and a workload that never ends are told apart, faults stop when it is calm, and the same options
  * give the same run.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,8 @@
 #include <cmocka.h>
 
 #include "skein/fiber.h"
+#include "skein/file.h"
+#include "skein/memory.h"
 #include "skein/shard.h"
 #include "skein/sim.h"
 
@@ -138,6 +141,156 @@ without_faults_nothing_breaks(void **state)
     assert_true(result.faults == 0);
 }
 
+static void
+what_is_set_is_in_the_options(void **state)
+{
+    struct skein_sim_options options = options_of(until_calm);
+    char why[SKEIN_SIM_WHY_BYTES] = "";
+    assert_int_equal(skein_sim_set(&options, "crash=40,loss=5.5%,clock=off,rot=on", why), 0);
+    assert_int_equal(options.weights[0], 40);
+    assert_int_equal(options.always.loss, 55);
+    assert_true((options.faults & SKEIN_SIM_LOSS) != 0);
+    assert_true((options.faults & SKEIN_SIM_CLOCK) == 0);
+    assert_true((options.faults & SKEIN_SIM_ROT) != 0);
+    assert_int_equal(skein_sim_set(&options, "loss=off,fault-gap-ms=20", why), 0);
+    assert_int_equal(options.always.loss, 0);
+    assert_true((options.faults & SKEIN_SIM_LOSS) == 0);
+    assert_true(options.fault_gap_ns_max == SECOND / 50);
+    static const char *const bad[] = {"flood=on",      "crash",        "crash=1001",
+                                      "crash=5%",      "late=101%",    "late=7",
+                                      "faults-ms=0",   "faults-ms=on", "memory=0.1%,torn=x",
+                                      "memory=1% and", "=on",          "CRASH=on"};
+    const struct skein_sim_options before = options;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        why[0] = '\0';
+        assert_int_equal(skein_sim_set(&options, bad[i], why), -SKEIN_EINVALID);
+        assert_true(why[0] != '\0');
+        assert_memory_equal(&options, &before, sizeof(options));
+    }
+}
+
+static void
+a_plan_is_read(void **state)
+{
+    static char text[] = "# a bad disk\n\n rot = 30 # often\nread-error = 2%\n";
+    static char wrong[] = "rot = on\nsnow = on\n";
+    struct skein_sim_options options = options_of(until_calm);
+    char why[SKEIN_SIM_WHY_BYTES] = "";
+    FILE *file = fmemopen(text, sizeof(text) - 1, "r");
+    assert_int_equal(skein_sim_plan(&options, file, why), 0);
+    fclose(file);
+    assert_int_equal(options.always.read_error, 20);
+    assert_int_equal(options.weights[14], 30);
+    file = fmemopen(wrong, sizeof(wrong) - 1, "r");
+    assert_int_equal(skein_sim_plan(&options, file, why), -SKEIN_EINVALID);
+    fclose(file);
+    assert_non_null(strstr(why, "line 2"));
+}
+
+#define BLOCK 4096
+#define BLOCKS 64
+
+/* What a node whose disk lies to it has seen. */
+struct seen {
+    bool noise, torn, unread, no_memory;
+};
+
+/* Each block holds its own number in every byte; a second file is written anew again and again. */
+static int
+write_blocks(int file, uint8_t mark, uint32_t flags)
+{
+    uint8_t block[BLOCK];
+    int rc = 0;
+    for (uint64_t i = 0; i < BLOCKS && rc == 0; i++) {
+        memset(block, (int)(i ^ mark), sizeof(block));
+        rc = skein_file_pwrite(file, block, sizeof(block), i * BLOCK, flags);
+    }
+    return rc;
+}
+
+static void
+look_at_blocks(int file, struct seen *seen)
+{
+    uint8_t block[BLOCK];
+    for (uint64_t i = 0; i < BLOCKS; i++) {
+        ssize_t n = skein_file_pread(file, block, sizeof(block), i * BLOCK);
+        seen->unread |= n == -EIO;
+        if (n != BLOCK)
+            continue;
+        bool even = true, equal = true;
+        for (size_t at = 0; at < BLOCK; at += 512) {
+            even = even && memcmp(block + at, block + at + 1, 511) == 0;
+            equal = equal && block[at] == block[0];
+        }
+        seen->noise |= !even;
+        seen->torn |= even && !equal;
+    }
+}
+
+static int
+looking_node(struct skein_sim *sim, uint32_t node, void *arg)
+{
+    struct seen *seen = arg;
+    struct skein_budget budget;
+    (void)sim;
+    (void)node;
+    int file = skein_file_open("/f", SKEIN_FILE_RDWR | SKEIN_FILE_CREATE, 0644);
+    if (file < 0)
+        return file;
+    look_at_blocks(file, seen);
+    skein_budget_init(&budget, NULL, 1 << 20);
+    for (uint8_t mark = 0; write_blocks(file, mark, 0) == 0; mark++) {
+        void *object = NULL;
+        if (mark % 2 == 0)
+            (void)!skein_file_sync(file, 0);
+        int rc = skein_budget_alloc(&budget, 100, &object);
+        seen->no_memory |= rc == -ENOMEM;
+        if (rc == 0)
+            skein_budget_free(&budget, object);
+        if (skein_sleep(skein_deadline_in(SECOND / 100)) < 0)
+            break;
+    }
+    skein_budget_deinit(&budget);
+    skein_close(file);
+    return 0;
+}
+
+/* Each of the new kinds is what it says, and nothing else is. */
+static void
+disks_and_memory_fail(void **state)
+{
+    static const struct {
+        const char *set;
+        struct seen seen;
+    } cases[] = {
+        {"power-loss=on", {false, false, false, false}},
+        {"torn=on", {false, true, false, false}},
+        {"power-loss=on,torn=60%", {false, true, false, false}},
+        {"rot=on", {true, false, false, false}},
+        {"crash=on,read-error=on", {false, false, true, false}},
+        {"crash=on,read-error=5%", {false, false, true, false}},
+        {"memory=on", {false, false, false, true}},
+        {"crash=on,memory=5%", {false, false, false, true}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct skein_sim_result result;
+        struct seen seen = {false, false, false, false};
+        struct skein_sim_options options = options_of(until_calm);
+        char why[SKEIN_SIM_WHY_BYTES];
+        options.seed = 3;
+        options.faults = 0;
+        options.node_main = looking_node;
+        options.arg = &seen;
+        assert_int_equal(skein_sim_set(&options, cases[i].set, why), 0);
+        assert_int_equal(skein_sim_run(&options, &result), 0);
+        assert_int_equal(result.verdict, SKEIN_SIM_PASSED);
+        assert_int_equal(seen.noise, cases[i].seen.noise);
+        assert_int_equal(seen.torn, cases[i].seen.torn);
+        assert_int_equal(seen.unread, cases[i].seen.unread);
+        assert_int_equal(seen.no_memory, cases[i].seen.no_memory);
+    }
+}
+
 int
 main(void)
 {
@@ -146,6 +299,9 @@ main(void)
         cmocka_unit_test(verdicts_are_told_apart),
         cmocka_unit_test(every_fault_comes_and_runs_repeat),
         cmocka_unit_test(without_faults_nothing_breaks),
+        cmocka_unit_test(what_is_set_is_in_the_options),
+        cmocka_unit_test(a_plan_is_read),
+        cmocka_unit_test(disks_and_memory_fail),
     };
     return cmocka_run_group_tests_name("sim/user", tests, NULL, NULL);
 }

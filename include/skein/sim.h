@@ -52,14 +52,28 @@ enum skein_sim_fault {
     SKEIN_SIM_DISK_ERROR = 1 << 8, /* writes and syncs fail with -EIO */
     SKEIN_SIM_DISK_FULL = 1 << 9,
     SKEIN_SIM_DISK_SLOW = 1 << 10,
-    SKEIN_SIM_REFORMAT = 1 << 11, /* a machine comes back with an empty disk */
-    SKEIN_SIM_CLOCK = 1 << 12,    /* the wall clock jumps by up to 10 s */
-    SKEIN_SIM_FAULTS_ALL = (1 << 13) - 1
+    SKEIN_SIM_REFORMAT = 1 << 11,   /* a machine comes back with an empty disk */
+    SKEIN_SIM_CLOCK = 1 << 12,      /* the wall clock jumps by up to 10 s */
+    SKEIN_SIM_TORN = 1 << 13,       /* the power goes, and blocks of 4 KiB under way lack sectors */
+    SKEIN_SIM_ROT = 1 << 14,        /* it goes, and one sector in a hundred of all files is noise */
+    SKEIN_SIM_READ_ERROR = 1 << 15, /* reads of files fail with -EIO */
+    SKEIN_SIM_MEMORY = 1 << 16,     /* the runtime's allocations fail: those that may, with
+                                       -SKEIN_ENOMEM, as those of skein_budget_alloc */
+    SKEIN_SIM_FAULTS_ALL = (1 << 17) - 1
 };
+#define SKEIN_SIM_FAULT_KINDS 17
+#define SKEIN_SIM_WEIGHT_MAX 1000
 
 /* What a program may lose none of its promises by, if it syncs what it promises. */
-#define SKEIN_SIM_FAULTS_USUAL (SKEIN_SIM_FAULTS_ALL & ~SKEIN_SIM_REFORMAT & ~SKEIN_SIM_DISK_FULL)
+#define SKEIN_SIM_FAULTS_USUAL (((1 << 13) - 1) & ~SKEIN_SIM_REFORMAT & ~SKEIN_SIM_DISK_FULL)
 
+/* Per mille, as long as faults are on; a fault that is drawn adds to them. */
+struct skein_sim_rates {
+    uint32_t loss, duplicate, late; /* of datagrams; late: messages of streams, too */
+    uint32_t torn;                  /* of blocks under way when the power goes */
+    uint32_t read_error, write_error, sync_error;
+    uint32_t memory; /* of allocations that may fail */
+};
 enum skein_sim_verdict {
     SKEIN_SIM_PASSED = 0,
     SKEIN_SIM_SAFETY = 1,  /* skein_sim_fail was called */
@@ -74,7 +88,9 @@ struct skein_sim_options {
     int (*node_main)(struct skein_sim *sim, uint32_t node, void *arg); /* @node: from 1 */
     int (*workload_main)(struct skein_sim *sim, void *arg);            /* 0: it passed */
     void *arg;
-    uint32_t faults;           /* of enum skein_sim_fault */
+    uint32_t faults;                         /* of enum skein_sim_fault */
+    uint32_t weights[SKEIN_SIM_FAULT_KINDS]; /* by bit, up to SKEIN_SIM_WEIGHT_MAX; 0: 10 */
+    struct skein_sim_rates always;
     uint64_t faults_ns;        /* how long; 0: 30 s */
     uint64_t fault_gap_ns_max; /* between two of them; 0: 1 s */
     uint64_t latency_ns_max;   /* of a message without trouble; 0: 2 ms */
@@ -102,6 +118,21 @@ struct skein_sim_result {
  */
 int skein_sim_run(const struct skein_sim_options *options,
                   struct skein_sim_result *out_result) SKEIN_MUST_CHECK;
+
+/*
+ * skein_sim_set - change @options as a person says it: "crash=40,rot=off,loss=5%,fault-gap-ms=200".
+ * The names of kinds are those of enum skein_sim_fault ("power-loss", "disk-error" ...), and take
+ * off, on or a weight; those of rates ("loss", "write-error" ...) take a percentage; of times:
+ * faults-ms, fault-gap-ms, latency-max-us, time-ms.
+ * **Returns** 0; -SKEIN_EINVALID: @out_why says what is wrong, and nothing is changed.
+ */
+#define SKEIN_SIM_WHY_BYTES 256
+int skein_sim_set(struct skein_sim_options *options, const char *list,
+                  char out_why[SKEIN_SIM_WHY_BYTES]) SKEIN_MUST_CHECK;
+/* skein_sim_plan - the same from a file, NAME = VALUE on each line, # begins a comment. **Returns**
+ * also -EIO: it cannot be read. */
+int skein_sim_plan(struct skein_sim_options *options, FILE *file,
+                   char out_why[SKEIN_SIM_WHY_BYTES]) SKEIN_MUST_CHECK;
 
 /* ---- for the code inside ---- */
 

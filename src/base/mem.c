@@ -55,10 +55,16 @@ take(size_t bytes)
     return current_arena ? arena_alloc(current_arena, 16, bytes) : malloc(bytes ? bytes : 1);
 }
 
+bool
+mem_try_fails(void)
+{
+    return ++try_count == fail_at;
+}
+
 void *
 mem_try_alloc(size_t bytes)
 {
-    return ++try_count == fail_at ? NULL : take(bytes);
+    return mem_try_fails() ? NULL : take(bytes);
 }
 
 void *
@@ -101,7 +107,7 @@ retake(void *p, size_t bytes)
 void *
 mem_try_realloc(void *p, size_t bytes)
 {
-    return ++try_count == fail_at ? NULL : retake(p, bytes);
+    return mem_try_fails() ? NULL : retake(p, bytes);
 }
 
 void *

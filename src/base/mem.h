@@ -58,6 +58,10 @@ uint64_t mem_fail_at(uint64_t nth);
  * with @text. */
 _Noreturn void mem_exhausted(const char *text);
 
+/* mem_try_fails - one such call of an allocator of its own: whether it is the one that is to fail.
+ */
+bool mem_try_fails(void);
+
 /* mem_on_exhausted - from now on @handler is called on this thread instead, and must not return:
  * the simulator ends the node and goes on. NULL: the process ends. */
 void mem_on_exhausted(void (*handler)(void *owner), void *owner);

@@ -249,7 +249,8 @@ skein_alloc_aligned(size_t align, size_t bytes)
 {
     skein_assert(align >= 16 && align <= ALIGN_MAX && (align & (align - 1)) == 0);
     struct pool *pool = current_pool();
-    if (pool->injection.nth | pool->injection.per_million && fails_on_purpose(pool))
+    bool injects = pool->injection.nth > 0 || pool->injection.per_million > 0;
+    if (mem_try_fails() || (injects && fails_on_purpose(pool)))
         return NULL;
     void *object;
     if (bytes > POOL_MEDIUM_BYTES_MAX) {
