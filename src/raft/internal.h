@@ -165,55 +165,39 @@ struct raft_read {
     uint64_t from; /* who asked */
 };
 
+/* What a tick and a beat look at comes first: with thousands of groups each line of it is a miss.
+ */
 struct raft {
     uint32_t magic;
-    struct raft_options options; /* its entries and snapshot are not kept here */
+    enum raft_role role;
     uint64_t id;
-    struct prng prng;
-
     uint64_t term;
     uint64_t vote;
-    enum raft_role role;
     uint64_t leader;
-    struct raft_log log;
-    struct raft_snapshot snapshot; /* the newest complete one, to send */
-    struct raft_config config;     /* in force: as of config_index */
     uint64_t config_index;
-    bool was_witness; /* in a configuration that this core has seen: what it holds has no data */
 
     uint32_t election_elapsed;
     uint32_t heartbeat_elapsed;
-    uint32_t election_timeout;                  /* drawn */
-    enum raft_ballot ballots[RAFT_MEMBERS_MAX]; /* beside config.ids */
-
-    /* lease.c */
-    uint64_t now_ns;
-    uint32_t promise_ticks; /* for so long it helps nobody but promised_to to lead */
-    uint64_t promised_to;
-    bool lease_void; /* somebody was ordered to lead in this term */
+    uint32_t election_timeout; /* drawn */
     /* quiesce.c */
     bool asleep;
     uint32_t idle_ticks;
-
-    /* leader */
-    struct raft_progress peers[RAFT_MEMBERS_MAX]; /* beside config.ids */
-    uint64_t transferee;
-    uint64_t pending_config_index; /* no change may be proposed before this one is applied */
-    uint64_t uncommitted_bytes;
-    struct raft_read *reads; /* [read_head, read_head + read_count), seq ascending */
-    size_t read_head, read_count, read_capacity;
-    uint64_t read_seq_last; /* of this leadership */
-    bool read_round_wanted;
+    /* lease.c */
+    uint32_t promise_ticks; /* for so long it helps nobody but promised_to to lead */
+    uint64_t promised_to;
+    uint64_t now_ns;
+    bool lease_void;  /* somebody was ordered to lead in this term */
+    bool was_witness; /* in a configuration that this core has seen: what it holds has no data */
 
     /* out */
+    bool read_round_wanted;
+    bool reads_forwarded; /* to the leader of now, and not known to be answered */
+    bool reads_dropped;
+    bool flush_wanted;
     struct raft_messages messages;
     struct raft_messages after_append;
     struct raft_read_state *read_states;
     size_t read_state_count, read_state_capacity;
-    bool reads_forwarded; /* to the leader of now, and not known to be answered */
-    bool reads_dropped;
-    bool flush_wanted;
-    struct raft_snapshot restored;     /* to be written with the next append; index 0: none */
     struct raft_hard_state hard_taken; /* the last Ready's */
     uint64_t seen_leader, seen_term;
     enum raft_role seen_role;
@@ -223,6 +207,24 @@ struct raft {
     uint64_t durable_seq;  /* the last one known durable */
     uint64_t snapshot_seq; /* the write that holds the restored snapshot */
 
+    struct raft_log log;
+
+    /* leader */
+    uint64_t transferee;
+    uint64_t pending_config_index; /* no change may be proposed before this one is applied */
+    uint64_t uncommitted_bytes;
+    struct raft_read *reads; /* [read_head, read_head + read_count), seq ascending */
+    size_t read_head, read_count, read_capacity;
+    uint64_t read_seq_last; /* of this leadership */
+
+    struct raft_options options;   /* its entries and snapshot are not kept here */
+    struct raft_config config;     /* in force: as of config_index */
+    struct raft_snapshot restored; /* to be written with the next append; index 0: none */
+    struct raft_progress peers[RAFT_MEMBERS_MAX]; /* beside config.ids; a leader's */
+
+    enum raft_ballot ballots[RAFT_MEMBERS_MAX]; /* beside config.ids */
+    struct raft_snapshot snapshot;              /* the newest complete one, to send */
+    struct prng prng;
     uint64_t dropped;
 };
 

@@ -166,6 +166,41 @@ test_dead_leader_is_replaced_when_told(void **state)
     testnet_deinit(&net);
 }
 
+/* A beat and its answer go the short way; whatever has more to it does not. */
+static void
+test_beats_go_the_short_way(void **state)
+{
+    struct raft *raft;
+    const struct raft_message *messages;
+    struct raft_ready ready;
+    static const uint64_t ids[] = {1, 2, 3};
+    struct raft_options options = {.id = 1, .seed = 1, .snapshot.config = raft_config_of(ids, 3)};
+    assert_int_equal(raft_open(&raft, &options), 0);
+    assert_int_equal(raft_take_messages(raft, &messages), 0);
+    struct raft_message beat = {.type = RAFT_HEARTBEAT, .from = 2, .to = 1, .term = 1};
+    struct raft_message again = beat;
+    assert_int_equal(raft_step(raft, &beat), 0);
+    assert_int_equal(raft_take_messages(raft, &messages), 0); /* a new term is to be written */
+    raft_take_ready(raft, &ready);
+    assert_int_equal(ready.message_count, 1);
+    raft_ready_deinit(&ready);
+    for (int i = 0; i < 3; i++) {
+        struct raft_message next = again;
+        assert_int_equal(raft_step(raft, &next), 0);
+        assert_true(raft_has_ready(raft));
+        assert_int_equal(raft_take_messages(raft, &messages), 1);
+        assert_int_equal(messages[0].type, RAFT_HEARTBEAT_RESPONSE);
+        assert_int_equal(messages[0].to, 2);
+        assert_false(raft_has_ready(raft));
+        assert_int_equal(raft_take_messages(raft, &messages), 0);
+    }
+    struct raft_message append = {.type = RAFT_APPEND, .from = 2, .to = 1, .term = 1};
+    assert_int_equal(raft_step(raft, &append), 0);
+    assert_true(raft_has_ready(raft));
+    assert_int_equal(raft_take_messages(raft, &messages), 0); /* its answer waits for a write */
+    raft_close(raft);
+}
+
 int
 main(void)
 {
@@ -177,6 +212,7 @@ main(void)
         cmocka_unit_test(test_who_is_behind_does_not_sleep),
         cmocka_unit_test(test_lost_word),
         cmocka_unit_test(test_dead_leader_is_replaced_when_told),
+        cmocka_unit_test(test_beats_go_the_short_way),
     };
     return cmocka_run_group_tests_name("raft quiesce", tests, NULL, NULL);
 }

@@ -407,6 +407,13 @@ bool raft_has_ready(const struct raft *raft);
 /* raft_take_ready - move everything pending into @out_ready. */
 void raft_take_ready(struct raft *raft, struct raft_ready *out_ready);
 void raft_ready_deinit(struct raft_ready *ready);
+/*
+ * raft_take_messages - the short way, when a Ready would hold nothing but a few messages without
+ * entries and snapshots, as at a beat: they count as taken. *@out_messages: in the core's own
+ * memory, good until the next call. **Returns** how many; 0: there are none, or a Ready is to be
+ * taken.
+ */
+size_t raft_take_messages(struct raft *raft, const struct raft_message **out_messages);
 
 /* raft_applied - entries up to @index are applied. Configuration entries among them take effect
  * through raft_apply_config, called first. */

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+/* One for each peer at most: the array stays with the core. */
+#define MESSAGES_SHORT RAFT_MEMBERS_MAX
+
 bool
 raft_snapshot_pending(const struct raft *raft)
 {
@@ -36,14 +39,35 @@ leader_changed(const struct raft *raft)
            raft->seen_role != raft->role;
 }
 
+static bool
+has_more_than_messages(const struct raft *raft)
+{
+    return raft->after_append.count || raft->read_state_count || raft->reads_dropped ||
+           raft->restored.index || raft->flush_wanted || raft->read_round_wanted ||
+           raft_log_last(&raft->log) > raft->log.taken || raft->log.applying < apply_end(raft) ||
+           hard_state_changed(raft) || leader_changed(raft);
+}
+
 bool
 raft_has_ready(const struct raft *raft)
 {
     skein_assert(raft->magic == RAFT_MAGIC);
-    return raft->messages.count || raft->after_append.count || raft->read_state_count ||
-           raft->reads_dropped || raft->restored.index || raft->flush_wanted ||
-           raft->read_round_wanted || raft_log_last(&raft->log) > raft->log.taken ||
-           raft->log.applying < apply_end(raft) || hard_state_changed(raft) || leader_changed(raft);
+    return raft->messages.count || has_more_than_messages(raft);
+}
+
+size_t
+raft_take_messages(struct raft *raft, const struct raft_message **out_messages)
+{
+    size_t count = raft->messages.count;
+    skein_assert(raft->magic == RAFT_MAGIC);
+    if (count > MESSAGES_SHORT || has_more_than_messages(raft))
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        if (raft->messages.items[i].entries || raft->messages.items[i].snapshot)
+            return 0;
+    *out_messages = raft->messages.items;
+    raft->messages.count = 0;
+    return count;
 }
 
 static void

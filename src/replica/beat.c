@@ -6,11 +6,22 @@
 #include "replica/state.h"
 #include "skein/shard.h"
 
+/* Three of them get lost before anybody believes that the node is gone. */
+#define BEATS_PER_TIMEOUT 3
+
+uint64_t
+beat_period_ns(const struct host *host)
+{
+    uint32_t ticks = host->options.election_ticks / BEATS_PER_TIMEOUT;
+    return (ticks ? ticks : 1) * host->options.tick_ns;
+}
+
 static void
 say_here(struct host *host, struct peer *peer, uint64_t now_ns)
 {
     struct wire_writer out = {0};
-    if (now_ns - peer->sent_ns < host->options.tick_ns / 2)
+    /* Nobody's clock or tick is so exact that half a tick were to count. */
+    if (now_ns - peer->sent_ns < beat_period_ns(host) - host->options.tick_ns / 2)
         return;
     wire_put_u8(&out, ENVELOPE_BEAT);
     inbox_send_writer(host, peer->node, &out);
@@ -46,4 +57,12 @@ beat_tick(struct host *host, uint64_t now_ns)
         if (peer->silent)
             wake_led_by(host, peer->node);
     }
+}
+
+void
+beat_heard(struct host *host, uint32_t node)
+{
+    struct peer *peer = host_peer(host, node);
+    if (peer)
+        peer->heard_ns = skein_now_ns();
 }

@@ -54,7 +54,7 @@ tick_replica(struct replica *replica, uint64_t now_ns)
             snapshot_receive_signal(replica);
     }
     request_expire(replica, now_ns);
-    bool more = replica->raft && raft_has_ready(replica->raft);
+    bool more = replica->raft && !replica->ready && !ready_send(replica);
     if (more || !list_is_empty(&replica->queue)) {
         replica_signal(replica);
     } else if (may_sleep(replica)) {
@@ -147,10 +147,14 @@ round_of_driver(struct host *host)
     forward_flush_replies(host);
 }
 
+/* While all groups sleep the ticks are only for the beats; whoever wakes a group wakes the driver,
+ * and the tick that is overdue then comes at once. */
 static uint64_t
 next_deadline_ns(const struct host *host)
 {
     uint64_t tick_ns = host->next_tick_ns, gossip_ns = host->next_gossip_ns;
+    if (list_is_empty(&host->awake) && host->options.quiesce_ticks)
+        tick_ns += beat_period_ns(host) - host->options.tick_ns;
     return gossip_ns < tick_ns ? gossip_ns : tick_ns;
 }
 

@@ -158,9 +158,14 @@ void host_metrics_open(struct host *host);
 void host_metrics_close(struct host *host);
 
 /* ---- beat.c ---- */
-/* beat_tick - tell peers to whom nothing was said that this node is there; wake the groups that
- * sleep under a leader on a node which fell silent. Nothing, unless groups may sleep. */
+/* beat_tick - tell peers to whom nothing was said for a period that this node is there; wake the
+ * groups that sleep under a leader on a node which fell silent. Nothing, unless groups may sleep.
+ */
 void beat_tick(struct host *host, uint64_t now_ns);
+/* beat_period_ns - a third of an election timeout, in whole ticks: how often that has to be. */
+uint64_t beat_period_ns(const struct host *host);
+/* beat_heard - @node said something: it is there. */
+void beat_heard(struct host *host, uint32_t node);
 
 /* ---- driver.c ---- */
 void driver_run(void *arg);

@@ -16,6 +16,10 @@ inbox_on_message(void *owner, uint32_t from, struct bytes message)
     struct host *host = owner;
     if (message.count == 0 || host->failure < 0 || host->ending)
         return;
+    if (message.data[0] == ENVELOPE_BEAT) {
+        beat_heard(host, from); /* which is all: the driver sleeps on */
+        return;
+    }
     if (host->inbox_bytes + message.count > REPLICA_INBOX_BYTES_MAX) {
         host->counters.inbox_dropped++;
         return;
@@ -120,6 +124,14 @@ may_step(const struct replica *replica, const struct raft_message *message)
     return message->type != RAFT_TIMEOUT_NOW || !replica->load;
 }
 
+/* A group that has nothing to do answers a beat, or hears the answer, and that is all. */
+static bool
+was_only_beat(struct replica *replica, enum raft_message_type type)
+{
+    return (type == RAFT_HEARTBEAT || type == RAFT_HEARTBEAT_RESPONSE) && replica->awake &&
+           !replica->ready && list_is_empty(&replica->queue) && ready_send(replica);
+}
+
 static void
 step_raft(struct replica *replica, uint32_t from, struct bytes body)
 {
@@ -130,15 +142,17 @@ step_raft(struct replica *replica, uint32_t from, struct bytes body)
         host->counters.undecodable_dropped++;
         return;
     }
+    enum raft_message_type type = message.type;
     bool genuine = is_genuine(host, from, &message);
     if (genuine && message.type == RAFT_HEARTBEAT_RESPONSE)
         read_round_on_answer(replica, from);
     if (genuine && may_step(replica, &message))
         rc = raft_step(replica->raft, &message);
-    replica_signal(replica);
+    if (!was_only_beat(replica, type))
+        replica_signal(replica);
     if (rc < 0)
         obs_log(OBS_DEBUG, "replica", "message dropped", "node=%u from=%u type=%d",
-                host->options.node, from, (int)message.type);
+                host->options.node, from, (int)type);
     raft_message_deinit(&message);
 }
 
@@ -184,8 +198,6 @@ dispatch(struct host *host, uint32_t from, struct bytes data)
     case ENVELOPE_GENESIS:
         membership_on_message(host, from, data);
         return;
-    case ENVELOPE_BEAT:
-        return; /* that it was heard is all */
     case ENVELOPE_RECOVERED:
         former_on_message(host, from, data);
         return;

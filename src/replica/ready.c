@@ -197,6 +197,21 @@ take_one(struct replica *replica)
         announce(replica);
 }
 
+bool
+ready_send(struct replica *replica)
+{
+    const struct raft_message *messages;
+    if (replica->phase == REPLICA_FAILED || replica->held)
+        return false;
+    size_t count = raft_take_messages(replica->raft, &messages);
+    for (size_t i = 0; i < count; i++)
+        if (!read_round_spares(replica, &messages[i]))
+            inbox_send(replica, &messages[i]);
+    if (count)
+        replica->beat_for_all = false;
+    return !raft_has_ready(replica->raft);
+}
+
 void
 ready_take(struct replica *replica)
 {

@@ -151,22 +151,36 @@ struct peer_view {
     struct snapshot_send *send;
 };
 
-/* One group's replica in this process. */
+/* One group's replica in this process. What a tick and a beat look at comes first. */
 struct replica {
     struct host *host;
     uint32_t group;
-    char *dir; /* of its checkpoints: the host's; beyond group 0 one below it */
     enum replica_phase phase;
-
     struct raft *raft;
-    bool repairing;            /* repair.h */
-    struct wal_damage promise; /* of the disk, before it was damaged */
-    struct raft_config config; /* as of the last applied entry */
-    struct roster roster;      /* as of the last applied entry */
-    struct peer_view views[REPLICA_NODES_MAX];
-    struct member_change change;
-    bool was_member;     /* this disk was in a configuration */
-    uint64_t removed_ns; /* it was removed: when it stops; 0: it was not */
+    struct load *load; /* a snapshot on its way into the machine, or NULL */
+
+    /* the driver */
+    struct skein_list ready_link, awake_link, held_link; /* host.ready ... */
+    bool ready, awake;
+    bool beat_for_all; /* this round's heartbeats are a tick's */
+    bool repairing;    /* repair.h */
+    bool proof_wanted;
+    uint32_t beat_answer_count;
+    struct skein_list durable;  /* completed writes, in order */
+    struct durable_write *held; /* the log's queue was full */
+    uint64_t entry_writes_ahead;
+    uint64_t leader_since_ns; /* who leads, as far as is known here, last changed */
+
+    /* requests */
+    struct skein_list queue;
+    struct skein_list proposals;
+    struct skein_list reads;
+    struct skein_list forwarded;
+    struct skein_list remotes;
+    uint64_t next_context; /* from a drawn number on: an answer to a former process' read fits
+                              none */
+    uint64_t fresh_ns;     /* the state holds what was committed before that, by the boot clock; 0:
+                              unknown */
 
     /* the machine */
     void *machine;
@@ -175,29 +189,16 @@ struct replica {
     uint64_t log_time_ms;   /* of the last applied entry */
     uint64_t stamp_time_ms; /* highest seen in the log or stamped */
 
-    /* the driver */
-    struct skein_list ready_link, awake_link, held_link; /* host.ready ... */
-    bool ready, awake;
-    uint64_t leader_since_ns; /* who leads, as far as is known here, last changed */
-    bool beat_for_all;        /* this round's heartbeats are a tick's */
-    uint32_t beat_answer_count;
-    struct skein_list durable;  /* completed writes, in order */
-    struct durable_write *held; /* the log's queue was full */
-    uint64_t entry_writes_ahead;
-
-    /* requests */
-    struct skein_list queue;
-    struct skein_list proposals;
-    struct skein_list reads;
-    struct skein_list forwarded;
-    struct skein_list remotes;
-    uint64_t
-        next_context; /* from a drawn number on: an answer to a former process' read fits none */
-    bool proof_wanted;
-    uint64_t fresh_ns; /* the state holds what was committed before that, by the boot clock; 0:
-                          unknown */
+    struct peer_view views[REPLICA_NODES_MAX];
+    struct member_change change;
+    struct raft_config config; /* as of the last applied entry */
+    struct roster roster;      /* as of the last applied entry */
+    struct wal_damage promise; /* of the disk, before it was damaged */
+    bool was_member;           /* this disk was in a configuration */
+    uint64_t removed_ns;       /* it was removed: when it stops; 0: it was not */
 
     /* checkpoints */
+    char *dir; /* the host's; beyond group 0 one below it */
     uint64_t checkpoint_index;
     uint64_t checkpoint_ns;         /* when the last one was begun, or the replica started */
     uint64_t checkpoint_file_bytes; /* of the last one's content; 0: none yet */
@@ -213,7 +214,6 @@ struct replica {
     struct skein_list checkpoint_link; /* host.checkpoints */
     struct skein_waitq progress_wake;  /* a checkpoint ended */
     struct snapshot_receive receive;
-    struct load *load; /* a snapshot on its way into the machine, or NULL */
 
     struct replica_status counters; /* only its counts */
     uint64_t leader_changes, entries_applied;
@@ -239,6 +239,9 @@ bool replica_is_leader(const struct replica *replica);
 /* ready_take - take Readies until there is none, or enough for one turn: the group is signalled
  * again. */
 void ready_take(struct replica *replica);
+/* ready_send - what the core has to say and nothing else (a beat, its answer) is said at once,
+ * without a turn. Returns whether nothing is left to be done: else the group needs one. */
+bool ready_send(struct replica *replica) SKEIN_MUST_CHECK;
 /* ready_complete - step what became durable. */
 void ready_complete(struct replica *replica);
 void ready_drop_writes(struct replica *replica);
