@@ -471,6 +471,12 @@ bool raft_wants_checkpoint(const struct raft *raft);
 /* raft_repairing - the log is shorter than promised: this node follows, does not stand for election
  * and votes for no log shorter than that. */
 bool raft_repairing(const struct raft *raft);
+/* raft_figures - the few numbers of raft_status that add up over groups, without the rest of it. */
+struct raft_figures {
+    uint64_t commit, last_index;
+    uint64_t log_bytes, dropped; /* as in struct raft_status */
+};
+struct raft_figures raft_figures(const struct raft *raft);
 uint64_t raft_leader(const struct raft *raft);
 enum raft_role raft_role(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);

@@ -73,6 +73,16 @@ raft_wants_checkpoint(const struct raft *raft)
     return false;
 }
 
+struct raft_figures
+raft_figures(const struct raft *raft)
+{
+    skein_assert(raft->magic == RAFT_MAGIC);
+    return (struct raft_figures){.commit = raft->log.commit,
+                                 .last_index = raft_log_last(&raft->log),
+                                 .log_bytes = raft->log.bytes,
+                                 .dropped = raft->dropped};
+}
+
 uint64_t
 raft_leader(const struct raft *raft)
 {

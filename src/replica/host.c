@@ -310,8 +310,11 @@ start_fibers(struct host *host, char out_why[512])
     for (uint32_t i = 0; i < REPLICA_CHECKPOINTERS && i < host->group_count && rc == 0; i++)
         rc = skein_spawn_at(SKEIN_PRIORITY_LOW, &host->scope, "checkpoint", checkpoint_run, host,
                             SKEIN_STACK_LARGE);
-    for (uint32_t i = 0; i < host->group_count && rc == 0; i++)
-        rc = replica_start(host->groups[i]);
+    for (uint32_t i = 0; i < host->group_count; i++)
+        host->groups[i]->checkpoint_ns = skein_now_ns();
+    if (host->options.scrub_period_ns > 0 && rc == 0)
+        rc = skein_spawn_at(SKEIN_PRIORITY_LOW, &host->scope, "scrub", scrub_run, host,
+                            SKEIN_STACK_LARGE);
     if (rc < 0)
         snprintf(out_why, 512, "no room for another fiber: %s", skein_error_text(rc));
     driver_signal(host);

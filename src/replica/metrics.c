@@ -13,13 +13,10 @@ sum(const struct host *host, int64_t (*of)(const struct replica *replica))
     return total;
 }
 
-static struct raft_status
-status_of(const struct replica *replica)
+static struct raft_figures
+figures_of(const struct replica *replica)
 {
-    struct raft_status status = {0};
-    if (replica->raft)
-        raft_status(replica->raft, &status);
-    return status;
+    return replica->raft ? raft_figures(replica->raft) : (struct raft_figures){0};
 }
 
 static struct sessions_stats
@@ -41,11 +38,11 @@ session_stats_of(const struct replica *replica)
     }
 
 SUM_READER(leads, replica_leads(r))
-SUM_READER(commit, status_of(r).hard_state.commit)
-SUM_READER(last, status_of(r).last_index)
+SUM_READER(commit, figures_of(r).commit)
+SUM_READER(last, figures_of(r).last_index)
 SUM_READER(applied, r->applied_index)
-SUM_READER(log_bytes, status_of(r).log_bytes)
-SUM_READER(senseless, status_of(r).dropped)
+SUM_READER(log_bytes, figures_of(r).log_bytes)
+SUM_READER(senseless, figures_of(r).dropped)
 SUM_READER(leader_changes, r->leader_changes)
 SUM_READER(entries_applied, r->entries_applied)
 SUM_READER(proposals, r->counters.proposals)

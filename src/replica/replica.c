@@ -65,17 +65,6 @@ replica_open_machine(struct replica *replica)
     return rc == 0 ? options->machine_ops->open(&replica->machine, options->machine_config) : rc;
 }
 
-int
-replica_start(struct replica *replica)
-{
-    struct host *host = replica->host;
-    replica->checkpoint_ns = skein_now_ns();
-    return host->options.scrub_period_ns == 0
-               ? 0
-               : skein_spawn_at(SKEIN_PRIORITY_LOW, &host->scope, "scrub", scrub_run, replica,
-                                SKEIN_STACK_LARGE);
-}
-
 void
 replica_destroy(struct replica *replica)
 {

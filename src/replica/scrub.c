@@ -26,7 +26,7 @@ scrub_on_rot(void *owner, uint32_t group)
     checkpoint_signal(replica);
 }
 
-/* All of the newest file, evenly over the period. */
+/* All of the newest file, evenly over the group's share of the period. */
 static int
 file_check(struct replica *replica, uint64_t index, uint64_t *out_bytes)
 {
@@ -42,7 +42,8 @@ file_check(struct replica *replica, uint64_t index, uint64_t *out_bytes)
     if (rc < 0)
         return rc;
     uint64_t pieces = stat.size_bytes / PIECE_BYTES + 2;
-    uint64_t pause_ns = replica->host->options.scrub_period_ns / pieces;
+    uint64_t share_ns = replica->host->options.scrub_period_ns / replica->host->group_count;
+    uint64_t pause_ns = share_ns / pieces;
     uint8_t *piece = mem_alloc(PIECE_BYTES);
     size_t count;
     for (rc = 0; rc == 0 && !replica->host->ending; *out_bytes += count) {
@@ -56,24 +57,31 @@ file_check(struct replica *replica, uint64_t index, uint64_t *out_bytes)
     return rc == -SKEIN_EEOF ? 0 : rc;
 }
 
+static void
+scrub_group(struct replica *replica)
+{
+    struct host *host = replica->host;
+    uint64_t index = replica->file_index, bytes = 0;
+    int rc = index > 0 && !replica->checkpoint_busy ? file_check(replica, index, &bytes) : 0;
+    replica->counters.scrubbed_bytes += bytes;
+    /* Another checkpoint may have taken its place meanwhile. */
+    bool lost = rc == -SKEIN_ECORRUPT || rc == -EIO || rc == -ENOENT;
+    if (!lost || replica->file_index != index || replica->checkpoint_busy)
+        return;
+    replica->counters.scrub_findings++;
+    obs_log(OBS_ERROR, "replica", "the checkpoint is damaged, another one is made",
+            "node=%u group=%u index=%" PRIu64 " cause=%s", host->options.node, replica->group,
+            index, skein_error_name(rc));
+    scrub_on_rot(host, replica->group);
+}
+
 void
 scrub_run(void *arg)
 {
-    struct replica *replica = arg;
-    struct host *host = replica->host;
+    struct host *host = arg;
     while (!host->ending && !skein_cancelled()) {
-        uint64_t index = replica->file_index, bytes = 0;
-        int rc = index > 0 && !replica->checkpoint_busy ? file_check(replica, index, &bytes) : 0;
-        replica->counters.scrubbed_bytes += bytes;
-        /* Another checkpoint may have taken its place meanwhile. */
-        bool lost = rc == -SKEIN_ECORRUPT || rc == -EIO || rc == -ENOENT;
-        if (lost && replica->file_index == index && !replica->checkpoint_busy) {
-            replica->counters.scrub_findings++;
-            obs_log(OBS_ERROR, "replica", "the checkpoint is damaged, another one is made",
-                    "node=%u group=%u index=%" PRIu64 " cause=%s", host->options.node,
-                    replica->group, index, skein_error_name(rc));
-            scrub_on_rot(host, replica->group);
-        }
+        for (uint32_t i = 0; i < host->group_count && !host->ending; i++)
+            scrub_group(host->groups[i]);
         (void)!skein_sleep(skein_deadline_in(host->options.scrub_period_ns / 2 + 1));
     }
 }

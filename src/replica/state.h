@@ -224,9 +224,6 @@ struct replica {
 struct replica *replica_create(struct host *host, uint32_t group);
 /* replica_open_machine - it and the sessions beside it, empty. */
 int replica_open_machine(struct replica *replica) SKEIN_MUST_CHECK;
-/* replica_start - its clock begins, and the fiber that scrubs its checkpoint, when that is wanted.
- * 0, or what starting a fiber gives. */
-int replica_start(struct replica *replica) SKEIN_MUST_CHECK;
 /* replica_destroy - its fibers have ended and nobody waits. */
 void replica_destroy(struct replica *replica);
 /* replica_signal - there is work for it: it gets a turn of the driver. */
@@ -399,7 +396,8 @@ void checkpoint_describe(const struct replica *replica, struct checkpoint_info *
 /* ---- damage that is found while the node runs (scrub.c) ---- */
 /* scrub_on_rot - wal_options.on_rot; @owner: the host. */
 void scrub_on_rot(void *owner, uint32_t group);
-/* scrub_run - a fiber: reads the newest checkpoint file again and again. */
+/* scrub_run - a fiber of the host: reads the newest checkpoint file of each group, one after the
+ * other, again and again. */
 void scrub_run(void *arg);
 /* checkpoint_note_applied - the log grew: @bytes at @index. */
 void checkpoint_note_applied(struct replica *replica, uint64_t index, uint64_t bytes);
