@@ -46,6 +46,7 @@ bench: deps-build deps-bench  ## measure beside etcd, Redis, libuv and the bare 
 	@bench/profiles
 	@bench/store
 	@bench/wal
+	@bench/hosts
 
 fuzz: deps-build deps-fuzz  ## fuzz every decoder for 60 s (FUZZ_SECONDS=60)
 	@tools/fuzz
