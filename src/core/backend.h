@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "skein/file.h"
 #include "skein/net.h"
@@ -104,15 +105,23 @@ enum backend_op_kind {
 #define BACKEND_REPLACE_STALE 1u
 
 struct backend_op {
+    /* What a receive and a send need: one line of the cache, and backend_op_init sets no more. */
     enum backend_op_kind kind;
     int handle;
-    int source;
     uint32_t flags;
+    int iov_count;
+    struct iovec *iov; /* not changed by the backend */
+    int64_t result;    /* set before complete is called */
+    void (*complete)(struct backend_op *op);
+    void *waiter; /* the submitter's */
+    /* The backend's own, from submit to completion. */
+    struct skein_list link;
+    uint64_t scratch[32];
+
+    int source;
     uint32_t mode;
     const char *path;
     const char *path2;
-    struct iovec *iov; /* not changed by the backend */
-    int iov_count;
     uint64_t offset;
     uint64_t bytes;
     struct skein_addr addr;
@@ -129,21 +138,17 @@ struct backend_op {
     struct skein_file_alignment *alignment;
     int64_t (*work)(void *arg);
     void *work_arg;
-
-    int64_t result; /* set before complete is called */
-    void (*complete)(struct backend_op *op);
-    void *waiter; /* the submitter's */
-
-    /* The backend's own, from submit to completion. */
-    struct skein_list link;
-    uint64_t scratch[32];
 };
 
-/* backend_op_init - as an initialiser would, without the backend's own part: a receive or a send is
- * too short to zero memory for that nobody reads. */
+_Static_assert(offsetof(struct backend_op, scratch) == 64, "one line of the cache");
+
+/* backend_op_init - of a receive or a send, which name handle, iov and iov_count: no other field
+ * is set, for they are too short to zero memory that nobody reads. Other kinds use an initialiser.
+ */
 static inline void
 backend_op_init(struct backend_op *op, enum backend_op_kind kind, int handle)
 {
+    skein_assert_slow(kind == BACKEND_RECV || kind == BACKEND_SEND);
     memset(op, 0, offsetof(struct backend_op, scratch));
     op->kind = kind;
     op->handle = handle;

@@ -81,7 +81,11 @@ context_init(struct context *context, void *low, size_t bytes, void (*fn)(void *
 {
     skein_assert(((uintptr_t)low + bytes) % 16 == 0);
     skein_assert(fn != NULL);
-    *context = (struct context){.stack_low = low, .stack_bytes = bytes};
+    *context = (struct context){0};
+#ifdef CONTEXT_ASAN
+    context->stack_low = low;
+    context->stack_bytes = bytes;
+#endif
 #ifdef CONTEXT_TSAN
     context->tsan_fiber = __tsan_create_fiber(0);
 #endif

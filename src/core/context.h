@@ -55,13 +55,19 @@
 /* tools/gdb/skein-gdb.py reads the first three. */
 struct context {
     void *sp;
-    void *fp;              /* x86-64 */
-    void *ip;              /* x86-64 */
-    const void *stack_low; /* for the sanitizers */
+    void *fp; /* x86-64 */
+    void *ip; /* x86-64 */
+#ifndef CONTEXT_TAIL
+    int value; /* given by context_resume, where no register carries it */
+#endif
+#ifdef CONTEXT_ASAN
+    const void *stack_low;
     size_t stack_bytes;
-    void *fake_stack; /* AddressSanitizer's */
-    void *tsan_fiber; /* ThreadSanitizer's */
-    int value;        /* given by context_resume, where no register carries it */
+    void *fake_stack;
+#endif
+#ifdef CONTEXT_TSAN
+    void *tsan_fiber;
+#endif
 #ifdef CONTEXT_UCONTEXT
     ucontext_t saved;
 #endif
@@ -145,6 +151,16 @@ context_switch(struct context *from, struct context *to, bool ends)
     /* Fibers and their scheduler switch in pairs, so it was @to that switched back. */
     __sanitizer_finish_switch_fiber(from->fake_stack, &to->stack_low, &to->stack_bytes);
 #endif
+}
+
+/* context_prefetch - @context will run soon: have the lowest frames of its stack, those of what it
+ * waits in, in the cache by then. */
+static inline void
+context_prefetch(const struct context *context)
+{
+    const char *frames = context->sp;
+    for (int i = 0; i < 5; i++)
+        __builtin_prefetch(frames + i * 64, 1);
 }
 
 #ifdef CONTEXT_TAIL

@@ -17,7 +17,7 @@ ring_bytes(void)
 static size_t
 memory_bytes(void)
 {
-    return (size_t)URING_BUFFER_COUNT_MAX * URING_BUFFER_BYTES;
+    return (size_t)URING_BUFFER_COUNT_MAX * URING_BUFFER_STRIDE;
 }
 
 static void *
@@ -28,12 +28,17 @@ map(size_t bytes)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static char *
+at(const struct uring_buffers *buffers, uint16_t id)
+{
+    return buffers->memory + (size_t)id * URING_BUFFER_STRIDE;
+}
+
 static void
 provide(struct uring_buffers *buffers, uint16_t id)
 {
-    io_uring_buf_ring_add(buffers->ring, buffers->memory + (size_t)id * URING_BUFFER_BYTES,
-                          URING_BUFFER_BYTES, id, io_uring_buf_ring_mask(URING_BUFFER_COUNT_MAX),
-                          0);
+    io_uring_buf_ring_add(buffers->ring, at(buffers, id), URING_BUFFER_BYTES, id,
+                          io_uring_buf_ring_mask(URING_BUFFER_COUNT_MAX), 0);
     io_uring_buf_ring_advance(buffers->ring, 1);
 }
 
@@ -121,8 +126,7 @@ take_into(struct uring_buffers *buffers, struct uring_queue *queue, char *data, 
         struct uring_part *part = &buffers->parts[queue->first];
         size_t left = part->bytes - part->begin;
         size_t n = left < room - done ? left : room - done;
-        memcpy(data + done,
-               buffers->memory + (size_t)queue->first * URING_BUFFER_BYTES + part->begin, n);
+        memcpy(data + done, at(buffers, queue->first) + part->begin, n);
         done += n;
         part->begin += (uint32_t)n;
         if (part->begin == part->bytes)

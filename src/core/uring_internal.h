@@ -51,20 +51,24 @@ enum uring_place {
 
 /* Lives in op->scratch. */
 struct uring_op {
-    struct msghdr message;
-    union plain_sockaddr peer;
-    socklen_t peer_bytes;
-    int fd; /* connect: the socket being connected; -1: none */
-    enum uring_place place;
     struct uring_stream *stream; /* receive, close: of the handle; NULL: none */
+    int fd;                      /* connect: the socket being connected; -1: none */
+    enum uring_place place;
     bool cancel_asked;
     bool without_direct; /* open: O_DIRECT was refused */
+    socklen_t peer_bytes;
+    /* From here on set where they are used. */
+    struct msghdr message;
+    union plain_sockaddr peer;
 };
 
 _Static_assert(sizeof(struct uring_op) <= sizeof(((struct backend_op *)0)->scratch),
                "fits scratch");
 
 #define URING_BUFFER_BYTES 4096u
+/* From one buffer to the next: a line more, else the short messages that begin them would all
+ * compete for the same few sets of a cache. */
+#define URING_BUFFER_STRIDE (URING_BUFFER_BYTES + 64u)
 #define URING_BUFFER_COUNT_MAX 1024u
 
 /* A received buffer's unread bytes: [begin, bytes). */
@@ -113,24 +117,28 @@ struct uring_gather {
     unsigned wanted;     /* completions, by the last window; 0 and 1: do not gather */
 };
 
+/* What each completion touches comes first and fills a line of the cache. */
 struct uring_stream {
-    int fd;
-    uint64_t window; /* gather_count's */
-    enum stream_state state;
-    struct uring_queue queue;
     struct skein_list waiters; /* receives, in order */
+    struct uring_queue queue;
+    uint64_t window;          /* gather_count's */
+    struct backend_op *close; /* not NULL: the handle is another's */
+    enum stream_state state;
+    int fd;
+    bool listens; /* a listener: what it receives are connections */
+    bool single;  /* the kernel refused the multishot request for this socket */
+    bool bulk;    /* it brings more than the buffers are for */
+    bool ended;
+    bool close_done;
     struct skein_list due_link;
     struct backend_op *direct; /* under way by itself */
-    struct backend_op *close;  /* not NULL: the handle is another's */
-    bool close_done;
-    bool listens;  /* a listener: what it receives are connections */
-    bool single;   /* the kernel refused the multishot request for this socket */
-    int *accepted; /* connections nobody has taken yet: [first .. first + count) */
+    int *accepted;             /* connections nobody has taken yet: [first .. first + count) */
     size_t accepted_first, accepted_count, accepted_capacity;
-    bool bulk; /* it brings more than the buffers are for */
-    bool ended;
     int end_result; /* 0: the peer's end; -errno */
 };
+
+#define URING_LINE_BYTES 64
+_Static_assert(offsetof(struct uring_stream, due_link) == URING_LINE_BYTES, "fills a line");
 
 struct uring {
     struct backend base;

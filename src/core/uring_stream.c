@@ -109,13 +109,15 @@ wants_direct(const struct uring *uring, const struct uring_stream *stream,
 static bool
 has_some(const struct uring_stream *stream)
 {
-    return stream->queue.count > 0 || stream->accepted_count > 0 || stream->ended;
+    return stream->queue.count > 0 || stream->ended ||
+           (stream->listens && stream->accepted_count > 0);
 }
 
 static bool
 is_full(const struct uring_stream *stream)
 {
-    return stream->queue.bytes >= QUEUE_BYTES_MAX || stream->accepted_count >= ACCEPTED_COUNT_MAX;
+    return stream->queue.bytes >= QUEUE_BYTES_MAX ||
+           (stream->listens && stream->accepted_count >= ACCEPTED_COUNT_MAX);
 }
 
 /* Give the waiters what there is, and ask the kernel for more if it does not suffice. */
@@ -199,9 +201,8 @@ find_or_open(struct uring *uring, const struct backend_op *op)
     struct uring_stream *stream = find(uring, fd);
     if (stream || !buffers_ready(uring) || !suits(op))
         return stream;
-    stream = mem_zalloc(sizeof(*stream));
-    stream->listens = op->kind == BACKEND_ACCEPT;
-    stream->fd = fd;
+    stream = mem_alloc_aligned(URING_LINE_BYTES, sizeof(*stream));
+    *stream = (struct uring_stream){.listens = op->kind == BACKEND_ACCEPT, .fd = fd};
     list_init(&stream->waiters);
     make_room(uring, fd);
     uring->streams[fd] = stream;
@@ -274,7 +275,7 @@ stream_take(struct uring *uring, struct uring_stream *stream, struct backend_op 
 {
     if (op->kind == BACKEND_POLL)
         return 0;
-    if (stream->accepted_count > 0)
+    if (stream->listens && stream->accepted_count > 0)
         return take_accepted(stream, op);
     if (stream->queue.count > 0)
         return (int64_t)buffers_take(&uring->buffers, &stream->queue, op->iov, op->iov_count);
