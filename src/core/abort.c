@@ -62,5 +62,5 @@ int
 skein_abort_wait(struct skein_abort *abort_source, uint64_t deadline_ns)
 {
     chaos_point();
-    return abort_source->requested ? 0 : skein_wait(&abort_source->q, deadline_ns);
+    return abort_source->requested ? 0 : wait_counted(&abort_source->q, WAIT_ABORT, deadline_ns);
 }

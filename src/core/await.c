@@ -7,15 +7,15 @@
 
 struct await {
     struct backend_op *op;
-    struct skein_fiber *fiber;
     int reason; /* why the op was cancelled; 0: it was not */
 };
 
 static void
 completed(struct backend_op *op)
 {
-    struct await *wait = op->waiter;
-    fiber_ready(wait->fiber, 0);
+    struct skein_fiber *fiber = op->waiter;
+    context_prefetch(&fiber->context);
+    fiber_ready(fiber, 0);
 }
 
 static void
@@ -30,34 +30,36 @@ interrupted(struct skein_fiber *fiber, int reason)
 }
 
 static inline void
-count_bytes(struct skein_shard *shard, const struct backend_op *op)
+count_result(struct skein_shard *shard, const struct backend_op *op)
 {
     if (op->result > 0 && (SHARD_OP_MOVES_BYTES >> op->kind & 1))
         shard->stats.op_bytes[op->kind] += (uint64_t)op->result;
+    else if (op->result < 0)
+        shard->stats.op_errors[op->kind] += op->result != -SKEIN_ECANCELED;
 }
 
 static int64_t
 submit_and_park(struct backend_op *op, uint64_t deadline_ns, bool to_end)
 {
-    struct await wait = {.op = op, .fiber = skein_fiber_self()};
-    struct skein_shard *shard = wait.fiber->shard;
+    struct await wait = {.op = op};
+    struct skein_fiber *fiber = fiber_self();
+    struct skein_shard *shard = fiber->shard;
     struct backend *backend = shard->backend;
     shard->stats.ops[op->kind]++;
     if (__builtin_expect(shard->io != NULL, 0))
         io_admit(shard, op);
     if (backend->ops->try_now && backend->ops->try_now(backend, op)) {
-        count_bytes(shard, op);
+        count_result(shard, op);
         return op->result;
     }
-    op->waiter = &wait;
+    op->waiter = fiber;
     op->complete = completed;
     backend->ops->submit(backend, op);
     int rc = to_end ? fiber_park_alone(SKEIN_NEVER, fiber_not_interruptible, NULL)
                     : fiber_park(deadline_ns, interrupted, &wait);
     skein_assert(rc == 0);
     op->waiter = NULL;
-    count_bytes(shard, op);
-    shard->stats.op_errors += op->result < 0 && op->result != -SKEIN_ECANCELED;
+    count_result(shard, op);
     if (op->result == -SKEIN_ECANCELED && wait.reason != 0)
         return wait.reason;
     return op->result;

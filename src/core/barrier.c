@@ -33,5 +33,5 @@ skein_barrier_wait(struct skein_barrier *barrier, uint64_t deadline_ns)
         return -SKEIN_ECANCELED;
     barrier->waiting_count++;
     list_push_back(&barrier->q.waiters, &fiber_self()->link);
-    return fiber_park(deadline_ns, give_up, barrier);
+    return fiber_park_counted(WAIT_BARRIER, deadline_ns, give_up, barrier);
 }

@@ -14,7 +14,7 @@ skein_cond_wait(struct skein_cond *cond, struct skein_mutex *mutex, uint64_t dea
     chaos_point();
     skein_assert(mutex->owner == fiber_self());
     skein_mutex_unlock(mutex);
-    int rc = skein_wait(&cond->q, deadline_ns);
+    int rc = wait_counted(&cond->q, WAIT_COND, deadline_ns);
     skein_shield(true);
     int locked = skein_mutex_lock(mutex, SKEIN_NEVER);
     skein_shield(false);

@@ -18,6 +18,8 @@ future_new(size_t hook_count, void (*drop)(void *value))
     future->ref_count = 2;
     future->drop = drop;
     future->hook_count = hook_count;
+    shard->stats.futures_made++;
+    shard->stats.futures_live++;
     skein_waitq_init(&future->waiters);
     list_init(&future->hooks);
     return future;
@@ -50,6 +52,8 @@ destroy(struct skein_future *future)
         list_remove(&future->sources[i].link);
         skein_future_unref(future->sources[i].source);
     }
+    skein_assert(future->shard->stats.futures_live > 0);
+    future->shard->stats.futures_live--;
     future->magic = 0;
     mem_free(future);
 }
@@ -92,6 +96,7 @@ future_settle(struct skein_future *future, int rc, void *value)
             future->drop(value);
         return;
     }
+    future->shard->stats.futures_failed += rc < 0;
     future->complete = true;
     future->rc = rc;
     future->value = value;
@@ -149,7 +154,7 @@ skein_future_wait(struct skein_future *future, uint64_t deadline_ns, void **out_
     chaos_point();
     skein_assert(future->magic == FUTURE_MAGIC);
     if (!future->complete) {
-        int rc = skein_wait(&future->waiters, deadline_ns);
+        int rc = wait_counted(&future->waiters, WAIT_FUTURE, deadline_ns);
         if (rc < 0)
             return rc;
     }

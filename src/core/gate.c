@@ -31,5 +31,5 @@ skein_gate_close(struct skein_gate *gate, uint64_t deadline_ns)
 {
     chaos_point();
     gate->closed = true;
-    return gate->inside_count == 0 ? 0 : skein_wait(&gate->closers, deadline_ns);
+    return gate->inside_count == 0 ? 0 : wait_counted(&gate->closers, WAIT_GATE, deadline_ns);
 }

@@ -28,33 +28,39 @@
 
 enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_PARKED, FIBER_DONE };
 
+/* What each wake-up touches comes first and fills two lines of the cache: of a thousand connections
+ * each wakes up in turn, and finds nothing of its own in the nearest cache. */
 struct skein_fiber {
+    struct skein_list link; /* in the ready list, or in the queue it is parked on */
     uint64_t magic;
     struct skein_shard *shard;
+    struct skein_group *group;
+    enum fiber_state state;
+    int wake_result;
+    int saved_errno;
+    uint32_t shield_depth;
+    /* While parked: what a deadline (-SKEIN_ETIMEDOUT) or a cancel (-SKEIN_ECANCELED) does. */
+    void (*interrupt)(struct skein_fiber *fiber, int reason);
+    void *interrupt_arg;
+    uint64_t deadline_ns; /* the nearest of those pushed and the scope's */
+    bool cancelled;
     struct context context;
-    struct skein_list link; /* in the ready list, or in the queue it is parked on */
+    struct skein_timer_node timer;
     struct skein_list scope_link;
     struct skein_list shard_link;
-    struct skein_timer_node timer;
     struct skein_scope *scope;
-    struct skein_group *group;
     struct core_stack *stack;
     const char *name;
     void (*fn)(void *arg);
     void *arg;
-    /* While parked: what a deadline (-SKEIN_ETIMEDOUT) or a cancel (-SKEIN_ECANCELED) does. */
-    void (*interrupt)(struct skein_fiber *fiber, int reason);
-    void *interrupt_arg;
     struct skein_deadline *deadlines; /* the innermost of those pushed */
-    uint64_t deadline_ns;             /* the nearest of them and the scope's */
     struct fiber_local *locals;       /* the last set first */
-    int wake_result;
-    int saved_errno;
-    uint32_t shield_depth;
-    enum fiber_state state;
-    bool cancelled;
 };
 
+#ifdef CONTEXT_TAIL
+_Static_assert(offsetof(struct skein_fiber, timer) + sizeof(struct skein_list) == 128,
+               "what a wake-up touches fills two lines");
+#endif
 _Static_assert(sizeof(struct skein_fiber) <= STACK_ROOM_BYTES, "a fiber's record fits its room");
 
 #define SHARD_OP_KINDS (BACKEND_WATCH_READ + 1)
@@ -64,9 +70,37 @@ _Static_assert(sizeof(struct skein_fiber) <= STACK_ROOM_BYTES, "a fiber's record
      UINT64_C(1) << BACKEND_SEND | UINT64_C(1) << BACKEND_SEND_FILE)
 _Static_assert(SHARD_OP_KINDS <= 64, "a bit for each kind");
 
+/* What a fiber may wait for that is not an op; as labels: shard_metrics.c. */
+enum wait_kind {
+    WAIT_ABORT,
+    WAIT_BARRIER,
+    WAIT_CHANNEL,
+    WAIT_COND,
+    WAIT_FUTURE,
+    WAIT_GATE,
+    WAIT_MUTEX,
+    WAIT_ONCE,
+    WAIT_READ_AHEAD,
+    WAIT_RWLOCK,
+    WAIT_SEMAPHORE,
+    WAIT_WAITGROUP,
+    WAIT_WRITE_BEHIND,
+    WAIT_KINDS
+};
+
+struct wait_stats {
+    uint64_t count;   /* begun */
+    uint64_t gave_up; /* ended by a deadline or a cancellation */
+    uint64_t ns;      /* of those that ended, by the low-resolution clock */
+    uint32_t waiting; /* now */
+};
+
 struct shard_stats {
     uint64_t switches, turns, spawns, timers_fired;
-    uint64_t ops[SHARD_OP_KINDS], op_errors;
+    uint64_t ops[SHARD_OP_KINDS], op_errors[SHARD_OP_KINDS];
+    struct wait_stats waits[WAIT_KINDS];
+    uint64_t futures_made, futures_failed, futures_live;
+    uint64_t children_started, children_failed, children_live, signals;
     uint64_t op_bytes[SHARD_OP_KINDS]; /* of those in SHARD_OP_MOVES_BYTES */
     uint64_t opened_ns, sleep_ns;
 };
@@ -146,6 +180,13 @@ int fiber_park(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber
 /* fiber_park_alone - the same, the fiber's deadlines left out. */
 int fiber_park_alone(uint64_t deadline_ns, void (*interrupt)(struct skein_fiber *fiber, int reason),
                      void *interrupt_arg);
+/* fiber_park_counted - fiber_park, counted in the shard's metrics. Where there was nothing to wait
+ * for it is not called, so what it counts of a lock is contention. */
+int fiber_park_counted(enum wait_kind kind, uint64_t deadline_ns,
+                       void (*interrupt)(struct skein_fiber *fiber, int reason),
+                       void *interrupt_arg) SKEIN_MUST_CHECK;
+/* wait_counted - skein_wait, likewise. */
+int wait_counted(struct skein_waitq *q, enum wait_kind kind, uint64_t deadline_ns) SKEIN_MUST_CHECK;
 /* fiber_ready - a parked fiber leaves its queue and will run; its fiber_park returns @result. */
 void fiber_ready(struct skein_fiber *fiber, int result);
 /* fiber_not_interruptible - an interrupt handler that lets the wait go on. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/internal.h"
 #include "core/io_file_stream.h"
 
 struct skein_file_reader {
@@ -60,7 +61,7 @@ skein_file_reader_peek(struct skein_file_reader *reader, const void **out_data,
     for (;;) {
         struct stream_block *block = block_of(reader, reader->block_number);
         while (block->busy) {
-            int rc = skein_wait(&reader->blocks.changed, deadline_ns);
+            int rc = wait_counted(&reader->blocks.changed, WAIT_READ_AHEAD, deadline_ns);
             if (rc < 0)
                 return rc;
         }

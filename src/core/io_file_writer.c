@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/internal.h"
 #include "core/io_file_stream.h"
 #include "skein/file.h"
 #include "skein/shard.h"
@@ -72,7 +73,7 @@ skein_file_writer_write(struct skein_file_writer *writer, const void *data, size
     while (rc == 0 && taken < count) {
         struct stream_block *block = &writer->blocks.blocks[writer->current];
         if (block->busy) {
-            rc = skein_wait(&writer->blocks.changed, deadline_ns);
+            rc = wait_counted(&writer->blocks.changed, WAIT_WRITE_BEHIND, deadline_ns);
             rc = rc == 0 ? failure_of(writer) : rc;
             continue;
         }
@@ -97,7 +98,7 @@ wait_all(struct skein_file_writer *writer)
 {
     skein_shield(true);
     while (writer->blocks.busy_count > 0) {
-        int rc = skein_wait(&writer->blocks.changed, SKEIN_NEVER);
+        int rc = wait_counted(&writer->blocks.changed, WAIT_WRITE_BEHIND, SKEIN_NEVER);
         skein_assert(rc == 0);
     }
     skein_shield(false);

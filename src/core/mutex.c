@@ -26,7 +26,7 @@ skein_mutex_lock(struct skein_mutex *mutex, uint64_t deadline_ns)
     skein_assert(mutex->owner != fiber_self());
     if (skein_mutex_try_lock(mutex))
         return 0;
-    int rc = skein_wait(&mutex->q, deadline_ns);
+    int rc = wait_counted(&mutex->q, WAIT_MUTEX, deadline_ns);
     skein_assert(rc < 0 || mutex->owner == fiber_self());
     return rc;
 }

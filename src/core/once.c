@@ -14,7 +14,7 @@ skein_once_run(struct skein_once *once, int (*fn)(void *arg), void *arg, uint64_
 {
     chaos_point();
     if (once->running) {
-        int rc = skein_wait(&once->q, deadline_ns);
+        int rc = wait_counted(&once->q, WAIT_ONCE, deadline_ns);
         if (rc < 0)
             return rc;
         /* Woken: it is done, or it failed and the turn was handed to this fiber. */

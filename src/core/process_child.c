@@ -176,12 +176,16 @@ skein_child_open(struct skein_child **out_child, const struct skein_child_option
     struct skein_child *child = mem_zalloc(sizeof(*child));
     *child = (struct skein_child){.pidfd = -1, .pipes = {-1, -1, -1}};
     int rc = start(child, &launch);
+    struct shard_stats *stats = &fiber_self()->shard->stats;
     if (rc < 0) {
+        stats->children_failed++;
         for (int i = 0; i < 3; i++)
             close_if(&child->pipes[i]);
         mem_free(child);
         return rc;
     }
+    stats->children_started++;
+    stats->children_live++;
     *out_child = child;
     return 0;
 }
@@ -322,5 +326,6 @@ skein_child_close(struct skein_child *child)
     }
     skein_shield(false);
     close_if(&child->pidfd);
+    fiber_self()->shard->stats.children_live--;
     mem_free(child);
 }

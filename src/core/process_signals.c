@@ -51,6 +51,7 @@ skein_signals_next(struct skein_signals *signals, struct skein_signal *out_signa
         struct signalfd_siginfo info;
         ssize_t n = read(signals->fd, &info, sizeof(info));
         if (n == (ssize_t)sizeof(info)) {
+            skein_shard_current()->stats.signals++;
             *out_signal = (struct skein_signal){
                 .number = (int)info.ssi_signo,
                 .sender = info.ssi_code <= 0 ? (pid_t)info.ssi_pid : 0,

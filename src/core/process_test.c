@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "core/check.h"
+#include "core/internal.h"
 #include "core/clock_world.h"
 #include "skein/backend.h"
 #include "skein/process.h"
@@ -111,6 +112,7 @@ receive_signals(struct fixture *f)
     CHECK(&f->check, signal.sender == getpid());
     CHECK(&f->check, skein_signals_next(f->signals, &signal, soon()) == 0);
     CHECK(&f->check, signal.number == SIGUSR2);
+    CHECK(&f->check, skein_shard_current()->stats.signals == 2);
 }
 
 static void
@@ -174,7 +176,10 @@ talk(struct fixture *f)
     CHECK(&f->check, skein_child_wait(child, &status, 0) == 0 && status.code == 7);
     CHECK(&f->check, skein_child_kill(child, SIGKILL) == 0);
     CHECK(&f->check, skein_child_write(child, "x", 1, soon()) == -EPIPE);
+    const struct shard_stats *stats = &skein_shard_current()->stats;
+    CHECK(&f->check, stats->children_live == 1);
     skein_child_close(child);
+    CHECK(&f->check, stats->children_live == 0 && stats->children_started == 1);
 }
 
 /* More than a pipe holds, both ways at once. */
@@ -235,6 +240,7 @@ fail_to_start(struct fixture *f)
     options.handles[1] = 9999;
     CHECK(&f->check, skein_child_open(&child, &options) == -EBADF);
     CHECK(&f->check, child == NULL);
+    CHECK(&f->check, skein_shard_current()->stats.children_failed == 4);
 }
 
 static void

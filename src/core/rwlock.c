@@ -47,7 +47,7 @@ wait_for(struct skein_rwlock *lock, bool write, uint64_t deadline_ns)
     if (skein_cancelled())
         return -SKEIN_ECANCELED;
     list_push_back(&lock->waiters, &fiber_self()->link);
-    return fiber_park(deadline_ns, give_up, &wish);
+    return fiber_park_counted(WAIT_RWLOCK, deadline_ns, give_up, &wish);
 }
 
 int

@@ -47,6 +47,6 @@ skein_select(struct skein_select_case *cases, size_t case_count, uint64_t deadli
             list_push_back(one->send ? &one->channel->senders : &one->channel->receivers,
                            &one->link);
     }
-    int rc = fiber_park(deadline_ns, give_up, &wait);
+    int rc = fiber_park_counted(WAIT_CHANNEL, deadline_ns, give_up, &wait);
     return rc < 0 ? rc : wait.happened;
 }

@@ -58,7 +58,7 @@ skein_semaphore_acquire(struct skein_semaphore *semaphore, uint64_t units, uint6
     if (skein_cancelled())
         return -SKEIN_ECANCELED;
     list_push_back(&semaphore->waiters, &fiber_self()->link);
-    return fiber_park(deadline_ns, give_up, &wish);
+    return fiber_park_counted(WAIT_SEMAPHORE, deadline_ns, give_up, &wish);
 }
 
 void

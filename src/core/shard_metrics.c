@@ -67,13 +67,29 @@ static const struct skein_metric rows[] = {
     {"skein_timers", "Timers armed.", SKEIN_GAUGE, .read = read_timers},
     {"skein_timers_fired_total", "Deadlines that passed while a fiber waited.", SKEIN_COUNTER,
      SKEIN_FIELD(struct skein_shard, stats.timers_fired)},
-    {"skein_io_errors_total", "Operations that ended in an error (cancelled ones are none).",
-     SKEIN_COUNTER, SKEIN_FIELD(struct skein_shard, stats.op_errors)},
+    {"skein_futures", "Futures that somebody holds or that are pending.", SKEIN_GAUGE,
+     SKEIN_FIELD(struct skein_shard, stats.futures_live)},
+    {"skein_futures_made_total", "Futures made, those that others derive included.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.futures_made)},
+    {"skein_futures_failed_total", "Futures that ended in an error or were cancelled.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct skein_shard, stats.futures_failed)},
+    {"skein_children", "Child processes that are open.", SKEIN_GAUGE,
+     SKEIN_FIELD(struct skein_shard, stats.children_live)},
+    {"skein_children_started_total", "Child processes started.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.children_started)},
+    {"skein_children_failed_total", "Child processes that could not be started.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.children_failed)},
+    {"skein_signals_total", "Signals delivered as events.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct skein_shard, stats.signals)},
 };
 
 static const struct skein_metric op_row = {"skein_io_operations_total",
                                            "Operations handed to the backend, by kind.",
                                            SKEIN_COUNTER, 0, sizeof(uint64_t)};
+
+static const struct skein_metric errors_row = {
+    "skein_io_errors_total", "Operations that ended in an error, by kind (cancelled ones: none).",
+    SKEIN_COUNTER, 0, sizeof(uint64_t)};
 
 static const struct skein_metric bytes_row = {"skein_io_bytes_total",
                                               "Bytes read, written, received and sent.",
@@ -128,9 +144,52 @@ add_operations(struct skein_shard *shard)
         struct skein_label label = {"kind", op_names[i]};
         skein_assert(op_names[i] != NULL);
         rc = skein_metrics_add(shard->metrics, &shard->stats.ops[i], &op_row, 1, &label, 1);
+        if (rc == 0)
+            rc = skein_metrics_add(shard->metrics, &shard->stats.op_errors[i], &errors_row, 1,
+                                   &label, 1);
         if (rc == 0 && (SHARD_OP_MOVES_BYTES >> i & 1))
             rc = skein_metrics_add(shard->metrics, &shard->stats.op_bytes[i], &bytes_row, 1, &label,
                                    1);
+    }
+    return rc;
+}
+
+static const struct skein_metric wait_rows[] = {
+    {"skein_waits_total", "Times a fiber had to wait, by what for.", SKEIN_COUNTER,
+     SKEIN_FIELD(struct wait_stats, count)},
+    {"skein_waits_given_up_total", "Of these, ended by a deadline or a cancellation.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct wait_stats, gave_up)},
+    {"skein_wait_seconds_total", "Time waited; what ends in the turn it began in counts nothing.",
+     SKEIN_COUNTER, SKEIN_FIELD(struct wait_stats, ns), .decimals = 9},
+    {"skein_waiting", "Fibers that wait now.", SKEIN_GAUGE,
+     SKEIN_FIELD(struct wait_stats, waiting)},
+};
+
+static const char *const wait_names[] = {
+    [WAIT_ABORT] = "abort",
+    [WAIT_BARRIER] = "barrier",
+    [WAIT_CHANNEL] = "channel",
+    [WAIT_COND] = "condition",
+    [WAIT_FUTURE] = "future",
+    [WAIT_GATE] = "gate",
+    [WAIT_MUTEX] = "mutex",
+    [WAIT_ONCE] = "once",
+    [WAIT_READ_AHEAD] = "read_ahead",
+    [WAIT_RWLOCK] = "rwlock",
+    [WAIT_SEMAPHORE] = "semaphore",
+    [WAIT_WAITGROUP] = "waitgroup",
+    [WAIT_WRITE_BEHIND] = "write_behind",
+};
+_Static_assert(BASE_COUNT_OF(wait_names) == WAIT_KINDS, "a name for each");
+
+static int
+add_waits(struct skein_shard *shard)
+{
+    int rc = 0;
+    for (size_t i = 0; i < WAIT_KINDS && rc == 0; i++) {
+        struct skein_label label = {"on", wait_names[i]};
+        rc = skein_metrics_add(shard->metrics, &shard->stats.waits[i], wait_rows,
+                               BASE_COUNT_OF(wait_rows), &label, 1);
     }
     return rc;
 }
@@ -148,6 +207,8 @@ shard_metrics_open(struct skein_shard *shard)
         rc = stack_metrics_add(shard->stacks, shard->metrics);
     if (rc == 0)
         rc = add_operations(shard);
+    if (rc == 0)
+        rc = add_waits(shard);
     skein_assert(rc == 0);
 }
 

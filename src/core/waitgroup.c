@@ -28,5 +28,5 @@ int
 skein_waitgroup_wait(struct skein_waitgroup *group, uint64_t deadline_ns)
 {
     chaos_point();
-    return group->count == 0 ? 0 : skein_wait(&group->q, deadline_ns);
+    return group->count == 0 ? 0 : wait_counted(&group->q, WAIT_WAITGROUP, deadline_ns);
 }
