@@ -93,6 +93,8 @@ aside_take(struct host *host, char why[512])
         return -SKEIN_EREFUSED;
     if (host->options.refuse_damaged)
         return refuse(why, "--refuse-damaged");
+    if (host->group_count > 1)
+        return refuse(why, "it holds many groups");
     if (!has_other_voters(host))
         return refuse(why, "no other voter is known to have the data");
     int rc = skein_file_list(host->data_dir, &names);
