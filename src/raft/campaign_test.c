@@ -231,6 +231,7 @@ test_full_omission(void **state)
     net.cut[1][2] = net.cut[2][1] = true;
     testnet_tick(&net, 200);
     propose(&net, testnet_leader(&net), "x");
+    testnet_tick(&net, 1);
     assert_int_equal(testnet_commit(&net, 3),
                      testnet_status(&net, testnet_leader(&net)).last_index);
     testnet_deinit(&net);

@@ -325,6 +325,8 @@ int raft_on_vote_response(struct raft *raft, const struct raft_message *m);
 int raft_on_append(struct raft *raft, struct raft_message *m);
 int raft_on_append_response(struct raft *raft, const struct raft_message *m);
 int raft_on_heartbeat(struct raft *raft, const struct raft_message *m);
+/* raft_follow_commit - what the leader says is committed. */
+int raft_follow_commit(struct raft *raft, const struct raft_message *m);
 int raft_on_heartbeat_response(struct raft *raft, const struct raft_message *m);
 int raft_on_snapshot(struct raft *raft, const struct raft_message *m);
 int raft_on_storage_appended(struct raft *raft, const struct raft_message *m);

@@ -139,7 +139,7 @@ enum raft_message_type {
     RAFT_STORAGE_APPENDED,
     RAFT_PROPOSE,             /* follower -> leader: entries, without index and term; no term */
     RAFT_READ_INDEX,          /* follower -> leader: context; no term */
-    RAFT_READ_INDEX_RESPONSE, /* leader -> who asked: context, index */
+    RAFT_READ_INDEX_RESPONSE, /* leader -> who asked: context, index, commit */
     RAFT_TRANSFER_LEADER,     /* follower -> leader: context: whom to transfer to */
     RAFT_MESSAGE_TYPE_END
 };
@@ -218,7 +218,9 @@ struct raft_options {
     bool apply_with_write; /* committed entries come out in the Ready that hands them out to be
                               written; the driver writes before it applies. Else: when durable */
     /* Every event makes its messages at once, as in etcd. Else they are collected until the next
-     * Ready, so that a turn's proposals travel together and one heartbeat asks for all reads. */
+     * Ready, so that a turn's proposals travel together and one heartbeat asks for all reads; and
+     * a follower learns what is committed with the next entries or heartbeat, at once only when it
+     * asked for a read or a configuration comes into force. */
     bool eager_sends;
     /* etcd's rules to the letter. Else, beyond them:
      * - requests for votes wait until the candidate's own term, vote and log are durable: forgotten

@@ -46,16 +46,31 @@ give_state(struct raft *raft, uint64_t context, uint64_t index)
         (struct raft_read_state){.context = context, .index = index};
 }
 
+/* The asker waits until it has applied the index, so it has to know now that it is committed. */
+static uint64_t
+commit_for(struct raft *raft, const struct raft_read *read)
+{
+    struct raft_progress *p = raft_peer(raft, read->from);
+    if (!p || raft->options.eager_sends)
+        return 0;
+    if (p->match >= read->index)
+        return p->match < raft->log.commit ? p->match : raft->log.commit;
+    raft_send_append(raft, p); /* behind what it has not acknowledged yet */
+    return 0;
+}
+
 static void
 answer(struct raft *raft, const struct raft_read *read)
 {
-    if (read->from == raft->id)
+    if (read->from == raft->id) {
         give_state(raft, read->context, read->index);
-    else
-        raft_send(raft, (struct raft_message){.type = RAFT_READ_INDEX_RESPONSE,
-                                              .to = read->from,
-                                              .index = read->index,
-                                              .context = read->context});
+        return;
+    }
+    raft_send(raft, (struct raft_message){.type = RAFT_READ_INDEX_RESPONSE,
+                                          .to = read->from,
+                                          .index = read->index,
+                                          .commit = commit_for(raft, read),
+                                          .context = read->context});
 }
 
 /* The first ones, up to @seq. */
@@ -174,5 +189,5 @@ raft_on_read_index_response(struct raft *raft, const struct raft_message *m)
     if (raft->role != RAFT_FOLLOWER || m->from != raft->leader || !m->index)
         return -SKEIN_EPROTO;
     give_state(raft, m->context, m->index);
-    return 0;
+    return raft_follow_commit(raft, m);
 }

@@ -53,7 +53,8 @@ on_accepted(struct raft *raft, struct raft_progress *p, const struct raft_messag
     if (raft_maybe_commit(raft)) {
         raft_reads_start(raft);
         raft_send_appends(raft);
-    } else if (p->id != raft->id && raft_progress_can_bump_commit(p, raft->log.commit)) {
+    } else if (raft->options.eager_sends && p->id != raft->id &&
+               raft_progress_can_bump_commit(p, raft->log.commit)) {
         raft_send_append(raft, p);
     }
     raft_send_rest(raft, p);

@@ -83,6 +83,7 @@ test_conflict_below_commit(void **state)
     lead(&net, 3);
     propose(&net, 1, "a");
     propose(&net, 1, "b");
+    testnet_tick(&net, 1);
     assert_int_equal(testnet_commit(&net, 2), 3);
     assert_int_equal(step(&net, 2, append(3, 2, 9, 0, 0, 3, 5)), 0); /* behind commit: answered */
     assert_int_equal(settle(&net, 2, 3)->index, 3);

@@ -5,17 +5,8 @@
 #include "raft/internal.h"
 
 int
-raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
+raft_follow_commit(struct raft *raft, const struct raft_message *m)
 {
-    if (raft_quiesce_on_heartbeat(raft, m))
-        return 0;
-    bool sleep = m->context == RAFT_CONTEXT_SLEEP;
-    /* The leader's clock goes back only with the promise that it stands for (lease.c). */
-    bool promised = raft->options.lease_ns && !sleep;
-    raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT_RESPONSE,
-                                          .to = m->from,
-                                          .index = promised ? m->index : 0,
-                                          .context = sleep ? 0 : m->context});
     uint64_t last = raft_log_last(&raft->log);
     if (m->commit <= raft->log.commit)
         return 0;
@@ -32,6 +23,21 @@ raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
         return -SKEIN_EPROTO;
     raft_repair_ask(raft, m->from);
     return 0;
+}
+
+int
+raft_on_heartbeat(struct raft *raft, const struct raft_message *m)
+{
+    if (raft_quiesce_on_heartbeat(raft, m))
+        return 0;
+    bool sleep = m->context == RAFT_CONTEXT_SLEEP;
+    /* The leader's clock goes back only with the promise that it stands for (lease.c). */
+    bool promised = raft->options.lease_ns && !sleep;
+    raft_send(raft, (struct raft_message){.type = RAFT_HEARTBEAT_RESPONSE,
+                                          .to = m->from,
+                                          .index = promised ? m->index : 0,
+                                          .context = sleep ? 0 : m->context});
+    return raft_follow_commit(raft, m);
 }
 
 int

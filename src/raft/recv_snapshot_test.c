@@ -48,6 +48,7 @@ test_brings_back(void **state)
     assert_int_equal(net.nodes[3].snapshot.index, 11);
     assert_int_equal(testnet_status(&net, 1).peers[2].state, RAFT_REPLICATE);
     propose(&net, 1, "after");
+    testnet_tick(&net, 1);
     assert_int_equal(testnet_commit(&net, 3), 12);
     testnet_deinit(&net);
 }
@@ -67,6 +68,7 @@ test_boundary(void **state)
     assert_int_equal(raft_entry_term(net.nodes[1].raft, 6), 1);
     assert_int_equal(raft_entry_term(net.nodes[1].raft, 5), 0);
     propose(&net, 1, "y");
+    testnet_tick(&net, 1);
     assert_int_equal(testnet_commit(&net, 3), 7);
     for (uint64_t id = 1; id <= 3; id++)
         testnet_crash(&net, id);
@@ -137,6 +139,7 @@ test_old_or_held_snapshot(void **state)
     lead(&net, 3);
     for (uint32_t i = 0; i < 5; i++)
         propose(&net, 1, "x");
+    testnet_tick(&net, 1);
     struct raft_message m = testnet_message(RAFT_SNAPSHOT, 1, 2, 1);
     m.snapshot = raft_snapshot_copy(&net.nodes[1].snapshot);
     m.snapshot->index = 3;

@@ -186,6 +186,19 @@ raft_send_rest(struct raft *raft, struct raft_progress *p)
             ;
 }
 
+/*
+ * A commit index alone is not worth a message: it goes with the next entries, or the next
+ * heartbeat. But whether a configuration is in force decides what its members may do, and one that
+ * it removes gets no heartbeats.
+ */
+static bool
+tells_commit_now(const struct raft *raft, const struct raft_progress *p)
+{
+    return p->state == RAFT_REPLICATE && raft_progress_can_bump_commit(p, raft->log.commit) &&
+           p->sent_commit < raft->pending_config_index &&
+           raft->pending_config_index <= raft->log.commit;
+}
+
 void
 raft_flush(struct raft *raft)
 {
@@ -200,10 +213,7 @@ raft_flush(struct raft *raft)
         p->send = RAFT_SEND_NOTHING;
         if (p->id == raft->id || send == RAFT_SEND_NOTHING)
             continue;
-        bool even_empty =
-            send == RAFT_SEND_ALWAYS ||
-            (p->state == RAFT_REPLICATE && raft_progress_can_bump_commit(p, raft->log.commit));
-        if (!send_append(raft, p, even_empty))
+        if (!send_append(raft, p, send == RAFT_SEND_ALWAYS || tells_commit_now(raft, p)))
             continue;
         while (send_append(raft, p, false))
             ;
