@@ -34,8 +34,8 @@ static const struct flags_row rows[] = {
      flags_parse_text, FIELD(node.replica.data_dir), .required = true},
     {"refuse-damaged", NULL, NULL,
      "Do not start on a data directory whose damage the other nodes cannot repair in its place. "
-     "Without it, and with other voters, the damaged state is set aside (*.damaged, to be removed "
-     "by you) and the node is let in again with a new one.",
+     "Without it, with other voters and one group, the damaged state is set aside (as *.damaged; "
+     "remove them later) and the node is let in again with a new one.",
      flags_parse_switch, FIELD(node.replica.refuse_damaged)},
     {"store", "NAME", "memory",
      "memory or lmdb. Where the keys are: in memory, with checkpoints on disk; or in LMDB in the "

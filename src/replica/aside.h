@@ -19,8 +19,11 @@
 bool aside_is_state(const struct replica_machine_ops *ops, const char *name);
 /*
  * aside_take - after open failed for damage. @why: the reason, 512 bytes; what stands in the way is
- * added to it. **Returns** 0: the directory is a new disk's; -SKEIN_EREFUSED: it stays as it is
- * (no other voters, not wanted, or done before); -errno. Suspends.
+ * added to it. Not with many groups: each group's leader takes the disks out and in by itself, and
+ * while some have and others have not the simulator has seen a group stand still.
+ *
+ * **Returns** 0: the directory is a new disk's; -SKEIN_EREFUSED: it stays as it is (no other
+ * voters, many groups, not wanted, or done before); -errno. Suspends.
  */
 int aside_take(struct host *host, char why[512]) SKEIN_MUST_CHECK;
 

@@ -52,8 +52,8 @@ struct replica_options {
     const struct replica_peer *peers; /* every node of the cluster, this one included */
     uint32_t peer_count;              /* 1 to REPLICA_NODES_MAX */
     /* A data directory whose damage cannot be repaired (docs/design/0007-repair.md) is refused.
-     * Else it is set aside when the cluster has other voters, and the node comes back with a new
-     * disk. */
+     * Else it is set aside when the cluster has other voters and one group, and the node comes back
+     * with a new disk. */
     bool refuse_damaged;
     bool join; /* a new directory waits to be let in, and founds no cluster with others */
     const char *data_dir; /* created when absent; its parent must exist */
