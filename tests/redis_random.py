@@ -226,7 +226,8 @@ def compare(draw, count, redis, skein):
                 faults.append("FAULT: %r\n    redis %r\n    skein %r" % (words, wanted, got))
         sent += len(pipeline)
     # What all that left behind. DBSIZE is last: Redis counts what has expired until it is touched.
-    for words in [[name, k] for k in KEYS + [b"float"] for name in (b"GET", b"TTL")] + [[b"DBSIZE"]]:
+    left = [[name, k] for k in KEYS + [b"float"] for name in (b"GET", b"TTL")]
+    for words in left + [[b"DBSIZE"]]:
         for client in (redis, skein):
             client.socket.sendall(encode(words))
         wanted, got = redis.reply(), skein.reply()
