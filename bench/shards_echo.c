@@ -77,7 +77,8 @@ echo(void *arg, int handle, const struct skein_addr *peer)
 static void
 say(int control, const void *data, size_t count)
 {
-    skein_assert(write(control, data, count) == (ssize_t)count);
+    ssize_t written = write(control, data, count);
+    skein_assert(written == (ssize_t)count);
 }
 
 static void
@@ -86,7 +87,8 @@ wait_for_byte(int control)
     char byte;
     int rc = skein_net_wait(control, SKEIN_READABLE, SKEIN_NEVER);
     skein_assert(rc == 0);
-    skein_assert(read(control, &byte, 1) == 1);
+    ssize_t got = read(control, &byte, 1);
+    skein_assert(got == 1);
 }
 
 static int
@@ -181,11 +183,14 @@ driver(int cpu, uint16_t port, unsigned connections, double begin_ns, int result
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
-    skein_assert(sched_setaffinity(0, sizeof(set), &set) == 0);
+    int rc = sched_setaffinity(0, sizeof(set), &set);
+    skein_assert(rc == 0);
     for (unsigned i = 0; i < connections; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.fd = dial(port)};
-        skein_assert(epoll_ctl(epoll, EPOLL_CTL_ADD, event.data.fd, &event) == 0);
-        skein_assert(send(event.data.fd, data, sizeof(data), 0) == REQUEST_BYTES);
+        rc = epoll_ctl(epoll, EPOLL_CTL_ADD, event.data.fd, &event);
+        skein_assert(rc == 0);
+        ssize_t sent = send(event.data.fd, data, sizeof(data), 0);
+        skein_assert(sent == REQUEST_BYTES);
     }
     uint64_t count = drive(epoll, begin_ns, begin_ns + SECONDS * 1e9);
     say(result, &count, sizeof(count));

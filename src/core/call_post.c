@@ -161,8 +161,10 @@ skein_thread_call(struct skein_runtime *runtime, unsigned shard, int64_t (*fn)(v
     skein_assert(shard < runtime->count);
     skein_assert(skein_shard_current() == NULL);
     struct thread_call call = {.port = runtime->ports[shard], .fn = fn, .arg = arg};
-    skein_assert(pthread_mutex_init(&call.lock, NULL) == 0);
-    skein_assert(pthread_cond_init(&call.changed, NULL) == 0);
+    int lock_rc = pthread_mutex_init(&call.lock, NULL);
+    int changed_rc = pthread_cond_init(&call.changed, NULL);
+    skein_assert(lock_rc == 0);
+    skein_assert(changed_rc == 0);
     int rc = port_post_foreign(call.port, thread_call_begin, &call);
     if (rc == 0) {
         pthread_mutex_lock(&call.lock);

@@ -49,8 +49,10 @@ helper_init(struct helper_pool *pool, unsigned helper_count, int event_fd)
     skein_assert(helper_count >= 1);
     skein_assert(helper_count <= HELPER_COUNT_MAX);
     *pool = (struct helper_pool){.helper_count = helper_count, .event_fd = event_fd};
-    skein_assert(pthread_mutex_init(&pool->lock, NULL) == 0);
-    skein_assert(pthread_cond_init(&pool->some, NULL) == 0);
+    int lock_rc = pthread_mutex_init(&pool->lock, NULL);
+    int some_rc = pthread_cond_init(&pool->some, NULL);
+    skein_assert(lock_rc == 0);
+    skein_assert(some_rc == 0);
     list_init(&pool->queue);
     list_init(&pool->finished);
 }

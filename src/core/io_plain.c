@@ -20,7 +20,8 @@ static uint64_t
 read_clock(clockid_t clock)
 {
     struct timespec ts;
-    skein_assert(clock_gettime(clock, &ts) == 0);
+    int rc = clock_gettime(clock, &ts);
+    skein_assert(rc == 0);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 

@@ -210,8 +210,10 @@ skein_runtime_run(const struct skein_runtime_options *options, int (*main_fn)(vo
         rc = place(&launch, out_why);
     if (rc < 0)
         return rc;
-    skein_assert(pthread_mutex_init(&launch.lock, NULL) == 0);
-    skein_assert(pthread_cond_init(&launch.met, NULL) == 0);
+    int lock_rc = pthread_mutex_init(&launch.lock, NULL);
+    int met_rc = pthread_cond_init(&launch.met, NULL);
+    skein_assert(lock_rc == 0);
+    skein_assert(met_rc == 0);
     launch.runtime = group_open(launch.count, options->call_count_max,
                                 launch.count == 1 ? PORT_FENCE_BOTH : PORT_FENCE_MEMBARRIER);
     struct launch_affinity before;

@@ -134,7 +134,8 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
 {
     struct fake *fake = the_fake;
     struct kv_batch_reader reader;
-    skein_assert(kv_batch_open(&reader, command) == 0);
+    int rc = kv_batch_open(&reader, command);
+    skein_assert(rc == 0);
     skein_assert(fake->batch_count < FAKE_BATCHES_MAX);
     fake->batches[fake->batch_count].kind = kind;
     fake->batches[fake->batch_count].group = replica ? (uint32_t)((char *)replica - fake->tags) : 0;
@@ -144,7 +145,7 @@ replica_submit(struct replica *replica, enum replica_kind kind, struct bytes com
     fake->batches[fake->batch_count++].bytes = command.count;
     fake->waiting++;
     while (fake->closed) {
-        int rc = skein_wait(&fake->gate_q, deadline_ns);
+        rc = skein_wait(&fake->gate_q, deadline_ns);
         if (rc < 0) {
             fake->waiting--;
             return rc == -SKEIN_ETIMEDOUT ? -SKEIN_EUNKNOWN : rc;

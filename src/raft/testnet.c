@@ -128,7 +128,8 @@ testnet_start(struct testnet *net, uint64_t id)
     options.entries = node->entries;
     options.entry_count = node->entry_count;
     node->applied = node->snapshot.index;
-    skein_assert(raft_open(&node->raft, &options) == 0);
+    int rc = raft_open(&node->raft, &options);
+    skein_assert(rc == 0);
     say(net, id, "start term=%llu last=%zu", (unsigned long long)node->hard_state.term,
         node->entry_count);
 }
