@@ -55,6 +55,7 @@ function ratio(what, text, mine, other, at_most,    bottom) {
     row("one-way messages, freed at home", number($0, "messages_per_second") / 1e6, "", 20, "M/s",
         1e3 / number($0, "message_ns_max"), 1e3 / number($0, "message_ns_min"))
     ratio("waking a sleeping shard, to a bare eventfd", $0, "wake_ns", "eventfd_ns", 1.2)
+    row("CPU of two idle shards", number($0, "idle_cpu_percent"), 0.1, "", "percent")
 }
 /"program":"bench_groups"/ {
     row("shares 100:300 under overload: lowest of the runs", number($0, "cpu_ratio_min"), "", 2.85, "times")

@@ -12,6 +12,7 @@
  *   wake      skein_call to a shard that sleeps, from one that then sleeps; beside two threads that
  *             wake each other by a write to an eventfd. Before each round the first side waits
  *             until the other one is surely asleep; that is not counted.
+ *   idle      processor time of a runtime of two shards in which nothing happens for 2 s
  */
 #include <pthread.h>
 #include <sched.h>
@@ -33,6 +34,7 @@
 #define MESSAGE_POOL 256
 #define WAKES 2000
 #define SETTLE_NS 100000
+#define IDLE_NS UINT64_C(2000000000)
 
 /* ---- bare: two threads ---- */
 
@@ -134,7 +136,8 @@ measure_bare(void *(*other)(void *arg), double (*first)(struct bare *bare), uint
     sched_getaffinity(0, sizeof(before), &before);
     bare = (struct bare){.count = count, .fds = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)}};
     pin(0);
-    skein_assert(pthread_create(&thread, NULL, other, &bare) == 0);
+    int rc = pthread_create(&thread, NULL, other, &bare);
+    skein_assert(rc == 0);
     double ns = first(&bare) / (double)count;
     pthread_join(thread, NULL);
     close(bare.fds[0]);
@@ -253,6 +256,28 @@ messages_main(void *arg)
 }
 
 static double
+cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* The first tenth of a second is not measured: who polls before it sleeps has stopped by then. */
+static int
+idle_main(void *arg)
+{
+    struct ours *ours = arg;
+    if (skein_sleep(skein_deadline_in(IDLE_NS / 20)) < 0)
+        return -1;
+    double before_ns = cpu_ns();
+    if (skein_sleep(skein_deadline_in(IDLE_NS)) < 0)
+        return -1;
+    ours->ns = cpu_ns() - before_ns;
+    return 0;
+}
+
+static double
 measure_ours(int (*main_fn)(void *arg), uint64_t count, uint64_t idle_poll_ns)
 {
     struct skein_runtime_options options = SKEIN_RUNTIME_OPTIONS_INIT;
@@ -298,6 +323,7 @@ main(int argc, char **argv)
         series_add(&event, measure_bare(event_other, event_first, WAKES));
         series_add(&wake, measure_ours(wake_main, WAKES, 0));
     }
+    double idle = 100 * measure_ours(idle_main, 0, SKEIN_IDLE_POLL_AUTO) / (double)IDLE_NS;
     struct series *all[] = {&call, &line, &message, &wake, &event};
     for (size_t i = 0; i < BASE_COUNT_OF(all); i++)
         series_sort(all[i]);
@@ -311,14 +337,15 @@ main(int argc, char **argv)
             printf(", ");
         }
         printf("\"call_ratio\":%.3f,\"messages_per_second\":%.0f,\"wake_ratio\":%.3f,"
-               "\"repeats\":%d}\n",
+               "\"idle_cpu_percent\":%.4f,\"repeats\":%d}\n",
                series_median(&call) / series_median(&line), rate * 1e6,
-               series_median(&wake) / series_median(&event), REPEATS);
+               series_median(&wake) / series_median(&event), idle, REPEATS);
         return 0;
     }
     print_pair("call", &call, &line, 4);
     print_pair("wake", &wake, &event, 1.2);
     printf("messages  %8.1f M/s (%.1f-%.1f); at least 20\n", rate,
            1e3 / message.values[message.count - 1], 1e3 / message.values[0]);
+    printf("idle      %8.4f %% of a processor, of two shards together\n", idle);
     return 0;
 }
