@@ -14,11 +14,14 @@
 #include "core/uring.h"
 
 #define HANDLE_MAX 4096
+#define DIR_COUNT_MAX 64
 
 /* A test program is one thread; what it watches is its own. */
 static struct disk_test_fault fault;
 static struct disk_test_record record;
 static char handle_paths[HANDLE_MAX][256];
+static char dirs[DIR_COUNT_MAX][256]; /* made and not removed yet */
+static pid_t dirs_made_by;            /* a child of the test removes nothing */
 
 struct front {
     struct backend base;
@@ -233,11 +236,35 @@ disk_test_run(int (*fn)(void *arg), void *arg)
     assert_int_equal(rc, 0);
 }
 
+/* A test that failed left what it made. */
+static void
+remove_all_dirs(void)
+{
+    for (size_t i = 0; i < DIR_COUNT_MAX; i++)
+        if (dirs[i][0] && getpid() == dirs_made_by)
+            disk_test_remove(dirs[i]);
+}
+
+void
+disk_test_dir_in(const char *parent, char out_path[256])
+{
+    size_t i = 0;
+    snprintf(out_path, 256, "%s/skein-disk-XXXXXX", parent);
+    assert_non_null(mkdtemp(out_path));
+    while (i < DIR_COUNT_MAX && dirs[i][0])
+        i++;
+    assert_true(i < DIR_COUNT_MAX);
+    if (dirs_made_by == 0) {
+        assert_int_equal(atexit(remove_all_dirs), 0);
+        dirs_made_by = getpid();
+    }
+    snprintf(dirs[i], sizeof(dirs[i]), "%s", out_path);
+}
+
 void
 disk_test_dir(char out_path[256])
 {
-    snprintf(out_path, 256, "%s/skein-disk-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    assert_non_null(mkdtemp(out_path));
+    disk_test_dir_in(getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", out_path);
 }
 
 void
@@ -259,6 +286,9 @@ disk_test_remove(const char *path)
     }
     closedir(dir);
     rmdir(path);
+    for (size_t i = 0; i < DIR_COUNT_MAX; i++)
+        if (strcmp(dirs[i], path) == 0)
+            dirs[i][0] = '\0';
 }
 
 void

@@ -18,8 +18,11 @@
 
 /* disk_test_run - run @fn(@arg) as a fiber of a fresh shard. */
 void disk_test_run(int (*fn)(void *arg), void *arg);
-/* disk_test_dir - a fresh directory; disk_test_remove takes it and what is in it away. */
+/* disk_test_dir - a fresh directory; disk_test_remove takes it and what is in it away, and so does
+ * the end of the program, where a test has failed. */
 void disk_test_dir(char out_path[256]);
+/* disk_test_dir_in - the same, in @parent. */
+void disk_test_dir_in(const char *parent, char out_path[256]);
 void disk_test_remove(const char *path);
 
 /* Flip the bits of @mask at @offset of the file; the plain file API, as damage would be done. */

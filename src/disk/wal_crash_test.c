@@ -335,11 +335,7 @@ world_init(struct world *world, uint64_t seed)
     memset(world, 0, sizeof(*world));
     prng_init(&world->prng, seed);
     disk_model_init(&world->disk);
-    snprintf(world->dir, sizeof(world->dir), "%s",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm/" : "/tmp/");
-    size_t used = strlen(world->dir);
-    snprintf(world->dir + used, sizeof(world->dir) - used, "skein-crash-XXXXXX");
-    assert_non_null(mkdtemp(world->dir));
+    disk_test_dir_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", world->dir);
 }
 
 static void
