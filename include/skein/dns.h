@@ -122,7 +122,7 @@ struct skein_dns_services {
 };
 
 /* skein_dns_service - SRV: @name as "_http._tcp.example.org". A service that says "not here" (the
- * target ".") is -SKEIN_ENOTFOUND. */
+ * target ".") is -SKEIN_ENOTFOUND. Of too many those are given that are tried first. */
 int skein_dns_service(struct skein_dns *dns, const char *name,
                       struct skein_dns_services *out_services,
                       uint64_t deadline_ns) SKEIN_MUST_CHECK;

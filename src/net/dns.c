@@ -338,6 +338,20 @@ order_services(struct skein_dns_services *services)
     }
 }
 
+/* Where a service of @priority goes among @count; of too many those are kept that come first. NULL:
+ * nowhere. */
+static struct skein_dns_service *
+place_for(struct skein_dns_services *services, uint32_t *count, uint16_t priority)
+{
+    if (*count < SKEIN_DNS_SERVICES_MAX)
+        return &services->list[(*count)++];
+    struct skein_dns_service *last = &services->list[0];
+    for (uint32_t i = 1; i < *count; i++)
+        if (services->list[i].priority > last->priority)
+            last = &services->list[i];
+    return priority < last->priority ? last : NULL;
+}
+
 int
 skein_dns_service(struct skein_dns *dns, const char *name, struct skein_dns_services *out_services,
                   uint64_t deadline_ns)
@@ -349,11 +363,13 @@ skein_dns_service(struct skein_dns *dns, const char *name, struct skein_dns_serv
     struct dns_answer *answer = mem_alloc(sizeof(*answer));
     rc = dns_resolve(dns, checked, DNS_SRV, answer, deadline_ns);
     uint32_t count = 0;
-    for (uint32_t i = 0; rc == 0 && i < answer->count && count < SKEIN_DNS_SERVICES_MAX; i++) {
+    for (uint32_t i = 0; rc == 0 && i < answer->count; i++) {
         const struct dns_record *record = &answer->records[i];
         if (record->name[0] == '\0')
             continue;
-        struct skein_dns_service *service = &out_services->list[count++];
+        struct skein_dns_service *service = place_for(out_services, &count, record->priority);
+        if (!service)
+            continue;
         *service = (struct skein_dns_service){
             .port = record->port, .priority = record->priority, .weight = record->weight};
         memcpy(service->name, record->name, sizeof(service->name));

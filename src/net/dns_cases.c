@@ -205,6 +205,71 @@ services_and_reverse(struct scene *scene)
     CHECK(check, strcmp(name, "node3") == 0);
 }
 
+/* Whatever keeps an address from being found keeps a service and a name from it, in the same way.
+ */
+static void
+services_and_reverse_fail(struct scene *scene)
+{
+    static const struct {
+        const char *name;
+        int rc;
+    } rows[] = {{"_bad name._tcp.test", -SKEIN_EINVALID},
+                {"", -SKEIN_EINVALID},
+                {"missing._tcp.test", -SKEIN_ENOTFOUND},
+                {"nodata._tcp.test", -SKEIN_ENOTFOUND},
+                {"refused._tcp.test", -SKEIN_EAGAIN},
+                {"hangup._tcp.test", -SKEIN_EPROTO},
+                {"circle.test", -SKEIN_EPROTO},
+                {"garbage._tcp.test", 0},
+                {"wrongid._tcp.test", 0},
+                {"wrongquestion._tcp.test", 0}};
+    struct check *check = scene->check;
+    struct skein_dns_services services;
+    char name[SKEIN_DNS_NAME_BYTES] = "untouched";
+    uint64_t deadline_ns = skein_deadline_in(20000 * MS);
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        services.count = 77;
+        CHECK(check,
+              skein_dns_service(scene->dns, rows[i].name, &services, deadline_ns) == rows[i].rc);
+        CHECK(check, services.count == (rows[i].rc < 0 ? 77 : 3));
+    }
+    CHECK(check, stats_of(scene).lie_count >= 5);
+    struct skein_addr addr = {.ip = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 88}};
+    CHECK(check, skein_dns_reverse(scene->dns, &addr, name, deadline_ns) == -SKEIN_ENOTFOUND);
+    addr.ip[15] = 99; /* the root is nobody's name */
+    CHECK(check, skein_dns_reverse(scene->dns, &addr, name, deadline_ns) == -SKEIN_ENOTFOUND);
+    CHECK(check, strcmp(name, "untouched") == 0);
+    deadline_ns = skein_deadline_in(20 * MS);
+    services.count = 77;
+    CHECK(check, skein_dns_service(scene->dns, "silent._tcp.test", &services, deadline_ns) ==
+                     -SKEIN_ETIMEDOUT);
+    CHECK(check, services.count == 77 && skein_now_ns() >= deadline_ns);
+}
+
+static void
+services_and_reverse_are_kept(struct scene *scene)
+{
+    struct check *check = scene->check;
+    struct skein_dns_services services;
+    char name[SKEIN_DNS_NAME_BYTES];
+    uint64_t deadline_ns = skein_deadline_in(20000 * MS);
+    struct skein_addr addr = {.ip = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 77}};
+    for (int i = 0; i < 3; i++) {
+        CHECK(check,
+              skein_dns_service(scene->dns, "_Large._tcp.test", &services, deadline_ns) == 0);
+        CHECK(check, services.count == SKEIN_DNS_SERVICES_MAX && scene->fake.tcp_count == 1);
+        for (uint32_t k = 0; k < services.count; k++) /* of 30 the first to be tried */
+            CHECK(check, services.list[k].port == k + 1 && services.list[k].priority == k + 1);
+        CHECK(check, services.ttl_ns > 55000 * MS && services.ttl_ns <= 60000 * MS);
+        CHECK(check, skein_dns_reverse(scene->dns, &addr, name, deadline_ns) == 0);
+        CHECK(check, strcmp(name, "alias.test") == 0);
+        CHECK(check, scene->fake.query_count == 2 && stats_of(scene).hit_count == 2u * (unsigned)i);
+    }
+    /* Each type is a question of its own. */
+    CHECK(check, look(scene, "_large._tcp.test", SKEIN_DNS_V4) == 0);
+    CHECK(check, scene->fake.query_count == 3);
+}
+
 struct asker {
     struct scene *scene;
     const char *name;
@@ -290,9 +355,17 @@ int
 dns_cases(void *arg)
 {
     static void (*const cases[])(struct scene * scene) = {
-        bad_names_are_refused,        home_is_not_asked_about, answers_are_found_and_kept,
-        aliases_are_followed,         lies_are_dropped,        large_answers_come_by_tcp,
-        servers_that_cannot,          services_and_reverse,    askers_share,
+        bad_names_are_refused,
+        home_is_not_asked_about,
+        answers_are_found_and_kept,
+        aliases_are_followed,
+        lies_are_dropped,
+        large_answers_come_by_tcp,
+        servers_that_cannot,
+        services_and_reverse,
+        services_and_reverse_fail,
+        services_and_reverse_are_kept,
+        askers_share,
         silence_ends_at_the_deadline,
     };
     for (size_t i = 0; i < BASE_COUNT_OF(cases); i++) {

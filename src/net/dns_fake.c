@@ -2,6 +2,7 @@
 #include "net/dns_fake.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -116,21 +117,20 @@ put_soa(struct message *m, uint32_t minimum_s)
     put_u32(m, minimum_s);
 }
 
+struct service {
+    unsigned priority, weight, port;
+    const char *target;
+};
+
 static void
-put_services(struct message *m, const struct query *q)
+put_service(struct message *m, const struct query *q, const struct service *service)
 {
-    static const struct {
-        unsigned priority, weight, port;
-        const char *target;
-    } rows[] = {{20, 0, 3, "c.test"}, {10, 0, 1, "a.test"}, {10, 100, 2, "b.test"}};
-    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
-        begin_rr(m, 1, q->name, SRV, 60);
-        put_u16(m, 6 + (unsigned)strlen(rows[i].target) + 2);
-        put_u16(m, rows[i].priority);
-        put_u16(m, rows[i].weight);
-        put_u16(m, rows[i].port);
-        put_name(m, rows[i].target);
-    }
+    begin_rr(m, 1, q->name, SRV, 60);
+    put_u16(m, 6 + (unsigned)strlen(service->target) + 2);
+    put_u16(m, service->priority);
+    put_u16(m, service->weight);
+    put_u16(m, service->port);
+    put_name(m, service->target);
 }
 
 static bool
@@ -138,6 +138,41 @@ first_label_is(const struct query *q, const char *label)
 {
     size_t count = strlen(label);
     return strncmp(q->name, label, count) == 0 && (q->name[count] == '.' || !q->name[count]);
+}
+
+static void
+answer_service(struct message *m, const struct query *q)
+{
+    static const struct service rows[] = {
+        {20, 0, 3, "c.test"}, {10, 0, 1, "a.test"}, {10, 100, 2, "b.test"}};
+    if (first_label_is(q, "_none")) {
+        begin_rr(m, 1, q->name, SRV, 60);
+        put_u16(m, 7);
+        put(m, "\0\0\0\0\0\0", 7);
+    } else if (first_label_is(q, "_large")) {
+        for (unsigned i = 30; i > 0; i--)
+            put_service(m, q, &(struct service){i, 0, i, "many.test"});
+    } else {
+        for (size_t i = 0; i < BASE_COUNT_OF(rows); i++)
+            put_service(m, q, &rows[i]);
+    }
+}
+
+static void
+answer_reverse(struct message *m, const struct query *q)
+{
+    char other[sizeof(q->name) + 8];
+    if (first_label_is(q, "99")) {
+        begin_rr(m, 1, q->name, PTR, 60);
+        put_u16(m, 1);
+        put_name(m, "");
+    } else if (first_label_is(q, "77") && !strstr(q->name, ".sub.")) {
+        snprintf(other, sizeof(other), "77.sub%s", q->name + 2);
+        put_named(m, q->name, CNAME, other);
+        put_named(m, other, PTR, "Alias.Test");
+    } else {
+        put_named(m, q->name, PTR, "Reverse.Test");
+    }
 }
 
 static void
@@ -162,24 +197,21 @@ static void
 answer_truly(struct message *m, const struct query *q)
 {
     uint32_t ttl_s = first_label_is(q, "short") ? 1 : first_label_is(q, "zero") ? 0 : 60;
+    bool missing = first_label_is(q, "missing") || (q->type == PTR && first_label_is(q, "88"));
     bool none = (q->type == A && first_label_is(q, "no4")) ||
                 (q->type == AAAA && first_label_is(q, "no6")) || first_label_is(q, "nodata");
-    begin(m, q, first_label_is(q, "missing") ? 3 : 0, false);
-    if (first_label_is(q, "missing") || none) {
+    begin(m, q, missing ? 3 : 0, false);
+    if (missing || none) {
         put_soa(m, none ? 3 : 2);
         return;
     }
     answer_alias(m, q);
     if (m->data[7] > 0)
         return;
-    if (q->type == SRV && first_label_is(q, "_none")) {
-        begin_rr(m, 1, q->name, SRV, 60);
-        put_u16(m, 7);
-        put(m, "\0\0\0\0\0\0", 7);
-    } else if (q->type == SRV) {
-        put_services(m, q);
+    if (q->type == SRV) {
+        answer_service(m, q);
     } else if (q->type == PTR) {
-        put_named(m, q->name, PTR, "Reverse.Test");
+        answer_reverse(m, q);
     } else {
         for (int i = 0; i < (first_label_is(q, "large") ? 40 : 1); i++)
             put_addr(m, q->name, q->type, ttl_s, (uint8_t)(i + 1));
@@ -234,7 +266,8 @@ lie(struct dns_fake *fake, const struct query *q, const struct skein_addr *to)
         send_to(fake, &m, to);
         return false;
     }
-    if (first_label_is(q, "large") || first_label_is(q, "tctc") || first_label_is(q, "hangup")) {
+    if (first_label_is(q, "large") || first_label_is(q, "_large") || first_label_is(q, "tctc") ||
+        first_label_is(q, "hangup")) {
         begin(&m, q, 0, true);
         send_to(fake, &m, to);
         return false;

@@ -23,6 +23,9 @@
  *   short, zero   time to live 1 s, 0 s (all others 60 s)
  *   hangup        UDP: cut short; TCP: closes after 5 bytes
  *   _svc          three services       _none          the service is not here
+ *   _large        UDP: cut short; TCP: 30 services, the ports and priorities 30 to 1
+ *   77            (PTR) alias to 77.sub, which has the name, in one message (RFC 2317)
+ *   88            (PTR) NXDOMAIN       99             (PTR) the root
  *   no4, no6      no A, no AAAA               late6: no answer to AAAA
  */
 struct dns_fake {

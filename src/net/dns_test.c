@@ -152,13 +152,56 @@ any_bytes_are_survived(void **state)
     free(answer);
 }
 
+/* The same for what is answered with names: each is one, and ends. */
+static void
+any_names_are_survived(void **state)
+{
+    static const struct {
+        const char *name;
+        enum dns_type type;
+        uint8_t fixed_count; /* before the name */
+    } rows[] = {{"_svc._tcp.test", DNS_SRV, 6}, {"9.2.0.192.in-addr.arpa", DNS_PTR, 0}};
+    struct prng prng;
+    uint8_t query[DNS_QUERY_BYTES], data[600];
+    struct dns_answer *answer = malloc(sizeof(*answer));
+    unsigned good_count = 0;
+    prng_init(&prng, 12);
+    for (int i = 0; i < 200000; i++) {
+        const char *name = rows[i % 2].name;
+        enum dns_type type = rows[i % 2].type;
+        assert_true(dns_encode(name, type, 0x1234, query) > 12);
+        size_t question = 12 + strlen(name) + 2 + 4, bytes = rows[i % 2].fixed_count + 8u;
+        size_t count = question + 12 + bytes;
+        memcpy(data, query, question);
+        memcpy(data + 2, "\x81\x80\0\1\0\1\0\0\0\0", 10);
+        memcpy(data + question,
+               (uint8_t[]){0xc0, 12, 0, (uint8_t)type, 0, 1, 0, 0, 0, 60, 0, (uint8_t)bytes}, 12);
+        prng_fill(&prng, data + question + 12, rows[i % 2].fixed_count);
+        memcpy(data + count - 8, "\1a\4test", 8);
+        int changes = (int)prng_below(&prng, 4);
+        for (int k = 0; k < changes; k++)
+            data[question + prng_below(&prng, count - question)] = (uint8_t)prng_below(&prng, 256);
+        int rc = dns_decode(data, count - prng_below(&prng, 3), name, type, 0x1234, answer);
+        assert_true(rc == 0 || rc == -SKEIN_EPROTO);
+        if (rc < 0)
+            continue;
+        assert_true(answer->count <= 1);
+        if (answer->count == 1)
+            assert_non_null(memchr(answer->records[0].name, 0, SKEIN_DNS_NAME_BYTES));
+        if (answer->count == 1 && changes == 0)
+            assert_string_equal(answer->records[0].name, "a.test");
+        good_count += answer->count;
+    }
+    assert_true(good_count > 10000);
+    free(answer);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(config_is_read),
-        cmocka_unit_test(any_bytes_are_survived),
-        cmocka_unit_test(run_cases),
+        cmocka_unit_test(config_is_read),         cmocka_unit_test(any_bytes_are_survived),
+        cmocka_unit_test(any_names_are_survived), cmocka_unit_test(run_cases),
         cmocka_unit_test(run_files_are_used),
     };
     return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
