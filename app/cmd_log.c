@@ -48,6 +48,15 @@ static const char *const verdicts[] = {
     [WAL_INSPECT_REPAIRABLE] = "damaged; its peers can repair it",
     [WAL_INSPECT_DAMAGED] = "damaged; cannot be repaired in its place",
 };
+static const char *const remedies[] = {
+    [WAL_INSPECT_WHOLE] = NULL,
+    [WAL_INSPECT_TORN] = NULL,
+    [WAL_INSPECT_REPAIRABLE] = "start the node while its peers run; one that has none needs a "
+                               "backup (skein snapshot restore)",
+    [WAL_INSPECT_DAMAGED] = "start the node while its peers run: it sets the log aside and joins "
+                            "anew, or says why not; one that has none needs a backup (skein "
+                            "snapshot restore)",
+};
 static const char *const verdict_names[] = {"whole", "torn", "repairable", "damaged"};
 static const int verdict_exits[] = {0, 0, 2, 3};
 static const char *const entry_names[] = {"command", "config", "config-v2"};
@@ -115,6 +124,8 @@ print_verdict(const struct wal_inspect *log)
                ", entries up to %" PRIu64 " of term %" PRIu64 "\n",
                log->mark.group, log->mark.state.hard_state.term, log->mark.state.hard_state.vote,
                log->mark.last_index, log->mark.last_term);
+    if (remedies[log->verdict])
+        printf("%s\n", remedies[log->verdict]);
 }
 
 static void

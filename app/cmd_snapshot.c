@@ -212,11 +212,17 @@ print_info(const struct snapshot_options *options, const struct checkpoint_info 
            info->snapshot.index, info->snapshot.term, info->time_ms, stat.size_bytes, cluster);
 }
 
+static const char remedy_of_backup[] =
+    "this backup cannot be restored: use another one, or make one (skein snapshot save)";
+
+/* @remedy: what to do about a damaged file. */
 static int
-failed(int rc, const char *why)
+failed(int rc, const char *why, const char *remedy)
 {
-    fprintf(stderr, "skein snapshot: %s\n", why[0] ? why : skein_error_text(rc));
-    return rc == -SKEIN_ECORRUPT ? 2 : 1;
+    bool damaged = rc == -SKEIN_ECORRUPT;
+    fprintf(stderr, "skein snapshot: %s%s%s\n", why[0] ? why : skein_error_text(rc),
+            damaged ? "; " : "", damaged ? remedy : "");
+    return damaged ? 2 : 1;
 }
 
 static int
@@ -236,10 +242,10 @@ save(const struct snapshot_options *options)
     struct skein_addr addr;
     char part[4096], why[512] = "";
     if (snprintf(part, sizeof part, "%s.part", options->path) >= (int)sizeof part)
-        return failed(-ENAMETOOLONG, why);
+        return failed(-ENAMETOOLONG, why, "");
     int rc = find_leader(options, &addr);
     if (rc < 0)
-        return failed(rc, "no node that was asked leads; name others with --connect");
+        return failed(rc, "no node that was asked leads; name others with --connect", "");
     rc = fetch(options, &addr, part, why);
     if (rc == 0)
         rc = check_file(part, &info, why);
@@ -250,7 +256,7 @@ save(const struct snapshot_options *options)
     }
     if (rc < 0) {
         (void)!skein_file_unlink(part, 0);
-        return failed(rc, why);
+        return failed(rc, why, "nothing was saved; save again");
     }
     print_info(options, &info);
     return 0;
@@ -263,7 +269,7 @@ verify(const struct snapshot_options *options)
     char why[512] = "";
     int rc = check_file(options->path, &info, why);
     if (rc < 0)
-        return failed(rc, why);
+        return failed(rc, why, remedy_of_backup);
     print_info(options, &info);
     return 0;
 }
@@ -280,7 +286,7 @@ restore(const struct snapshot_options *options)
     int rc = backup_restore(&target, &info, why);
     progress_end(&progress);
     if (rc < 0)
-        return failed(rc, why);
+        return failed(rc, why, remedy_of_backup);
     if (options->json)
         print_info(options, &info);
     else

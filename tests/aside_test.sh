@@ -92,9 +92,11 @@ timeout 30 tail --pid="${pid[3]}" -f /dev/null || fault "starts with a damaged c
 wait "${pid[3]}" && fault "ends in order"
 unset "pid[3]"
 tail -n 1 "$dir/3.log" | grep -q 'it was done before' || fault "no reason: $(tail -n 1 "$dir/3.log")"
+tail -n 1 "$dir/3.log" | grep -q 'move the data directory' && fault "two remedies: $(tail -n 1 "$dir/3.log")"
 rm -rf "$dir"/3/*.damaged
 start 3 --refuse-damaged
 timeout 30 tail --pid="${pid[3]}" -f /dev/null || fault "starts in spite of --refuse-damaged"
+tail -n 1 "$dir/3.log" | grep -q 'move the data directory away' || fault "no remedy: $(tail -n 1 "$dir/3.log")"
 wait "${pid[3]}"
 unset "pid[3]"
 start 3

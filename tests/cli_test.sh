@@ -211,6 +211,8 @@ printf '\377' | dd of="$(ls "$dir"/bad-log/wal/*.wal | head -n 1)" bs=1 seek=420
 "$skein" log verify "$dir/bad-log" >"$dir/out"
 [ $? -eq 2 ] || fault "log verify of a damaged log: exit status"
 grep -q "^damaged; its peers.*byte 4096" "$dir/out" || fault "log verify: $(cat "$dir/out")"
+grep -q "start the node while its peers run" "$dir/out" || fault "log verify names no remedy: $(cat "$dir/out")"
+grep -q "move the data directory" "$dir/out" && fault "log verify names another remedy: $(cat "$dir/out")"
 "$skein" log verify "$dir/bad-log" --json >"$dir/out"
 grep -q '"verdict":"repairable"' "$dir/out" || fault "log verify --json"
 refused 1 "there is no log here" log verify "$dir"

@@ -55,7 +55,8 @@ cp "$dir/backup" "$dir/bad"
 printf '\377' | dd of="$dir/bad" bs=1 seek=9000 conv=notrunc status=none
 "$skein" snapshot verify "$dir/bad" 2>"$dir/err"
 [ $? -eq 2 ] || fault "a damaged backup: exit status"
-grep -q "damaged at byte" "$dir/err" || fault "a damaged backup: $(cat "$dir/err")"
+grep -q "damaged at byte.*use another one" "$dir/err" || fault "a damaged backup: $(cat "$dir/err")"
+grep -q "directory" "$dir/err" && fault "a node's remedy for a damaged backup: $(cat "$dir/err")"
 "$skein" snapshot restore "$dir/bad" --data "$dir/b0" 2>/dev/null && fault "restored a damaged backup"
 [ -e "$dir/b0/identity" ] && fault "a damaged backup left an identity"
 "$skein" snapshot restore "$dir/backup" 2>/dev/null

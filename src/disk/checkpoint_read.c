@@ -58,8 +58,8 @@ reader_fail(struct checkpoint_reader *reader, int code, const char *reason)
     reader->failed = code;
     if (code == -SKEIN_ECORRUPT)
         snprintf(reader->why, sizeof(reader->why),
-                 "the checkpoint %.230s is damaged at byte %" PRIu64 ": %s; " DISK_REMEDY_DAMAGED,
-                 reader->path, reader->offset + reader->next_at, reason);
+                 "the checkpoint %.300s is damaged at byte %" PRIu64 ": %s", reader->path,
+                 reader->offset + reader->next_at, reason);
     else
         disk_explain(code, "cannot read the checkpoint", reader->path, reader->why);
     return code;
@@ -105,7 +105,7 @@ header_read(struct checkpoint_reader *reader, const uint8_t cluster[16],
         snprintf(
             reader->why, sizeof(reader->why),
             "the checkpoint %.230s has format version %u, this program reads them up to %u: use "
-            "the program that wrote it, or start with an empty data directory",
+            "the program that wrote it",
             reader->path, version, CHECKPOINT_FORMAT_VERSION);
         return rc;
     }

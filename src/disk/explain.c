@@ -20,7 +20,7 @@ static const struct remedy remedies[] = {
      "the file system is read-only: remount it writable, or give a data directory elsewhere"},
     {-EACCES, "permission denied: make the directory writable for the user that runs this program"},
     {-EPERM, "not permitted: make the directory writable for the user that runs this program"},
-    {-ENOENT, "there is no such directory: create its parent, or correct the path"},
+    {-ENOENT, "there is no such file or directory: correct the path, or create what is missing"},
     {-ENOTDIR, "a part of the path is a file: correct the path of the data directory"},
     {-EISDIR, "a directory is in the way of a file: move it away"},
     {-ENAMETOOLONG, "the path is too long: use a shorter data directory"},
@@ -35,7 +35,7 @@ static const struct remedy remedies[] = {
     {-EBUSY, "another process uses it: stop that process, or use another data directory"},
     {-EWOULDBLOCK, "another process uses it: stop that process, or use another data directory"},
     {-SKEIN_EBUSY, "another process uses it: stop that process, or use another data directory"},
-    {-SKEIN_ECORRUPT, DISK_REMEDY_DAMAGED},
+    {-SKEIN_ECORRUPT, "it is damaged; nothing was changed"},
     {-SKEIN_EFORMAT, "written by another version of this program: use that one"},
     {-SKEIN_ENOMEM, "out of memory: give the machine or the container more"},
 };

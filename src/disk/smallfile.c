@@ -72,8 +72,7 @@ file_check(const char *path, const uint8_t *file, uint64_t bytes, const char mag
     else if (memcmp(file, magic, 8) != 0)
         fault = "it is another kind of file";
     if (fault) {
-        snprintf(out_why, 512, "the file %.300s is damaged at byte 0: %s; " DISK_REMEDY_DAMAGED,
-                 path, fault);
+        snprintf(out_why, 512, "the file %.300s is damaged at byte 0: %s", path, fault);
         return -SKEIN_ECORRUPT;
     }
     uint32_t found = (uint32_t)wire_load(file + 8, 4);

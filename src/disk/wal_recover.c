@@ -97,7 +97,7 @@ wal_segments_list(struct wal *wal, struct wal_found *found, char out_why[512])
         if (rc == 0 && found->last_number != 0 && number != found->last_number + 1) {
             rc = -SKEIN_ECORRUPT;
             wal_path(wal, found->last_number + 1, "", path);
-            snprintf(out_why, 512, "the log segment %.300s is missing; " DISK_REMEDY_DAMAGED, path);
+            snprintf(out_why, 512, "the log segment %.300s is missing", path);
         }
         found->last_number = number;
     }
@@ -133,9 +133,8 @@ explain_suspect(const struct wal *wal, const struct wal_scan *scan, char out_why
 {
     char path[WAL_PATH_BYTES];
     wal_path(wal, scan->suspect_at.segment, "", path);
-    snprintf(out_why, 512,
-             "the log segment %.230s is damaged at byte %" PRIu64 ": %s; " DISK_REMEDY_DAMAGED,
-             path, (uint64_t)scan->suspect_at.block * WAL_BLOCK_BYTES, scan->suspect_reason);
+    snprintf(out_why, 512, "the log segment %.300s is damaged at byte %" PRIu64 ": %s", path,
+             (uint64_t)scan->suspect_at.block * WAL_BLOCK_BYTES, scan->suspect_reason);
     return -SKEIN_ECORRUPT;
 }
 

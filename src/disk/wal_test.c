@@ -121,7 +121,7 @@ directory_main(void *arg)
     struct test_log log = {0};
     (void)arg;
     assert_int_equal(test_log_try_open(&log, "/nowhere/at/all", 1 << 16), -ENOENT);
-    assert_non_null(strstr(log.why, "/nowhere/at/all: there is no such directory"));
+    assert_non_null(strstr(log.why, "/nowhere/at/all: there is no such file or directory"));
     snprintf(path, sizeof(path), "%s/file", dir);
     disk_test_write(path, "x", 1);
     assert_int_equal(test_log_try_open(&log, path, 1 << 16), -ENOTDIR);

@@ -12,6 +12,12 @@
 #include "skein/file.h"
 
 #define SUFFIX ".damaged"
+#define REMEDY_ANEW                                                                               \
+    "nothing was changed; move the data directory away and start the node again: the others let " \
+    "it in anew and give it their state"
+#define REMEDY_EITHER                                                                              \
+    "nothing was changed; if other nodes have the data, move the directory away and start again; " \
+    "if none has, restore a backup (skein snapshot restore)"
 
 bool
 aside_is_state(const struct replica_machine_ops *ops, const char *name)
@@ -39,10 +45,10 @@ has_other_voters(const struct host *host)
 }
 
 static int
-refuse(char why[512], const char *reason)
+refuse(char why[512], const char *reason, const char *remedy)
 {
     size_t used = strlen(why);
-    snprintf(why + used, 512 - used, " (not set aside: %s)", reason);
+    snprintf(why + used, 512 - used, " (not set aside: %s); %s", reason, remedy);
     return -SKEIN_EREFUSED;
 }
 
@@ -90,13 +96,13 @@ aside_take(struct host *host, char why[512])
     struct skein_names names = {0};
     bool done_before = false;
     if (host->identity.node == 0 || host->identity.state == GENESIS_UNBORN)
-        return -SKEIN_EREFUSED;
-    if (host->options.refuse_damaged)
-        return refuse(why, "--refuse-damaged");
-    if (host->group_count > 1)
-        return refuse(why, "it holds many groups");
+        return refuse(why, "its members are not known", REMEDY_EITHER);
     if (!has_other_voters(host))
-        return refuse(why, "no other voter is known to have the data");
+        return refuse(why, "no other voter is known to have the data", REMEDY_EITHER);
+    if (host->options.refuse_damaged)
+        return refuse(why, "--refuse-damaged", REMEDY_ANEW);
+    if (host->group_count > 1)
+        return refuse(why, "it holds many groups", REMEDY_ANEW);
     int rc = skein_file_list(host->data_dir, &names);
     if (rc < 0)
         return rc;
@@ -104,8 +110,8 @@ aside_take(struct host *host, char why[512])
         done_before |= host->identity.rejoined && is_aside(names.names[i]);
     if (done_before) {
         skein_names_deinit(&names);
-        return refuse(why, "it was done before; look at the disk, and remove the *" SUFFIX
-                           " of that time");
+        return refuse(why, "it was done before",
+                      "look at the disk, and remove the *" SUFFIX " of that time");
     }
     obs_log(OBS_ERROR, "replica", "the damaged directory is set aside; this node joins anew",
             "node=%u raft_id=%" PRIx64 " why=\"%.400s\"", host->options.node,

@@ -18,9 +18,10 @@
 /* aside_is_state - @name in a data directory is part of what a disk remembers. */
 bool aside_is_state(const struct replica_machine_ops *ops, const char *name);
 /*
- * aside_take - after open failed for damage. @why: the reason, 512 bytes; what stands in the way is
- * added to it. Not with many groups: each group's leader takes the disks out and in by itself, and
- * while some have and others have not the simulator has seen a group stand still.
+ * aside_take - after open failed for damage. @why: the reason, 512 bytes; what stands in the way,
+ * and what a person is to do, are added to it. Not with many groups: each group's leader takes the
+ * disks out and in by itself, and while some have and others have not the simulator has seen a
+ * group stand still.
  *
  * **Returns** 0: the directory is a new disk's; -SKEIN_EREFUSED: it stays as it is (no other
  * voters, many groups, not wanted, or done before); -errno. Suspends.

@@ -236,9 +236,7 @@ check_new(struct host *host, char out_why[512])
             rc = -SKEIN_ECORRUPT;
     skein_names_deinit(&names);
     if (rc < 0)
-        snprintf(out_why, 512,
-                 "%.300s: there is a log but the file identity is gone; put it back, or empty the "
-                 "directory to let this node join again with a new disk",
+        snprintf(out_why, 512, "%.300s: there is a log but the file identity is gone; put it back",
                  host->data_dir);
     return rc;
 }

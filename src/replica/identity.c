@@ -101,9 +101,8 @@ identity_read(const char *dir, struct identity *out_identity, char out_why[512])
     rc = decode(&in, out_identity);
     if (rc < 0)
         snprintf(out_why, 512,
-                 "%.300s/" IDENTITY_NAME ": its content contradicts itself at byte %zu; empty the "
-                 "directory to let this node join again with a new disk",
-                 dir, (size_t)(in.at - data.data));
+                 "%.300s/" IDENTITY_NAME ": its content contradicts itself at byte %zu", dir,
+                 (size_t)(in.at - data.data));
     bytes_unref(&data);
     return rc;
 }

@@ -64,10 +64,7 @@ check_log_exists(struct host *host, char out_why[512])
         skein_names_deinit(&names);
     if (found)
         return 0;
-    snprintf(out_why, 512,
-             "%.300s: the log is gone; empty %.100s as a whole to let this node join again with a "
-             "new disk",
-             host->wal_dir, host->data_dir);
+    snprintf(out_why, 512, "%.300s: the log is gone", host->wal_dir);
     return -SKEIN_ECORRUPT;
 }
 
@@ -196,16 +193,14 @@ check_start(const struct replica *replica, const struct wal_group_recovery *log,
     if (log->start_index > snapshot->index) {
         snprintf(out_why, 512,
                  "%.250s: the log begins behind index %" PRIu64 " and the newest checkpoint is at "
-                 "%" PRIu64 ": a checkpoint file or the table is missing; put it back, or empty "
-                 "the data directory to join again with a new disk",
+                 "%" PRIu64 ": a checkpoint file or the table is missing; put it back",
                  replica->host->wal_dir, log->start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }
     if (replica->repairing && replica->promise.start_index > snapshot->index) {
         snprintf(out_why, 512,
                  "%.300s: the damaged log began behind a checkpoint at %" PRIu64
-                 " or later and the newest checkpoint is at %" PRIu64
-                 ": put it back, or empty the data directory to join again with a new disk",
+                 " or later and the newest checkpoint is at %" PRIu64 ": put it back",
                  replica->host->wal_dir, replica->promise.start_index, snapshot->index);
         return -SKEIN_ECORRUPT;
     }
@@ -265,8 +260,7 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
     if (rc < 0)
         snprintf(out_why, 512,
                  "%.300s: log and checkpoint contradict each other (%s): start %" PRIu64
-                 ", %zu entries, commit %" PRIu64 ", checkpoint %" PRIu64
-                 "; empty the data directory to join again with a new disk",
+                 ", %zu entries, commit %" PRIu64 ", checkpoint %" PRIu64,
                  replica->host->wal_dir, skein_error_name(rc), log->start_index, log->entry_count,
                  log->hard_state.commit, snapshot->index);
     return rc;

@@ -34,10 +34,7 @@ repair_load(struct replica *replica, char out_why[512])
     promise.last_index = wire_get_u64(&in);
     promise.last_term = wire_get_u64(&in);
     if (!wire_done(&in)) {
-        snprintf(out_why, 512,
-                 "%.300s/" REPAIR_NAME ": too short; empty the directory to let this node join "
-                 "again with a new disk",
-                 replica->dir);
+        snprintf(out_why, 512, "%.300s/" REPAIR_NAME ": too short", replica->dir);
         rc = -SKEIN_ECORRUPT;
     }
     bytes_unref(&data);
