@@ -181,10 +181,19 @@ flip_chosen(struct walk *walk, struct sim_inode *inode, const char *path)
     }
 }
 
+static bool
+block_is_blank(const struct sim_block *block)
+{
+    for (size_t i = 0; i < SIM_BLOCK_BYTES; i++)
+        if (block->data[i])
+            return false;
+    return true;
+}
+
 /*
  * Block @to holds what belongs behind or before it, in the same file. Where that belongs may be
  * left as it was before only in a checkpoint: of a log's last batch nobody could tell that from a
- * write that was never made (docs/design/0002-log-format.md).
+ * write that was never made (docs/design/0002-log-format.md), and no more if zeros had gone astray.
  */
 static void
 misdirect(struct walk *walk, struct sim_inode *inode, const char *path, size_t to)
@@ -192,7 +201,8 @@ misdirect(struct walk *walk, struct sim_inode *inode, const char *path, size_t t
     struct sim_disk *disk = walk->disk;
     size_t other = (size_t)sim_draw(disk->world, 0, inode->block_count - 1);
     struct sim_block *source = &inode->blocks[other];
-    if (!source->data || memcmp(source->data, inode->blocks[to].data, SIM_BLOCK_BYTES) == 0)
+    if (!source->data || block_is_blank(source) ||
+        memcmp(source->data, inode->blocks[to].data, SIM_BLOCK_BYTES) == 0)
         return;
     memcpy(inode->blocks[to].data, source->data, SIM_BLOCK_BYTES);
     bool lost = has_suffix(path, ".skc") && !source->dirty && sim_chance(disk->world, 500);

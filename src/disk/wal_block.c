@@ -317,7 +317,8 @@ wal_block_payload(const uint8_t raw[WAL_BLOCK_BYTES], const struct wal_block *bl
 void
 wal_header_encode(uint8_t raw[WAL_BLOCK_BYTES], const struct wal_header *header)
 {
-    memset(raw, 0, WAL_BLOCK_BYTES);
+    memset(raw, 0, WAL_SECTOR_BYTES);
+    memset(raw + WAL_SECTOR_BYTES, 0xff, WAL_BLOCK_BYTES - WAL_SECTOR_BYTES);
     memcpy(raw + 4, header_magic, 8);
     wire_store(raw + 12, WAL_FORMAT_VERSION, 4);
     memcpy(raw + 16, header->identity.cluster, 16);

@@ -133,6 +133,22 @@ test_astray(void **state)
     assert_int_equal(wal_block_judge(now, place, NOW + 1, true).verdict, WAL_VERDICT_BLANK);
 }
 
+/* Nor is any part of a header. */
+static void
+test_header_astray(void **state)
+{
+    uint8_t now[WAL_BLOCK_BYTES], header[WAL_BLOCK_BYTES], raw[WAL_BLOCK_BYTES];
+    uint8_t payload[WAL_BLOCK_BYTES];
+    struct wal_block block = block_of(NOW, WAL_LAYOUT_SECTORS, 700);
+    (void)state;
+    block_make(now, payload, 1, &block);
+    wal_header_encode(header, &(struct wal_header){.segment = 1, .generation = NOW});
+    for (unsigned set = 1; set < 1u << WAL_SECTORS; set++) {
+        tear(raw, now, header, set);
+        assert_int_equal(wal_block_judge(raw, place, NOW, true).verdict, WAL_VERDICT_BAD);
+    }
+}
+
 static void
 test_payload(void **state)
 {
@@ -176,7 +192,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_torn),    cmocka_unit_test(test_flips), cmocka_unit_test(test_astray),
+        cmocka_unit_test(test_torn),    cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_astray),  cmocka_unit_test(test_header_astray),
         cmocka_unit_test(test_payload), cmocka_unit_test(test_older),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
