@@ -131,6 +131,7 @@ struct host {
     /* snapshots of all groups */
     struct throttle snapshot_throttle;
     uint32_t sends_active;
+    uint32_t sends_silent; /* of them: their receiver does not answer */
     uint32_t backups_open;
 
     struct replica_status counters; /* only its counts of messages */

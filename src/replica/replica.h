@@ -80,7 +80,8 @@ struct replica_options {
     uint64_t
         snapshot_chunk_bytes; /* of a checkpoint file in one message; 0, and at most: 256 KiB */
     uint64_t snapshot_bytes_per_second; /* sent by this node, backups included; 0: no limit */
-    uint32_t snapshot_sends_max;        /* at once, by this node; others wait; 0: 2 */
+    uint32_t snapshot_sends_max;        /* at once, by this node, to peers that answer; others
+                                           wait; 0: 2 */
     uint64_t append_bytes_max;          /* of entries in one message to a follower; 0: 1 MiB */
     uint64_t pending_bytes_max; /* 64 MiB of requests waiting here; beyond it -SKEIN_EBUSY */
     uint64_t command_bytes_max; /* 16 MiB; a larger command is -SKEIN_ETOOBIG */

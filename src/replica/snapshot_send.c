@@ -45,6 +45,7 @@ struct snapshot_send {
     uint64_t heard_ns;
     enum envelope_ack_state state; /* MORE, until it is over */
     bool done;
+    bool silent;        /* counted in host->sends_silent */
     uint64_t log_bytes; /* where the snapshot stands in the log */
     uint64_t whole_ns;  /* when it was done with success */
     struct skein_waitq wake;
@@ -119,6 +120,17 @@ send_chunk(struct snapshot_send *send, int handle, uint8_t *buffer)
     return (ssize_t)count;
 }
 
+/* A transfer whose receiver says nothing takes no place from those that get on. */
+static void
+set_silent(struct snapshot_send *send, bool silent)
+{
+    if (silent && !send->silent)
+        send->replica->host->sends_silent++;
+    else if (!silent && send->silent)
+        send->replica->host->sends_silent--;
+    send->silent = silent;
+}
+
 /* Until something is acknowledged; when nothing is, everything behind that goes out again. */
 static int
 wait_for_ack(struct snapshot_send *send, uint64_t *wait_ns)
@@ -136,6 +148,7 @@ wait_for_ack(struct snapshot_send *send, uint64_t *wait_ns)
     }
     if (rc == 0)
         return 0;
+    set_silent(send, true);
     /* It may have lost what it had, and its word of that may be lost, too. */
     if (send->acked > send->told)
         send->acked = send->told;
@@ -240,6 +253,7 @@ run(void *arg)
         check_own_file(send);
     if (replica->raft)
         raft_report_snapshot(replica->raft, send->message.to, rc == 0);
+    set_silent(send, false);
     replica->host->sends_active--;
     send->done = true;
     send->whole_ns = rc == 0 ? skein_now_ns() : 0;
@@ -254,10 +268,11 @@ free_send(struct peer_view *view)
     view->send = NULL;
 }
 
-static uint32_t
-sends_max(const struct host *host)
+static bool
+has_place(const struct host *host)
 {
-    return host->options.snapshot_sends_max ? host->options.snapshot_sends_max : SENDS_MAX;
+    uint32_t most = host->options.snapshot_sends_max ? host->options.snapshot_sends_max : SENDS_MAX;
+    return host->sends_active - host->sends_silent < most;
 }
 
 void
@@ -266,7 +281,7 @@ snapshot_send_begin(struct replica *replica, const struct raft_message *message)
     struct peer_view *view = replica_view(replica, replica_raft_node(message->to));
     if (view && view->send && view->send->done)
         free_send(view);
-    if (!view || view->send || replica->host->sends_active >= sends_max(replica->host)) {
+    if (!view || view->send || !has_place(replica->host)) {
         /* The core tries again after the next heartbeat. */
         raft_report_snapshot(replica->raft, message->to, false);
         return;
@@ -352,6 +367,7 @@ snapshot_send_on_ack(struct host *host, uint32_t from, struct bytes data)
         ack.offset > send->file.file_bytes)
         return;
     send->heard_ns = skein_now_ns();
+    set_silent(send, false);
     take_ack(send, &ack);
 }
 

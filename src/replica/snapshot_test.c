@@ -210,6 +210,31 @@ one_at_a_time(struct test_cluster *cluster)
     test_wait(cluster, has_caught_up, two);
 }
 
+static bool
+is_sending(struct test_cluster *cluster, uint64_t leader)
+{
+    return cluster->nodes[leader - 1].replica->host->sends_active == 1;
+}
+
+/* Who gets one dies meanwhile, and the next one's does not wait until that is given up. */
+static void
+silence_gives_way(struct test_cluster *cluster)
+{
+    cluster->snapshot_sends_max = 1;
+    cluster->snapshot_bytes_per_second = 100000;
+    uint32_t one = empty_one(cluster), leader = test_leader(cluster);
+    uint32_t two = one % 5 + 1 == leader ? leader % 5 + 1 : one % 5 + 1;
+    test_stop(cluster, two);
+    test_empty(cluster, two);
+    start(cluster, one);
+    test_wait(cluster, is_sending, leader);
+    test_cut(cluster, one);
+    start(cluster, two);
+    test_wait(cluster, has_installed, two);
+    const struct host *host = cluster->nodes[leader - 1].replica->host;
+    skein_assert(host->sends_active == 1 && host->sends_silent == 1);
+}
+
 /* The leader takes checkpoint after checkpoint while one is sent. Who keeps the log behind it needs
  * one transfer; who does not needs the next. */
 static void
@@ -330,6 +355,7 @@ CASE(throttled, 3)
 CASE(loads_beside, 3)
 CASE(load_cut_off, 3)
 CASE(one_at_a_time, 5)
+CASE(silence_gives_way, 5)
 CASE(behind_with_log, 3)
 CASE(behind_without_log, 3)
 CASE(by_entries, 1)
@@ -345,6 +371,7 @@ main(void)
         cmocka_unit_test(test_loads_beside),
         cmocka_unit_test(test_load_cut_off),
         cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_silence_gives_way),
         cmocka_unit_test(test_behind_with_log),
         cmocka_unit_test(test_behind_without_log),
         cmocka_unit_test(test_by_entries),
