@@ -186,7 +186,7 @@ static struct figures
 run(bool encoded, uint64_t entry_bytes, uint32_t batch, double seconds)
 {
     static struct cluster cluster;
-    uint64_t index, term;
+    uint64_t index = 0, term;
     open_cluster(&cluster, encoded, entry_bytes);
     uint8_t *zeros = mem_zalloc(entry_bytes + 1);
     uint64_t before = cluster.leader->applied;

@@ -69,7 +69,7 @@ wanted_and_failed(struct test_cluster *cluster)
     test_wait(cluster, has_file, 1);
     skein_assert(rmdir(path) == 0);
     test_cut(cluster, 1);
-    replica = start_with(cluster, 0);
+    (void)start_with(cluster, 0);
     skein_assert(test_machine(cluster, 1)->total == 11);
 }
 
