@@ -165,6 +165,7 @@ another_value(const struct flags_row *row)
     } special[] = {{"node", "2"},
                    {"peers", "1=127.0.0.1:9,2=127.0.0.1:8"},
                    {"listen", "127.0.0.1:9999"},
+                   {"advertise", "127.0.0.1:9997"},
                    {"metrics", "127.0.0.1:9998"},
                    {"io-properties", "disk"},
                    {"log-level", "debug"},
@@ -310,6 +311,29 @@ serve_refuses_what_does_not_fit_together(void **state)
     }
 }
 
+static void
+leaders_are_named_and_ranked(void **state)
+{
+    static const char *const bad[] = {" --advertise 0.0.0.0:7001", " --advertise [::]:7001",
+                                      " --advertise 10.0.0.1:0", " --advertise nowhere",
+                                      " --priority 5"};
+    struct serve_config config;
+    char line[256];
+    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
+        serve_defaults(&config);
+        snprintf(line, sizeof(line), SERVE_LEAST "%s", bad[i]);
+        assert_int_equal(parse(&serve_command, line, &config, NULL), FLAGS_USAGE);
+    }
+    assert_int_equal(parse(&serve_command, SERVE_LEAST, &config, NULL), FLAGS_RUN);
+    assert_int_equal(config.node.replica.election_rank, 0);
+    assert_int_equal(config.node.advertise.port, 0);
+    assert_int_equal(
+        parse(&serve_command, SERVE_LEAST " --priority 0 --advertise 10.0.0.1:7001", &config, NULL),
+        FLAGS_RUN);
+    assert_int_equal(config.node.replica.election_rank, REPLICA_RANK_MAX);
+    assert_int_equal(config.node.advertise.port, 7001);
+}
+
 int
 main(void)
 {
@@ -318,6 +342,7 @@ main(void)
         cmocka_unit_test(right_lines_fill_the_options),
         cmocka_unit_test(the_environment_lies_between),
         cmocka_unit_test(every_row_of_serve_is_read),
+        cmocka_unit_test(leaders_are_named_and_ranked),
         cmocka_unit_test(serves_defaults_are_the_layers),
         cmocka_unit_test(serve_refuses_wrong_peers),
         cmocka_unit_test(serve_refuses_what_does_not_fit_together),

@@ -51,6 +51,14 @@ static const struct flags_row rows[] = {
      flags_parse_number, FIELD(node.replica.group_count), 1, KV_GROUPS_MAX},
     {"listen", "ADDR:PORT", "127.0.0.1:7001", "Where clients connect. Port 0: any free one.",
      flags_parse_address, FIELD(node.listen)},
+    {"advertise", "ADDR:PORT", NULL,
+     "Where clients are told to connect when this node leads, if it is another address than "
+     "--listen (SKEIN LEADER, and leader_addr in INFO).",
+     serve_parse_advertise, FIELD(node.advertise)},
+    {"priority", "N", "4",
+     "0 to 4. Of the voters that are up, the one of the highest priority comes to lead: the others "
+     "stand for election later, and hand leadership to it when it has caught up.",
+     serve_parse_priority, FIELD(node.replica.election_rank), 0, REPLICA_RANK_MAX},
     {"cluster", "NAME", "skein",
      "The cluster's name. A directory or a peer of another name is refused.", flags_parse_text,
      FIELD(node.replica.cluster_name), .max = 64},
@@ -189,6 +197,27 @@ serve_parse_gather(const struct flags_row *row, const char *text, void *field, c
     int rc = flags_parse_number(row, text, field, out_why);
     if (rc == 0 && *gather_ns == 0)
         *gather_ns = SKEIN_GATHER_NEVER;
+    return rc;
+}
+
+int
+serve_parse_advertise(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    const struct skein_addr *addr = field;
+    int rc = flags_parse_address(row, text, field, out_why);
+    if (rc < 0 || (addr->port != 0 && !net_addr_is_unspecified(addr)))
+        return rc;
+    snprintf(out_why, 256, "an address and a port that clients can connect to");
+    return -SKEIN_EINVALID;
+}
+
+int
+serve_parse_priority(const struct flags_row *row, const char *text, void *field, char out_why[256])
+{
+    uint32_t *rank = field;
+    int rc = flags_parse_number(row, text, field, out_why);
+    if (rc == 0)
+        *rank = REPLICA_RANK_MAX - *rank;
     return rc;
 }
 

@@ -37,6 +37,10 @@ flags_parse_fn serve_parse_metrics;
 flags_parse_fn serve_parse_backend;
 flags_parse_fn serve_parse_store;
 flags_parse_fn serve_parse_gather;
+/* serve_parse_advertise - an address with a port that somebody else can connect to. */
+flags_parse_fn serve_parse_advertise;
+/* serve_parse_priority - 0 to REPLICA_RANK_MAX, into a rank: the other way round. */
+flags_parse_fn serve_parse_priority;
 
 /*
  * serve_config_check - what no row can see alone: the node is among its peers, limits fit each

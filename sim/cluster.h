@@ -57,6 +57,7 @@ struct sim_plan {
     uint32_t node_count, client_count;
     uint32_t founder_count; /* of node_count; fewer: the members change (members.c) */
     uint32_t group_count;   /* of each node; 1 to SIM_GROUPS_MAX */
+    bool ranks;             /* nodes differ in election rank */
     uint32_t quiesce_ticks; /* a group that was idle for so long sleeps; 0: none does */
     bool link_tcp;          /* the real link over simulated sockets */
     bool upgrade;           /* it begins with nodes of the former build (upgrade.c) */

@@ -82,6 +82,7 @@ fill_options(struct sim_node *node, struct kv_node_options *options)
     options->replica.snapshot_chunk_bytes = plan->snapshot_chunk_bytes;
     options->replica.append_bytes_max = plan->append_bytes_max;
     options->replica.lease_drift_ppm = SIM_DRIFT_PPM;
+    options->replica.election_rank = plan->ranks ? (node->host->number - 1) % 3 : 0;
     options->command_timeout_ns = plan->command_timeout_ns;
     options->listen = sim_host_addr(node->host->number, SIM_CLIENT_PORT);
     options->shutdown_timeout_ns = 2 * SIM_SECOND;

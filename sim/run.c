@@ -157,6 +157,7 @@ draw_groups(struct sim_plan *plan, const struct sim_run_options *options)
     if (options->members)
         plan->group_count = 1;
     plan->quiesce_ticks = quiesce || options->quiesce ? ticks : 0;
+    plan->ranks = prng_chance(&random, 1, 4);
 }
 
 static void

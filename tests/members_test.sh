@@ -105,6 +105,22 @@ tick_on() {
 
 for node in 1 2 3; do start $node 1 2 3; done
 [ "$(leader)" != 0 ] || fault "no leader"
+# Where each node sends clients: to the leader's own port.
+hint() {
+    exec 3<>"/dev/tcp/127.0.0.1/$((base + $1))" || return
+    printf 'SKEIN LEADER\r\n' >&3
+    read -r _ <&3
+    read -r line <&3
+    exec 3>&-
+    echo "${line%$'\r'}"
+}
+for node in 1 2 3; do
+    for _ in $(seq 50); do
+        [ "$(hint $node)" = "127.0.0.1:$((base + $(leader)))" ] && continue 2
+        sleep 0.1
+    done
+    fault "node $node sends clients to $(hint $node), and node $(leader) leads"
+done
 touch "$dir/acked" "$dir/born"
 write_on &
 writer=$!

@@ -45,6 +45,7 @@ struct kv_face_options {
     uint64_t send_timeout_ns; /* a client that does not read its replies for so long is closed */
     uint32_t client_count_max;
     uint64_t query_bytes_max;
+    bool advertised;      /* SKEIN LEADER names the leader: every key is its group's */
     bool allow_plaintext; /* peers that are not on loopback may be added */
 };
 

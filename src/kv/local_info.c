@@ -6,6 +6,7 @@
 #include "kv/group_stats.h"
 #include "kv/local.h"
 #include "kv/machine.h"
+#include "net/addr.h"
 
 /*
  * INFO: Redis' sections with the figures that exist here, and a section `skein` with everything
@@ -109,8 +110,11 @@ skein_identity(struct wire_writer *text, const struct view *view)
     kv_local_printf(text, "cluster_id:");
     for (size_t i = 0; i < sizeof(status->cluster_id); i++)
         kv_local_printf(text, "%02x", status->cluster_id[i]);
-    kv_local_printf(text, "\r\nrole:%s\r\nleader:%u\r\nvoters:",
-                    raft_role_name(leads ? RAFT_LEADER : status->raft.role), status->leader_node);
+    char addr[NET_ADDR_TEXT_BYTES];
+    bool told = status->leader_client.port != 0;
+    kv_local_printf(text, "\r\nrole:%s\r\nleader:%u\r\nleader_addr:%s\r\nvoters:",
+                    raft_role_name(leads ? RAFT_LEADER : status->raft.role), status->leader_node,
+                    told ? net_addr_format(&status->leader_client, addr) : "");
     const struct raft_config *config = &status->raft.config;
     const char *between = "";
     for (uint32_t i = 0; i < config->count; i++) {

@@ -32,6 +32,9 @@ static const char *const help[] = {
     "    Make these the voters, and remove everybody else.",
     "TRANSFER [<node>]",
     "    Hand leadership over, to the voter that is best up to date or to this one.",
+    "LEADER",
+    "    Return where the leader's clients connect; nil when that is not known, or there are "
+    "groups.",
     "MEMBERS",
     "    Return the members, and how the last change on this node stands.",
     "READ [LINEARIZABLE|LEASE|FOLLOWER|STALE <milliseconds>]",
@@ -205,6 +208,20 @@ skein_members(struct kv_local *local)
     wire_writer_deinit(&text);
 }
 
+static void
+skein_leader(struct kv_local *local)
+{
+    struct replica_status status;
+    char addr[NET_ADDR_TEXT_BYTES];
+    replica_status(local->face->options.replica, &status);
+    if (status.leader_client.port == 0 || !local->face->options.advertised) {
+        kv_reply_null(local->out);
+        return;
+    }
+    net_addr_format(&status.leader_client, addr);
+    kv_reply_bulk(local->out, addr, strlen(addr));
+}
+
 #define STALE_MS_MAX 3600000
 
 static void
@@ -270,6 +287,10 @@ kv_local_skein(struct kv_local *local, const struct kv_arg *argv, uint32_t argc)
         skein_slot(local, argv + 2, argc - 2);
     else if (kv_local_is(&argv[1], "slot"))
         kv_local_wrong_arity(local, "skein", "slot");
+    else if (kv_local_is(&argv[1], "leader") && argc == 2)
+        skein_leader(local);
+    else if (kv_local_is(&argv[1], "leader"))
+        kv_local_wrong_arity(local, "skein", "leader");
     else if (kv_local_is(&argv[1], "members") && argc == 2)
         skein_members(local);
     else if (kv_local_is(&argv[1], "members"))

@@ -9,6 +9,7 @@
 #include "kv/node_metrics.h"
 #include "kv/route.h"
 #include "kv/scrape.h"
+#include "net/addr.h"
 #include "obs/log.h"
 #include "skein/error.h"
 
@@ -70,6 +71,8 @@ open_face(struct kv_node *node, char out_why[512])
                                    .send_timeout_ns = 60 * SECOND_NS,
                                    .client_count_max = options->client_count_max,
                                    .query_bytes_max = options->query_bytes_max,
+                                   .advertised =
+                                       !options->route_keys || options->replica.group_count <= 1,
                                    .allow_plaintext = options->allow_plaintext};
     int rc = kv_face_open(&node->face, &face, out_why);
     if (rc < 0)
@@ -82,6 +85,16 @@ open_face(struct kv_node *node, char out_why[512])
     if (rc < 0)
         snprintf(out_why, 512, "cannot start the expirer: %s", skein_error_text(rc));
     return rc;
+}
+
+static void
+advertise(struct kv_node *node)
+{
+    struct skein_addr addr = node->options.advertise;
+    if (addr.port == 0)
+        addr = node->face->addr;
+    if (!net_addr_is_unspecified(&addr))
+        replica_advertise(node->replica, &addr);
 }
 
 static int
@@ -130,6 +143,8 @@ kv_node_open(struct kv_node **out_node, const struct kv_node_options *options, c
     }
     kv_node_metrics_open(node->replica);
     rc = open_face(node, out_why);
+    if (rc == 0)
+        advertise(node);
     if (rc == 0 && options->metrics)
         rc = kv_scrape_open(&node->scrape, &options->metrics_listen, out_why);
     if (rc < 0) {

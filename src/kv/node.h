@@ -21,8 +21,11 @@ struct kv_node_options {
     /* Keys belong to all of replica.group_count groups, at most KV_GROUPS_MAX, by their slots
      * (kv/route.h). False: the port serves group 0 alone. */
     bool route_keys;
-    enum kv_store store;          /* where the keys are; of the data directory, for good */
-    struct skein_addr listen;     /* clients; port 0 picks a free one */
+    enum kv_store store;      /* where the keys are; of the data directory, for good */
+    struct skein_addr listen; /* clients; port 0 picks a free one */
+    /* Where they are told to connect when this node leads. Port 0: at listen, unless that is every
+     * address of the machine. */
+    struct skein_addr advertise;
     struct kv_limits limits;      /* of the commands that come in by this node, on every member */
     uint64_t command_timeout_ns;  /* 5 s: how long a client's command may wait for a leader and its
                                      outcome */

@@ -120,6 +120,13 @@ net_addr_is_loopback(const struct skein_addr *addr)
     return memcmp(addr->ip, v6_loopback, sizeof(v6_loopback)) == 0;
 }
 
+bool
+net_addr_is_unspecified(const struct skein_addr *addr)
+{
+    static const uint8_t zeros[16];
+    return memcmp(addr->ip + (is_v4(addr) ? 12 : 0), zeros, is_v4(addr) ? 4 : 16) == 0;
+}
+
 int
 skein_net_parse(const char *text, struct skein_endpoint *out_endpoint, char out_why[128])
 {

@@ -20,5 +20,7 @@ int net_addr_parse(const char *text, struct skein_addr *out_addr,
 /* net_addr_format - "127.0.0.1:7001"; IPv6 in brackets. Returns @out. */
 const char *net_addr_format(const struct skein_addr *addr, char out[NET_ADDR_TEXT_BYTES]);
 bool net_addr_is_loopback(const struct skein_addr *addr);
+/* net_addr_is_unspecified - 0.0.0.0 or ::, every address of the machine. */
+bool net_addr_is_unspecified(const struct skein_addr *addr);
 
 #endif

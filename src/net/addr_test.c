@@ -62,6 +62,7 @@ good_text_comes_back(void **state)
         assert_int_equal(net_addr_parse(good[i][0], &addr, why), 0);
         assert_string_equal(net_addr_format(&addr, text), good[i][1]);
         assert_true(net_addr_is_loopback(&addr) == (i < 3));
+        assert_true(net_addr_is_unspecified(&addr) == (i == 3));
     }
 }
 

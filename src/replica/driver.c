@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one fiber that owns the raft cores and the machines. */
 #include "skein/shard.h"
+#include "replica/card.h"
 #include "replica/former.h"
 #include "replica/repair.h"
 #include "skein/error.h"
@@ -50,6 +51,7 @@ tick_replica(struct replica *replica, uint64_t now_ns)
         note_wanted_checkpoint(replica);
         forward_give_up(replica, now_ns);
         members_turn(replica, now_ns);
+        card_yield(replica, now_ns);
         if (load_wanted(replica))
             snapshot_receive_signal(replica);
     }
@@ -78,6 +80,7 @@ tick(struct host *host, uint64_t now_ns)
     members_tick(host, now_ns);
     beat_tick(host, now_ns);
     former_tick(host, now_ns);
+    card_tick(host, now_ns);
 }
 
 static void

@@ -7,6 +7,8 @@
 #include "replica/genesis.h"
 #include "skein/error.h"
 
+#define CARD_VERSION 1
+
 void
 envelope_begin_raft(struct wire_writer *out, const uint8_t cluster[16])
 {
@@ -250,6 +252,33 @@ envelope_get_recovered(struct bytes frame, uint8_t out_former[16], uint8_t out_c
     return 0;
 }
 
+void
+envelope_put_card(struct wire_writer *out, const struct envelope_card *card)
+{
+    wire_put_u8(out, ENVELOPE_CARD);
+    wire_put_u8(out, CARD_VERSION);
+    wire_put_u8(out, card->rank);
+    wire_put_raw(out, card->client.ip, sizeof card->client.ip);
+    wire_put_u16(out, card->client.port);
+}
+
+int
+envelope_get_card(struct bytes frame, struct envelope_card *out_card)
+{
+    struct wire_reader in = wire_reader_of(frame.data, frame.count);
+    struct envelope_card card = {0};
+    wire_get_u8(&in);
+    uint8_t version = wire_get_u8(&in);
+    card.rank = wire_get_u8(&in);
+    const uint8_t *ip = wire_get_raw(&in, sizeof card.client.ip);
+    card.client.port = wire_get_u16(&in);
+    if (!wire_done(&in) || version != CARD_VERSION || card.rank > RAFT_RANK_MAX)
+        return -SKEIN_EPROTO;
+    memcpy(card.client.ip, ip, sizeof card.client.ip);
+    *out_card = card;
+    return 0;
+}
+
 static int
 check_items(struct bytes frame)
 {
@@ -289,6 +318,7 @@ envelope_check(struct bytes frame)
     struct envelope_ack ack;
     struct genesis_message genesis;
     uint8_t former[16], cluster[16];
+    struct envelope_card card;
     struct wire_reader in = wire_reader_of(frame.data + 1, frame.count - 1);
     switch (frame.data[0]) {
     case ENVELOPE_RAFT:
@@ -306,6 +336,8 @@ envelope_check(struct bytes frame)
         return wire_done(&in) ? 0 : -SKEIN_EPROTO;
     case ENVELOPE_RECOVERED:
         return envelope_get_recovered(frame, former, cluster);
+    case ENVELOPE_CARD:
+        return envelope_get_card(frame, &card);
     }
     return -SKEIN_EPROTO;
 }

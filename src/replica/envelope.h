@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/wire.h"
+#include "core/backend.h"
 #include "disk/checkpoint.h"
 #include "raft/raft.h"
 
@@ -23,8 +24,9 @@ enum envelope_kind {
     ENVELOPE_SNAP_CHUNK,
     ENVELOPE_SNAP_ACK,
     ENVELOPE_GENESIS,
-    ENVELOPE_BEAT,     /* nothing but: I am here; when all groups sleep */
-    ENVELOPE_RECOVERED /* to those who were left behind (replica/former.h) */
+    ENVELOPE_BEAT,      /* nothing but: I am here; when all groups sleep */
+    ENVELOPE_RECOVERED, /* to those who were left behind (replica/former.h) */
+    ENVELOPE_CARD       /* replica/card.h */
 };
 
 /*
@@ -154,6 +156,14 @@ void envelope_put_recovered(struct wire_writer *out, const uint8_t former[16],
                             const uint8_t cluster[16]);
 int envelope_get_recovered(struct bytes frame, uint8_t out_former[16],
                            uint8_t out_cluster[16]) SKEIN_MUST_CHECK;
+
+/* u8 kind | u8 version 1 | u8 rank | 16 bytes address | u16 port (0: clients are not told) */
+struct envelope_card {
+    uint8_t rank; /* up to RAFT_RANK_MAX */
+    struct skein_addr client;
+};
+void envelope_put_card(struct wire_writer *out, const struct envelope_card *card);
+int envelope_get_card(struct bytes frame, struct envelope_card *out_card) SKEIN_MUST_CHECK;
 
 /* envelope_check - decode whatever @frame is and drop it, as the inbox would; for the fuzzer. */
 int envelope_check(struct bytes frame);

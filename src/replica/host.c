@@ -154,6 +154,10 @@ check_options(const struct replica_options *options, uint32_t nodes[REPLICA_NODE
     for (uint32_t i = 0; i < options->peer_count; i++)
         if (nodes[i] == 0 || nodes[i] > UINT16_MAX || (i > 0 && nodes[i - 1] == nodes[i]))
             found = false;
+    if (options->election_rank > REPLICA_RANK_MAX) {
+        snprintf(out_why, 512, "election ranks are 0 to %u", REPLICA_RANK_MAX);
+        return -SKEIN_EINVALID;
+    }
     if (options->lease_drift_ppm > REPLICA_DRIFT_PPM_MAX ||
         (options->lease_drift_ppm && options->election_ticks < 3)) {
         snprintf(out_why, 512, "leases need a drift of at most %u ppm, and 3 election ticks",

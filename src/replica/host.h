@@ -50,11 +50,14 @@ struct peer {
     uint64_t heard_ns;   /* its last message; 0: none */
     uint64_t refused_ns; /* it said last that it does not know this node; 0: never */
     bool lost;
-    bool silent;              /* not heard for an election timeout: the groups it led were woken */
-    uint64_t sent_ns;         /* the last message to it */
-    uint64_t token;           /* as an origin: what its process gave us; 0: none */
-    struct wire_writer rafts; /* what the cores say to it, under construction */
-    bool rafts_append;        /* with entries */
+    bool silent;      /* not heard for an election timeout: the groups it led were woken */
+    uint64_t sent_ns; /* the last message to it */
+    bool has_card;    /* card.h */
+    uint8_t rank;
+    struct skein_addr client_addr;
+    uint64_t token;              /* as an origin: what its process gave us; 0: none */
+    struct wire_writer rafts;    /* what the cores say to it, under construction */
+    bool rafts_append;           /* with entries */
     struct wire_writer forwards; /* a FORWARD under construction */
     struct wire_writer replies;  /* a FORWARD_REPLY under construction */
     uint64_t replies_session;
@@ -98,6 +101,8 @@ struct host {
     struct roster known;       /* whom this process talks to, and where */
     struct roster left_behind; /* former.h */
     uint64_t next_warning_ns;
+    struct skein_addr client_addr; /* where this node's clients connect; port 0: not told */
+    uint64_t next_card_ns;
     bool had_leader;        /* a group of this process knew one */
     bool two_clusters_said; /* logged once */
 

@@ -4,6 +4,7 @@
 #include "base/mutation.h"
 #include "obs/log.h"
 #include "raft/codec.h"
+#include "replica/card.h"
 #include "replica/former.h"
 #include "replica/state.h"
 #include "skein/error.h"
@@ -200,6 +201,9 @@ dispatch(struct host *host, uint32_t from, struct bytes data)
         return;
     case ENVELOPE_RECOVERED:
         former_on_message(host, from, data);
+        return;
+    case ENVELOPE_CARD:
+        card_on_message(host, from, data);
         return;
     }
     host->counters.undecodable_dropped++;

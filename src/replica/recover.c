@@ -236,6 +236,7 @@ open_raft(struct replica *replica, struct wal_group_recovery *log,
                                    .seed = skein_random(),
                                    .election_ticks = replica->host->options.election_ticks,
                                    .heartbeat_ticks = 1,
+                                   .election_rank = replica->host->options.election_rank,
                                    .quiesce_ticks = replica->host->options.quiesce_ticks,
                                    .append_bytes_max = replica->host->options.append_bytes_max
                                                            ? replica->host->options.append_bytes_max

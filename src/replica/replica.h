@@ -43,6 +43,7 @@ replica_raft_node(uint64_t raft_id)
 
 #define REPLICA_DRIFT_PPM_MAX 100000u
 #define REPLICA_GROUPS_MAX 4096u
+#define REPLICA_RANK_MAX 4u
 
 struct replica;
 
@@ -89,6 +90,10 @@ struct replica_options {
      * most REPLICA_DRIFT_PPM_MAX. 0: none. tick_ns and election_ticks are then the same on every
      * member (docs/design/0018-sessions-and-reads.md). */
     uint32_t lease_drift_ppm;
+    /* Of the voters that are up, the one of the lowest rank comes to lead
+     * (docs/design/0024-leaders.md). At most REPLICA_RANK_MAX; the members may differ in it: that
+     * is its use. */
+    uint32_t election_rank;
 };
 
 /*
@@ -236,7 +241,8 @@ struct replica_status {
     uint8_t cluster_id[16];
     struct raft_status raft;
     uint32_t node;
-    uint32_t leader_node; /* 0: unknown */
+    uint32_t leader_node;            /* 0: unknown */
+    struct skein_addr leader_client; /* as it said; port 0: it did not */
     uint64_t log_time_ms;
     uint64_t checkpoint_index;
     uint64_t checkpoints_taken, snapshots_sent, snapshots_installed;
@@ -257,6 +263,9 @@ struct replica_status {
     char waiting_for[128]; /* phase FORMING: which nodes, for a person */
 };
 void replica_status(struct replica *replica, struct replica_status *out_status);
+
+/* replica_advertise - where this node's clients connect: the others are told, and tell theirs. */
+void replica_advertise(struct replica *replica, const struct skein_addr *client_addr);
 
 /* replica_leads - this node leads and has applied an entry of its term. */
 bool replica_leads(const struct replica *replica);

@@ -196,6 +196,7 @@ test_start(struct test_cluster *cluster, uint32_t node, char out_why[512])
             cluster->checkpoint_log_bytes ? cluster->checkpoint_log_bytes : 64u << 20,
         .keep_log_bytes = cluster->keep_log_bytes,
         .lease_drift_ppm = cluster->lease_drift_ppm,
+        .election_rank = cluster->ranks[node - 1],
         .checkpoint_entries = cluster->checkpoint_entries,
         .checkpoint_interval_ns = cluster->checkpoint_interval_ns,
         .checkpoints_kept = cluster->checkpoints_kept,

@@ -39,6 +39,7 @@ struct test_cluster {
     uint64_t checkpoint_log_bytes;
     uint64_t keep_log_bytes;
     uint32_t lease_drift_ppm;
+    uint32_t ranks[REPLICA_NODES_MAX]; /* of election */
     uint64_t scrub_period_ns;
     uint64_t checkpoint_entries, checkpoint_interval_ns;
     uint32_t checkpoints_kept;

@@ -170,6 +170,7 @@ struct replica {
     struct durable_write *held; /* the log's queue was full */
     uint64_t entry_writes_ahead;
     uint64_t leader_since_ns; /* who leads, as far as is known here, last changed */
+    uint64_t next_yield_ns;   /* card.h */
 
     /* requests */
     struct skein_list queue;

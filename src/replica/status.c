@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
+#include "replica/card.h"
 #include "replica/state.h"
 
 #include <stdio.h>
@@ -56,6 +57,7 @@ replica_status(struct replica *replica, struct replica_status *out_status)
     if (replica->raft) {
         raft_status(replica->raft, &out_status->raft);
         out_status->leader_node = replica_raft_node(out_status->raft.leader);
+        out_status->leader_client = card_client(replica->host, out_status->leader_node);
     }
     if (replica->host->wal) {
         struct wal_stats stats;
