@@ -222,7 +222,11 @@ change_main(struct cluster *cluster)
             memcpy(id, reply.text.data + 8, reply.text.count - 8);
         kv_reply_deinit(&reply);
         if (!cluster->options.wait)
-            return finish(cluster, "begun", "skein cluster members shows how it comes on", 0);
+            return finish(
+                cluster, "begun",
+                "skein cluster members shows how it comes on; when its leader goes, it is "
+                "lost with what is left to do, and members says so (--wait goes on)",
+                0);
         switch (await(cluster, id)) {
         case WAITED_DONE:
             return finish(cluster, "done", cluster->note, 0);

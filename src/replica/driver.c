@@ -4,6 +4,7 @@
 #include "replica/card.h"
 #include "replica/former.h"
 #include "replica/repair.h"
+#include "replica/wish.h"
 #include "skein/error.h"
 
 void
@@ -81,6 +82,7 @@ tick(struct host *host, uint64_t now_ns)
     beat_tick(host, now_ns);
     former_tick(host, now_ns);
     card_tick(host, now_ns);
+    wish_tick(host, now_ns);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "skein/error.h"
 
 #define CARD_VERSION 1
+#define WISH_VERSION 1
 
 void
 envelope_begin_raft(struct wire_writer *out, const uint8_t cluster[16])
@@ -279,6 +280,48 @@ envelope_get_card(struct bytes frame, struct envelope_card *out_card)
     return 0;
 }
 
+void
+envelope_put_wish(struct wire_writer *out, const struct envelope_wish *wish)
+{
+    size_t bytes = strnlen(wish->note, sizeof wish->note - 1);
+    wire_put_u8(out, ENVELOPE_WISH);
+    wire_put_u8(out, WISH_VERSION);
+    wire_put_raw(out, wish->cluster, sizeof wish->cluster);
+    wire_put_u64(out, wish->term);
+    wire_put_u64(out, wish->id);
+    wire_put_u8(out, wish->state);
+    wire_put_u32(out, (uint32_t)-wish->failure);
+    wire_put_u8(out, (uint8_t)bytes);
+    wire_put_raw(out, wish->note, bytes);
+}
+
+int
+envelope_get_wish(struct bytes frame, struct envelope_wish *out_wish)
+{
+    struct wire_reader in = wire_reader_of(frame.data, frame.count);
+    struct envelope_wish wish = {0};
+    wire_get_u8(&in);
+    uint8_t version = wire_get_u8(&in);
+    const uint8_t *cluster = wire_get_raw(&in, sizeof wish.cluster);
+    wish.term = wire_get_u64(&in);
+    wish.id = wire_get_u64(&in);
+    wish.state = wire_get_u8(&in);
+    uint32_t failure = wire_get_u32(&in);
+    uint8_t bytes = wire_get_u8(&in);
+    const uint8_t *note = wire_get_raw(&in, bytes);
+    if (!wire_done(&in) || version != WISH_VERSION || wish.id == 0 || failure > INT32_MAX ||
+        bytes >= sizeof wish.note)
+        return -SKEIN_EPROTO;
+    for (uint8_t i = 0; i < bytes; i++)
+        if (note[i] < ' ')
+            return -SKEIN_EPROTO;
+    memcpy(wish.cluster, cluster, sizeof wish.cluster);
+    memcpy(wish.note, note, bytes);
+    wish.failure = -(int)failure;
+    *out_wish = wish;
+    return 0;
+}
+
 static int
 check_items(struct bytes frame)
 {
@@ -319,6 +362,7 @@ envelope_check(struct bytes frame)
     struct genesis_message genesis;
     uint8_t former[16], cluster[16];
     struct envelope_card card;
+    struct envelope_wish wish;
     struct wire_reader in = wire_reader_of(frame.data + 1, frame.count - 1);
     switch (frame.data[0]) {
     case ENVELOPE_RAFT:
@@ -338,6 +382,8 @@ envelope_check(struct bytes frame)
         return envelope_get_recovered(frame, former, cluster);
     case ENVELOPE_CARD:
         return envelope_get_card(frame, &card);
+    case ENVELOPE_WISH:
+        return envelope_get_wish(frame, &wish);
     }
     return -SKEIN_EPROTO;
 }

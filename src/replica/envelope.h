@@ -26,7 +26,8 @@ enum envelope_kind {
     ENVELOPE_GENESIS,
     ENVELOPE_BEAT,      /* nothing but: I am here; when all groups sleep */
     ENVELOPE_RECOVERED, /* to those who were left behind (replica/former.h) */
-    ENVELOPE_CARD       /* replica/card.h */
+    ENVELOPE_CARD,      /* replica/card.h */
+    ENVELOPE_WISH       /* replica/wish.h */
 };
 
 /*
@@ -164,6 +165,20 @@ struct envelope_card {
 };
 void envelope_put_card(struct wire_writer *out, const struct envelope_card *card);
 int envelope_get_card(struct bytes frame, struct envelope_card *out_card) SKEIN_MUST_CHECK;
+
+/* u8 kind | u8 version 1 | 16 cluster | u64 term | u64 id | u8 state | u32 failure | u8 bytes |
+ * note, for a person */
+struct envelope_wish {
+    uint8_t cluster[16];
+    uint64_t term; /* in which its sender led when it last came on */
+    uint64_t id;   /* not 0 */
+    uint8_t state; /* enum replica_change_state */
+    int failure;   /* negative; 0: none. On the wire without its sign */
+    char note[201];
+};
+void envelope_put_wish(struct wire_writer *out, const struct envelope_wish *wish);
+/* envelope_get_wish - the note has no byte below a blank. */
+int envelope_get_wish(struct bytes frame, struct envelope_wish *out_wish) SKEIN_MUST_CHECK;
 
 /* envelope_check - decode whatever @frame is and drop it, as the inbox would; for the fuzzer. */
 int envelope_check(struct bytes frame);

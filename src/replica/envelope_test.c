@@ -127,6 +127,63 @@ test_rafts_of_two_groups(void **state)
     wire_writer_deinit(&out);
 }
 
+/* Cut anywhere, or with a byte behind it, it is refused. */
+static void
+check_whole(struct wire_writer *out)
+{
+    for (size_t count = 0; count < out->count; count++)
+        assert_int_equal(envelope_check(bytes_borrow(out->data, count)), -SKEIN_EPROTO);
+    assert_int_equal(envelope_check(bytes_borrow(out->data, out->count)), 0);
+    wire_put_u8(out, 0);
+    assert_int_equal(envelope_check(bytes_borrow(out->data, out->count)), -SKEIN_EPROTO);
+}
+
+static void
+test_card(void **state)
+{
+    (void)state;
+    struct wire_writer out = {0};
+    const struct envelope_card card = {.rank = 3, .client = {.ip = {[15] = 1}, .port = 7001}};
+    struct envelope_card back;
+    envelope_put_card(&out, &card);
+    assert_int_equal(envelope_get_card(bytes_borrow(out.data, out.count), &back), 0);
+    assert_int_equal(back.rank, 3);
+    assert_int_equal(back.client.port, 7001);
+    assert_memory_equal(back.client.ip, card.client.ip, sizeof card.client.ip);
+    check_whole(&out);
+    out.count--;
+    out.data[2] = RAFT_RANK_MAX + 1;
+    assert_int_equal(envelope_check(bytes_borrow(out.data, out.count)), -SKEIN_EPROTO);
+    wire_writer_deinit(&out);
+}
+
+static void
+test_wish(void **state)
+{
+    (void)state;
+    struct wire_writer out = {0};
+    const struct envelope_wish wish = {.cluster = {3, 4},
+                                       .term = 7,
+                                       .id = 9,
+                                       .state = 3,
+                                       .failure = -SKEIN_ENOTLEADER,
+                                       .note = "why not"};
+    struct envelope_wish back;
+    envelope_put_wish(&out, &wish);
+    assert_int_equal(envelope_get_wish(bytes_borrow(out.data, out.count), &back), 0);
+    assert_memory_equal(back.cluster, wish.cluster, sizeof wish.cluster);
+    assert_int_equal(back.term, 7);
+    assert_int_equal(back.id, 9);
+    assert_int_equal(back.state, 3);
+    assert_int_equal(back.failure, -SKEIN_ENOTLEADER);
+    assert_string_equal(back.note, "why not");
+    check_whole(&out);
+    out.count--;
+    out.data[out.count - 1] = '\n';
+    assert_int_equal(envelope_check(bytes_borrow(out.data, out.count)), -SKEIN_EPROTO);
+    wire_writer_deinit(&out);
+}
+
 static void
 test_garbage(void **state)
 {
@@ -138,7 +195,7 @@ test_garbage(void **state)
         size_t count = prng_below(&prng, sizeof data);
         prng_fill(&prng, data, count);
         if (count)
-            data[0] = (uint8_t)prng_below(&prng, 8);
+            data[0] = (uint8_t)prng_below(&prng, ENVELOPE_WISH + 2);
         (void)!envelope_check(bytes_borrow(data, count));
     }
 }
@@ -280,6 +337,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_card),
+        cmocka_unit_test(test_wish),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_broken_frames),
         cmocka_unit_test(test_frames),

@@ -7,6 +7,7 @@
 #include "replica/card.h"
 #include "replica/former.h"
 #include "replica/state.h"
+#include "replica/wish.h"
 #include "skein/error.h"
 
 #include <string.h>
@@ -204,6 +205,9 @@ dispatch(struct host *host, uint32_t from, struct bytes data)
         return;
     case ENVELOPE_CARD:
         card_on_message(host, from, data);
+        return;
+    case ENVELOPE_WISH:
+        wish_on_message(host, from, data);
         return;
     }
     host->counters.undecodable_dropped++;

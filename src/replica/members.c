@@ -32,12 +32,6 @@ replica_change_state_name(enum replica_change_state state)
     return "?";
 }
 
-void
-replica_change_status(const struct replica *replica, struct replica_change_status *out_status)
-{
-    *out_status = replica->change.status;
-}
-
 const struct roster *
 members_roster(const struct replica *replica)
 {
@@ -334,6 +328,7 @@ step(struct replica *replica)
         note(change, "leadership was lost: the next leader is to be asked");
         return -SKEIN_ENOTLEADER;
     }
+    change->term = raft_term(replica->raft);
     if (raft_config_joint(&replica->config)) {
         note(change, "waits for the joint configuration to end");
         return 0;

@@ -56,7 +56,7 @@ enum replica_change_state {
 };
 const char *replica_change_state_name(enum replica_change_state state);
 
-/* The last change that was begun on this node since it started. */
+/* The last change that was begun on this node since it started, or of which it has heard since. */
 struct replica_change_status {
     uint64_t id;
     enum replica_change_state state;

@@ -250,8 +250,10 @@ replica_change_begin(struct replica *replica, const struct replica_change *chang
     if (rc < 0)
         return rc;
     struct member_change *begun = &replica->change;
-    *begun = (struct member_change){
-        .force = change->force, .target = wanted.roster, .moved_ns = skein_now_ns()};
+    *begun = (struct member_change){.term = raft_term(replica->raft),
+                                    .force = change->force,
+                                    .target = wanted.roster,
+                                    .moved_ns = skein_now_ns()};
     memcpy(begun->target_roles, wanted.roles, sizeof wanted.roles);
     begun->status.id = skein_random() | 1;
     begun->status.state = REPLICA_CHANGE_RUNNING;

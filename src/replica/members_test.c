@@ -15,6 +15,7 @@
 #include "obs/log.h"
 #include "replica/members.h"
 #include "replica/replica_test_cluster.h"
+#include "replica/wish.h"
 #include "skein/error.h"
 #include "skein/shard.h"
 
@@ -325,6 +326,86 @@ replaced_and_emptied(struct test_cluster *cluster)
     skein_assert(__builtin_popcount(voters_of(cluster, test_leader(cluster))) == 4);
 }
 
+static bool
+says_lost(struct test_cluster *cluster, uint64_t id)
+{
+    for (uint32_t node = 1; node <= 3; node++) {
+        struct replica_change_status status;
+        if (!replica_of(cluster, node))
+            continue;
+        replica_change_status(replica_of(cluster, node), &status);
+        if (status.id != id || status.state != REPLICA_CHANGE_FAILED ||
+            status.failure != -SKEIN_ENOTLEADER || !strstr(status.note, "lost leadership"))
+            return false;
+    }
+    return true;
+}
+
+static bool
+heard_of(struct test_cluster *cluster, uint64_t id)
+{
+    for (uint32_t node = 1; node <= 3; node++) {
+        struct replica_change_status status;
+        replica_change_status(replica_of(cluster, node), &status);
+        if (status.id != id || status.state != REPLICA_CHANGE_RUNNING)
+            return false;
+    }
+    return true;
+}
+
+/* What a former leader says late of its change does not hide a later one; the next leader's does.
+ */
+static void
+heard_late(struct test_cluster *cluster, uint32_t from)
+{
+    struct replica *replica = replica_of(cluster, test_leader(cluster));
+    struct replica_change_status status;
+    uint64_t id = replica->change.status.id, term = replica->change.term;
+    for (uint64_t later = 0; later < 2; later++) {
+        struct wire_writer out = {0};
+        struct envelope_wish wish = {.term = term - 1 + 2 * later,
+                                     .id = id + 2,
+                                     .state = REPLICA_CHANGE_FAILED,
+                                     .failure = -SKEIN_EINVALID};
+        memcpy(wish.cluster, replica->host->identity.map.cluster, sizeof wish.cluster);
+        envelope_put_wish(&out, &wish);
+        wish_on_message(replica->host, from, bytes_borrow(out.data, out.count));
+        wire_writer_deinit(&out);
+        replica_change_status(replica, &status);
+        skein_assert(status.id == id + 2 * later);
+    }
+    skein_assert(status.state == REPLICA_CHANGE_FAILED && status.failure == -SKEIN_EINVALID);
+}
+
+/* A change whose leader dies is not just gone: whoever is asked says so, until another is begun. */
+static void
+lost_with_its_leader(struct test_cluster *cluster)
+{
+    struct replica_change_status status;
+    char why[512];
+    uint64_t id;
+    cluster->founder_count = 3;
+    for (uint32_t node = 1; node <= 3; node++)
+        start(cluster, node);
+    uint32_t first = test_leader(cluster);
+    struct replica_change change = change_of(cluster, REPLICA_ADD, NODES(4));
+    uint64_t deadline_ns = skein_deadline_in(20000 * MS_NS);
+    int rc;
+    while ((rc = replica_change_begin(replica_of(cluster, first), &change, &id, why)) ==
+               -SKEIN_EBUSY &&
+           skein_now_ns() < deadline_ns)
+        skein_assert(skein_sleep(skein_deadline_in(5 * MS_NS)) == 0);
+    skein_assert(rc == 0);
+    test_wait(cluster, heard_of, id);
+    test_cut(cluster, first);
+    test_wait(cluster, says_lost, id);
+    start(cluster, 4);
+    carry_out(cluster, REPLICA_ADD, NODES(4));
+    replica_change_status(replica_of(cluster, test_leader(cluster)), &status);
+    skein_assert(status.id != id && status.state == REPLICA_CHANGE_DONE);
+    heard_late(cluster, first);
+}
+
 #define CASE(name, count)                 \
     static void test_##name(void **state) \
     {                                     \
@@ -336,6 +417,7 @@ CASE(silent_majority, 3)
 CASE(grow_and_shrink, 5)
 CASE(whole_set_at_once, 6)
 CASE(replaced_and_emptied, 4)
+CASE(lost_with_its_leader, 4)
 
 int
 main(void)
@@ -346,6 +428,7 @@ main(void)
         cmocka_unit_test(test_grow_and_shrink),
         cmocka_unit_test(test_whole_set_at_once),
         cmocka_unit_test(test_replaced_and_emptied),
+        cmocka_unit_test(test_lost_with_its_leader),
     };
     test_prepare();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,7 @@ struct snapshot_receive {
 /* A change of members under way, or the last one (members.c). Arrays stand beside target.peers. */
 struct member_change {
     struct replica_change_status status;
+    uint64_t term; /* this node led in it when it last came on */
     bool force;
     struct roster target;
     uint8_t target_roles[REPLICA_NODES_MAX]; /* RAFT_VOTER or RAFT_LEARNER */
@@ -192,6 +193,10 @@ struct replica {
 
     struct peer_view views[REPLICA_NODES_MAX];
     struct member_change change;
+    struct envelope_wish heard_wish; /* wish.h; id 0: none */
+    uint32_t heard_wish_from;
+    uint64_t told_id, next_wish_ns;
+    enum replica_change_state told_state;
     struct raft_config config; /* as of the last applied entry */
     struct roster roster;      /* as of the last applied entry */
     struct wal_damage promise; /* of the disk, before it was damaged */
