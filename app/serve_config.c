@@ -149,7 +149,7 @@ static const struct flags_row rows[] = {
      "auto, io_uring, epoll or poll. auto: io_uring, or epoll with a note in the log when the "
      "kernel refuses that.",
      serve_parse_backend, FIELD(backend.kind)},
-    {"gather-us", "US", "20",
+    {"gather-us", "US", "40",
      "With io_uring, while many clients are busy, a sleep may go on this long for more of their "
      "commands to arrive: fewer wake-ups, and answers at most this much later. 0: no.",
      serve_parse_gather, FIELD(backend.gather_ns), 0, 1000, 1000},

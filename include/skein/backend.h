@@ -30,7 +30,7 @@ enum skein_backend_kind {
 
 /* Of gather_ns: sleeps end with the first completion. */
 #define SKEIN_GATHER_NEVER UINT64_MAX
-#define SKEIN_GATHER_NS_DEFAULT UINT64_C(20000)
+#define SKEIN_GATHER_NS_DEFAULT UINT64_C(40000)
 
 struct skein_backend_options {
     enum skein_backend_kind kind;

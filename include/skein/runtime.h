@@ -62,7 +62,7 @@ struct skein_runtime_options {
     uint32_t call_count_max;   /* calls a shard may have in progress on each other; 0: 256 */
     uint32_t inbox_count_max;  /* posts of foreign threads that wait at a shard; 0: 1024 */
     enum skein_backend_kind backend; /* of each shard; 0: io_uring, else epoll */
-    uint64_t gather_ns;              /* of the backends: skein/backend.h; 0: 20 us */
+    uint64_t gather_ns;              /* of the backends: skein/backend.h; 0: 40 us */
     unsigned helper_count; /* helper threads of a shard, 1 to 64, started when needed; 0: 2 */
     const char *root;      /* where /sys and /proc are read; NULL: "". For tests. */
 };

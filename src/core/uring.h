@@ -21,7 +21,7 @@ struct backend;
  * -ENOMEM, -EMFILE: limits of this process.
  */
 int uring_open(struct backend **out_backend, unsigned helper_count) SKEIN_MUST_CHECK;
-/* uring_set_gather - see skein_backend_options. 20 us when not set. */
+/* uring_set_gather - see skein_backend_options. 40 us when not set. */
 void uring_set_gather(struct backend *backend, uint64_t gather_ns);
 /* uring_close - every op must be complete. Joins the helpers. */
 void uring_close(struct backend *backend);
